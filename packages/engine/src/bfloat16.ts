@@ -1,7 +1,7 @@
 import { EngineError } from '@graft/errors';
 import type { GraftBackend } from './native/backend';
 import { TF } from './native/dtypes';
-import type { OpAttribute } from './native/runtime';
+import type { OpAttribute } from './native/attributes';
 import { tf } from './tf';
 
 /**

@@ -1,7 +1,8 @@
 import { WorkersError } from '@graft/errors';
 import type { NativeBackend } from '../jit/jit';
 import { TF } from '../native/dtypes';
-import type { NativeTensor, OpAttribute } from '../native/runtime';
+import type { OpAttribute } from '../native/attributes';
+import type { NativeTensor } from '../native/runtime';
 import { tf } from '../tf';
 import { planBuckets, type Bucket } from './buckets';
 import { ChannelGroup } from './channel-group';

@@ -8,8 +8,9 @@ import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, tracingForXla, withPrecision } from '../precision';
 import { tapeState } from '../tape';
 import { tf } from '../tf';
-import { estimateMemory, estimateUncompiledMemory } from '../trace/memory';
-import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
+import { estimateMemory, estimateUncompiledMemory } from '../program/memory';
+import { withoutDeadCode, withoutRepetition } from '../program/passes';
+import type { Program, Value } from '../program/program';
 import { Tracer } from '../trace/tracer';
 import type { CompilingExecutor, Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { profileProgram, type OperationProfile } from './profile';
@@ -155,7 +156,7 @@ export function makeJit<A extends readonly unknown[], R>(
       backend.tracing(tracer, () => {
         tf.tidy(() => {
           const symbols = leaves.map((leaf) => {
-            const value = tracer.argument({ dtype: backend.getDTypeInteger(leaf.dtype), shape: leaf.shape });
+            const value = tracer.argument({ dtype: leaf.dtype, shape: leaf.shape });
             return backend.wrap(binding.addValue(value, tracer));
           });
           const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;

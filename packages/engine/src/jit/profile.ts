@@ -1,6 +1,7 @@
 import type { NativeRuntime, NativeTensor } from '../native/runtime';
-import type { Producer, Program } from '../trace/program';
-import { dtypeName } from '../native/dtypes';
+import type { Producer, Program } from '../program/program';
+import { nativeAttributes } from '../native/attributes';
+import { tensorFlowType } from '../native/dtypes';
 
 /** Time of the operations of one kind, on one kind of operands, in one run. */
 export interface OperationProfile {
@@ -40,14 +41,14 @@ export function profileProgram(
   program.nodes.forEach((node, i) => {
     if (node.kind === 'constant') {
       const [{ shape, dtype }] = node.outputs;
-      values.set(node, [runtime.createTensor(shape, dtype, node.bytes)]);
+      values.set(node, [runtime.createTensor(shape, tensorFlowType(dtype), node.bytes)]);
     } else {
       const operands = node.inputs.map(({ producer, index }) => values.get(producer)![index]);
       const start = performance.now();
-      const results = runtime.execute(node.op, node.attributes, operands, node.outputs.length);
+      const results = runtime.execute(node.op, nativeAttributes(node.attributes), operands, node.outputs.length);
       const milliseconds = performance.now() - start;
       values.set(node, results);
-      const text = node.inputs.map(({ dtype, shape }) => `${dtypeName(dtype)}[${shape.join()}]`).join(' ');
+      const text = node.inputs.map(({ dtype, shape }) => `${dtype}[${shape.join()}]`).join(' ');
       const key = `${node.op} ${text}`;
       const total = totals.get(key) ?? { op: node.op, operands: text, count: 0, milliseconds: 0 };
       totals.set(key, { ...total, count: total.count + 1, milliseconds: total.milliseconds + milliseconds });

@@ -1,6 +1,6 @@
 import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/runtime';
+import type { OpAttribute } from '../native/attributes';
 
 export const dtypeAttribute = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
 export const flag = (name: string, value: boolean): OpAttribute => ({ name, type: 3, value });

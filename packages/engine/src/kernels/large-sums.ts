@@ -1,7 +1,8 @@
 import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/runtime';
-import type { Value } from '../trace/program';
+import { nativeAttributes, type OpAttribute } from '../native/attributes';
+import { isSet } from '../program/attributes';
+import type { Value } from '../program/program';
 import type { Tracer } from '../trace/tracer';
 import { dtypeAttribute, FLOAT, OperationChain } from './chain';
 
@@ -30,13 +31,12 @@ export function addLargeProduct(
   product: number,
 ): number | undefined {
   const [before, { producer, dtype, shape }] = [sum, product].map((id) => binding.value(id, 'Add', tracer));
-  if (producer.kind !== 'operation' || producer.op !== 'MatMul' || dtype !== TF.FLOAT) return undefined;
+  if (producer.kind !== 'operation' || producer.op !== 'MatMul' || dtype !== 'float32') return undefined;
   // For any other sum, the product and its operands would have to stay in memory longer.
   if (before.producer.kind !== 'operation' || !['MatMul', UPDATE].includes(before.producer.op)) return undefined;
   const [rows, width] = shape;
   if (rows * width < LARGE || before.shape.join() !== shape.join()) return undefined;
-  const isSet = (name: string): boolean => producer.attributes.find((given) => given.name === name)?.value === true;
-  if (!isSet('transpose_a') || isSet('transpose_b')) return undefined;
+  if (!isSet(producer.attributes, 'transpose_a') || isSet(producer.attributes, 'transpose_b')) return undefined;
 
   const chain = new OperationChain(binding);
   const idOf = (value: Value): number => chain.keep(binding.addValue(value, tracer).id);
@@ -46,7 +46,7 @@ export function addLargeProduct(
   let result = idOf(before);
   for (let from = 0; from < rows; from += step) {
     const size = Math.min(step, rows - from);
-    const part = chain.run('MatMul', producer.attributes, [chain.slice(a, [0, from], [depth, size]), b]); // [size, width]
+    const part = chain.run('MatMul', nativeAttributes(producer.attributes), [chain.slice(a, [0, from], [depth, size]), b]); // [size, width]
     const added = chain.run('AddV2', [FLOAT], [chain.slice(result, [from, 0], [size, width]), part]);
     const [begin, end, strides] = [chain.ints(from, 0), chain.ints(from + size, width), chain.ints(1, 1)];
     result = chain.run(UPDATE, [FLOAT, INDEX, ...MASKS], [result, begin, end, strides, added]);

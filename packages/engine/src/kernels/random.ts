@@ -1,6 +1,6 @@
 import type { GraftBackend } from '../native/backend';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/runtime';
+import type { OpAttribute } from '../native/attributes';
 import type { tf } from '../tf';
 import { philoxBits } from './philox';
 import { elementCount } from '../shape';

@@ -1,6 +1,7 @@
 import type { KoffiBinding } from '../native/binding';
+import { nativeAttributes } from '../native/attributes';
 import { TF } from '../native/dtypes';
-import type { OperationNode, Value } from '../trace/program';
+import type { OperationNode, Value } from '../program/program';
 import type { Tracer } from '../trace/tracer';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { elementCount } from '../shape';
@@ -35,7 +36,7 @@ export function reducedProduct(
   { id, axes, keepDims }: Reduced,
 ): number | undefined {
   const { producer, dtype, shape } = binding.value(id, reduction, tracer);
-  if (producer.kind !== 'operation' || dtype !== TF.FLOAT) return undefined;
+  if (producer.kind !== 'operation' || dtype !== 'float32') return undefined;
   if (producer.op !== 'Mul' && producer.op !== 'Square') return undefined;
   const axis = axes.find((candidate) => shape[candidate] % PARTS === 0);
   if (axis === undefined || elementCount(shape) < MANY) return undefined;
@@ -74,7 +75,7 @@ function productParts(
   return Array.from({ length: PARTS }, (_, part) =>
     chain.run(
       op,
-      attributes,
+      nativeAttributes(attributes),
       operands.map((operand) => operand[part]),
     ),
   );

@@ -105,7 +105,7 @@ function matMul(
       1,
     )[0].id;
   const [aId, bId] = backend.ids([a, b]);
-  const narrow = (id: number): number => binding.narrowOrigin(id, TF.BFLOAT16) ?? cast(id, TF.FLOAT, TF.BFLOAT16);
+  const narrow = (id: number): number => binding.narrowOrigin(id, 'bfloat16') ?? cast(id, TF.FLOAT, TF.BFLOAT16);
   const a16 = narrow(aId);
   const b16 = narrow(bId);
   const product = binding.executeOp(op, [dtypeAttribute('T', TF.BFLOAT16), ...transposes], [a16, b16], 1)[0].id;

@@ -1,12 +1,9 @@
 import type { GraphOutput, Pointer } from '../native/api';
-import { TF } from '../native/dtypes';
 import type { GraphBuilder } from '../native/graph';
-import type { OpAttribute } from '../native/runtime';
-import type { ConstantNode, OperationNode, Value } from '../trace/program';
+import { dtypeOf, type Attributes } from '../program/attributes';
+import type { ConstantNode, OperationNode, Value } from '../program/program';
 
-const typeOf = (value: { readonly dtype: number }, name = 'dtype'): OpAttribute[] => [
-  { name, type: 4, value: value.dtype },
-];
+const typeOf = ({ dtype }: Value, name = 'dtype'): Attributes => ({ [name]: dtypeOf(dtype) });
 
 /** The graph of one function under construction: maps each value of the program to its graph output. */
 export class GraphBody {
@@ -21,7 +18,7 @@ export class GraphBody {
   /** The next input. One that is replaced is a variable, which is read at once if `read`. */
   input(value: Value, asVariable: boolean, read = true): void {
     const { builder } = this;
-    const placeholder = builder.placeholder(asVariable ? { dtype: TF.RESOURCE, shape: [] } : value);
+    const placeholder = builder.placeholder(asVariable ? { dtype: 'resource', shape: [] } : value);
     this.inputs.push(placeholder);
     if (!asVariable) {
       this.values.set(value, placeholder);

@@ -1,6 +1,8 @@
 import type { Pointer } from '../native/api';
-import type { NativeRuntime, NativeTensor, OpAttribute } from '../native/runtime';
-import type { Program } from '../trace/program';
+import { tensorFlowType } from '../native/dtypes';
+import type { OpAttribute } from '../native/attributes';
+import type { NativeRuntime, NativeTensor } from '../native/runtime';
+import type { Program } from '../program/program';
 import type { CompilingExecutor } from '../types';
 import { clustersOf } from './clusters';
 import { TensorFlowLowering, type Replacements } from './tensorflow-lowering';
@@ -41,7 +43,8 @@ export class TensorFlowFunction {
   /** Results that are not computed yet, for a function that replaces no argument. */
   enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
     this.enqueued = true;
-    return this.runtime.enqueue(this.name, this.attributes, inputs, this.program.results, label);
+    const results = this.program.results.map(({ dtype, shape }) => ({ dtype: tensorFlowType(dtype), shape }));
+    return this.runtime.enqueue(this.name, this.attributes, inputs, results, label);
   }
 
   dispose(): void {

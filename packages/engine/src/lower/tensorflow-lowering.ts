@@ -1,7 +1,8 @@
 import type { Pointer } from '../native/api';
 import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime } from '../native/runtime';
-import type { ConstantNode, OperationNode, Producer, Program, Value } from '../trace/program';
+import { attributesText } from '../program/attributes';
+import type { ConstantNode, OperationNode, Producer, Program, Value } from '../program/program';
 import { GraphBody } from './graph-body';
 import { isSmall, type Cluster } from './clusters';
 
@@ -173,8 +174,7 @@ function textOf(
     names.get(value) ??
     `c${value.dtype}[${value.shape.join()}]${Buffer.from((value.producer as ConstantNode).bytes).toString('base64')}`;
   nodes.forEach((node, i) => {
-    const attributes = node.attributes.map(({ name, value }) => `${name}=${String(value)}`).join();
-    lines.push(`${node.op}(${node.inputs.map(nameOf).join()}){${attributes}}`);
+    lines.push(`${node.op}(${node.inputs.map(nameOf).join()}){${attributesText(node.attributes)}}`);
     for (const value of node.outputs) names.set(value, `n${i}:${value.index}`);
   });
   return [...lines, ...outputs.map(nameOf)].join('\n');

@@ -1,10 +1,12 @@
 import { NodeJSKernelBackend } from '../../vendor/node-kernels';
 import { EngineError } from '@graft/errors';
 import type { tf } from '../tf';
-import type { Value } from '../trace/program';
+import type { Value } from '../program/program';
 import type { Tracer } from '../trace/tracer';
+import { dtypeName } from './dtypes';
 import type { KoffiBinding, TensorMetadata } from './binding';
-import type { NativeTensor, OpAttribute } from './runtime';
+import type { OpAttribute } from './attributes';
+import type { NativeTensor } from './runtime';
 
 /** The record that NodeJSKernelBackend keeps for each tensor. */
 interface TensorData {
@@ -148,7 +150,7 @@ export class GraftBackend extends NodeJSKernelBackend {
     if (!data || (data.values !== null && data.writtenIn === tracer) || this.binding.isTraced(data.id))
       return inherited([tensor])[0];
     this.upload(data);
-    const value = tracer.capture(tensor.dataId, { dtype: data.dtype, shape: [...tensor.shape] });
+    const value = tracer.capture(tensor.dataId, { dtype: dtypeName(data.dtype), shape: [...tensor.shape] });
     const id = this.binding.addValue(value, tracer).id;
     this.captureIds.set(tensor.dataId, id);
     return id;

@@ -1,9 +1,11 @@
 import { EngineError } from '@graft/errors';
 import { valueInTrace } from '../value-in-trace';
-import type { Value } from '../trace/program';
+import type { Value } from '../program/program';
 import type { Tracer } from '../trace/tracer';
-import { fromBytes, TF, toBytes } from './dtypes';
-import type { NativeRuntime, NativeTensor, OpAttribute } from './runtime';
+import { dtypeName, fromBytes, TF, tensorFlowType, toBytes } from './dtypes';
+import type { DType } from '../program/dtypes';
+import { programAttributes, type OpAttribute } from './attributes';
+import type { NativeRuntime, NativeTensor } from './runtime';
 
 /** What a kernel receives for each output of an operation. */
 export interface TensorMetadata {
@@ -91,7 +93,7 @@ export class KoffiBinding {
     const tracer = this.tracer;
     return this.add(
       tracer
-        ? { value: tracer.constant({ dtype, shape: [...shape] }, bytes), tracer }
+        ? { value: tracer.constant({ dtype: dtypeName(dtype), shape: [...shape] }, bytes), tracer }
         : { native: this.runtime.createTensor(shape, dtype, bytes) },
     );
   }
@@ -146,8 +148,8 @@ export class KoffiBinding {
     }
     const inputs = inputIds.map((id) => this.value(id, name, tracer));
     return tracer
-      .operation(name, attributes, inputs, outputCount)
-      .map((value) => this.describe(value.dtype, [...value.shape], { value, tracer }));
+      .operation(name, programAttributes(name, attributes), inputs, outputCount)
+      .map((value) => this.addValue(value, tracer));
   }
 
   /** Forgets an id; the caller then owns the native tensor behind it. */
@@ -163,11 +165,11 @@ export class KoffiBinding {
 
   /** An id for a value of the active trace. */
   addValue(value: Value, tracer: Tracer): TensorMetadata {
-    return this.describe(value.dtype, [...value.shape], { value, tracer });
+    return this.describe(tensorFlowType(value.dtype), [...value.shape], { value, tracer });
   }
 
   /** In a trace: a new id for the value of that dtype from which the value behind `id` was widened. */
-  narrowOrigin(id: number, dtype: number): number | undefined {
+  narrowOrigin(id: number, dtype: DType): number | undefined {
     const entry = this.entry(id);
     if (!('value' in entry) || entry.tracer !== this.tracer) return undefined;
     const { producer } = entry.value;

@@ -1,3 +1,6 @@
+import { EngineError } from '@graft/errors';
+import { bytesOfDType, type DType } from '../program/dtypes';
+
 /** TF_DataType values (tensorflow/c/tf_datatype.h) that Graft uses. */
 export const TF = {
   FLOAT: 1,
@@ -17,33 +20,43 @@ export const TF = {
   UINT64: 23,
 } as const;
 
-const WIDTHS: Readonly<Record<number, number>> = {
-  [TF.FLOAT]: 4,
-  [TF.DOUBLE]: 8,
-  [TF.INT32]: 4,
-  [TF.UINT8]: 1,
-  [TF.INT16]: 2,
-  [TF.INT8]: 1,
-  [TF.COMPLEX64]: 8,
-  [TF.INT64]: 8,
-  [TF.BOOL]: 1,
-  [TF.BFLOAT16]: 2,
-  [TF.HALF]: 2,
-  [TF.UINT32]: 4,
-  [TF.UINT64]: 8,
+const TYPES: Readonly<Record<DType, number>> = {
+  float32: TF.FLOAT,
+  float64: TF.DOUBLE,
+  bfloat16: TF.BFLOAT16,
+  float16: TF.HALF,
+  int8: TF.INT8,
+  int16: TF.INT16,
+  int32: TF.INT32,
+  int64: TF.INT64,
+  uint8: TF.UINT8,
+  uint32: TF.UINT32,
+  uint64: TF.UINT64,
+  bool: TF.BOOL,
+  complex64: TF.COMPLEX64,
+  string: TF.STRING,
+  resource: TF.RESOURCE,
 };
 
-const NAMES: Readonly<Record<number, string>> = Object.fromEntries(
-  Object.entries(TF).map(([name, value]) => [value, name.toLowerCase()]),
+const NAMES: ReadonlyMap<number, DType> = new Map(
+  Object.entries(TYPES).map(([name, value]) => [value, name as DType]),
 );
 
-/** Bytes of one element; 0 for types without a fixed width (strings, resources). */
-export function dtypeBytes(dtype: number): number {
-  return WIDTHS[dtype] ?? 0;
+/** The TF_DataType of a dtype. */
+export function tensorFlowType(dtype: DType): number {
+  return TYPES[dtype];
 }
 
-export function dtypeName(dtype: number): string {
-  return NAMES[dtype] ?? `dtype ${dtype}`;
+/** The dtype of a TF_DataType. Throws EngineError for those that no kernel of Graft's uses. */
+export function dtypeName(type: number): DType {
+  const name = NAMES.get(type);
+  if (name) return name;
+  throw new EngineError(`Tensors of TensorFlow's dtype ${type} are not supported.`, { code: 'engine.unsupported' });
+}
+
+/** Bytes of one element; 0 for types without a fixed width (strings, resources). */
+export function dtypeBytes(type: number): number {
+  return bytesOfDType(dtypeName(type));
 }
 
 export function int64Array(values: readonly number[]): BigInt64Array {

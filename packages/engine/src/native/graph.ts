@@ -1,10 +1,11 @@
 import { EngineError } from '@graft/errors';
 import type { GraphOutput, Pointer } from './api';
-import { int64Array } from './dtypes';
+import { dtypeName, int64Array, tensorFlowType } from './dtypes';
 import { readOpSignatures, type OpInput } from './opdefs';
-import { unsupportedAttribute } from './native-errors';
-import type { NativeRuntime, OpAttribute } from './runtime';
-import type { ValueType } from '../trace/program';
+import type { Attribute, Attributes } from '../program/attributes';
+import type { DType } from '../program/dtypes';
+import type { ValueType } from '../program/program';
+import type { NativeRuntime } from './runtime';
 
 const signaturesOf = new WeakMap<NativeRuntime, Map<string, readonly OpInput[]>>();
 
@@ -30,16 +31,17 @@ export class GraphBuilder {
   placeholder({ dtype, shape }: ValueType): GraphOutput {
     const { api } = this.runtime;
     const description = this.begin('Placeholder');
-    api.TF_SetAttrType(description, 'dtype', dtype);
+    api.TF_SetAttrType(description, 'dtype', tensorFlowType(dtype));
     api.TF_SetAttrShape(description, 'shape', int64Array(shape), shape.length);
     return { oper: this.finish(description, 'Placeholder'), index: 0 };
   }
 
   constant({ dtype, shape }: ValueType, bytes: Uint8Array): GraphOutput {
     const { api } = this.runtime;
-    const tensor = this.runtime.createHostTensor(shape, dtype, bytes);
+    const type = tensorFlowType(dtype);
+    const tensor = this.runtime.createHostTensor(shape, type, bytes);
     const description = this.begin('Const');
-    api.TF_SetAttrType(description, 'dtype', dtype);
+    api.TF_SetAttrType(description, 'dtype', type);
     api.TF_SetAttrTensor(description, 'value', tensor, this.runtime.sharedStatus);
     api.TF_DeleteTensor(tensor);
     return { oper: this.finish(description, 'Const'), index: 0 };
@@ -51,7 +53,7 @@ export class GraphBuilder {
    */
   operation(
     op: string,
-    attributes: readonly OpAttribute[],
+    attributes: Attributes,
     inputs: readonly GraphOutput[],
     after: readonly GraphOutput[] = [],
   ): GraphOutput {
@@ -72,7 +74,7 @@ export class GraphBuilder {
         continue;
       }
       implied.add(listAttribute);
-      const value = attributes.find(({ name }) => name === listAttribute)?.value;
+      const value = Object.hasOwn(attributes, listAttribute) ? attributes[listAttribute].value : undefined;
       // Without the attribute, the list contains all inputs that the others leave.
       const length =
         typeof value === 'number'
@@ -87,7 +89,8 @@ export class GraphBuilder {
       api.TF_AddInputList(description, inputs.slice(next, next + length), length);
       next += length;
     }
-    for (const attribute of attributes) if (!implied.has(attribute.name)) this.setAttribute(description, attribute, op);
+    for (const [name, attribute] of Object.entries(attributes))
+      if (!implied.has(name)) this.setAttribute(description, name, attribute);
     for (const { oper } of after) api.TF_AddControlInput(description, oper);
     return { oper: this.finish(description, op), index: 0 };
   }
@@ -96,14 +99,14 @@ export class GraphBuilder {
   call(
     name: string,
     inputs: readonly GraphOutput[],
-    outputTypes: readonly number[],
+    outputTypes: readonly DType[],
     after: readonly GraphOutput[] = [],
   ): GraphOutput {
     const { api } = this.runtime;
     const op = 'StatefulPartitionedCall';
     const description = this.begin(op);
     api.TF_AddInputList(description, inputs, inputs.length);
-    api.TF_SetAttrTypeList(description, 'Tout', Int32Array.from(outputTypes), outputTypes.length);
+    api.TF_SetAttrTypeList(description, 'Tout', Int32Array.from(outputTypes, tensorFlowType), outputTypes.length);
     api.TF_SetAttrFuncName(description, 'f', name, Buffer.byteLength(name));
     api.TF_SetAttrBool(description, '_XlaMustCompile', 1);
     for (const { oper } of after) api.TF_AddControlInput(description, oper);
@@ -111,9 +114,9 @@ export class GraphBuilder {
   }
 
   /** Shape and dtype of an output; `shape` is undefined if TensorFlow cannot infer all of it. */
-  typeOf(output: GraphOutput): { dtype: number; shape: number[] | undefined } {
+  typeOf(output: GraphOutput): { dtype: DType; shape: number[] | undefined } {
     const { api, sharedStatus } = this.runtime;
-    const dtype = api.TF_OperationOutputType(output);
+    const dtype = dtypeName(api.TF_OperationOutputType(output));
     const rank = api.TF_GraphGetTensorNumDims(this.graph, output, sharedStatus);
     this.runtime.check('shape inference');
     if (rank < 0) return { dtype, shape: undefined };
@@ -167,27 +170,25 @@ export class GraphBuilder {
     return operation;
   }
 
-  private setAttribute(description: Pointer, { name, type, value }: OpAttribute, op: string): void {
+  private setAttribute(description: Pointer, name: string, { kind, value }: Attribute): void {
     const { api } = this.runtime;
-    switch (type) {
-      case 0:
-        return api.TF_SetAttrString(description, name, value as string, Buffer.byteLength(value as string));
-      case 1:
-        return Array.isArray(value)
-          ? api.TF_SetAttrIntList(description, name, int64Array(value as number[]), value.length)
-          : api.TF_SetAttrInt(description, name, value as number);
-      case 2:
-        return api.TF_SetAttrFloat(description, name, value as number);
-      case 3:
+    switch (kind) {
+      case 'string':
+        return api.TF_SetAttrString(description, name, value, Buffer.byteLength(value));
+      case 'int':
+        return api.TF_SetAttrInt(description, name, value);
+      case 'ints':
+        return api.TF_SetAttrIntList(description, name, int64Array(value), value.length);
+      case 'float':
+        return api.TF_SetAttrFloat(description, name, value);
+      case 'bool':
         return api.TF_SetAttrBool(description, name, value ? 1 : 0);
-      case 4:
-        return Array.isArray(value)
-          ? api.TF_SetAttrTypeList(description, name, Int32Array.from(value as number[]), value.length)
-          : api.TF_SetAttrType(description, name, value as number);
-      case 5:
-        return api.TF_SetAttrShape(description, name, int64Array(value as number[]), (value as number[]).length);
-      default:
-        throw unsupportedAttribute(op, name, type);
+      case 'dtype':
+        return api.TF_SetAttrType(description, name, tensorFlowType(value));
+      case 'dtypes':
+        return api.TF_SetAttrTypeList(description, name, Int32Array.from(value, tensorFlowType), value.length);
+      case 'shape':
+        return api.TF_SetAttrShape(description, name, int64Array(value), value.length);
     }
   }
 }

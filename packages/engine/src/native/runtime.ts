@@ -11,17 +11,10 @@ import {
 } from './api';
 import { LargePages } from './large-pages';
 import { elementCount } from '../shape';
+import type { OpAttribute } from './attributes';
 import { dtypeBytes, dtypeName, int64Array } from './dtypes';
 import { integerField } from './protobuf';
 import { outOfMemory, tensorFlowError, unsupportedAttribute } from './native-errors';
-
-/** One attribute of an operation, in the shape that tfjs-node's kernels use. */
-export interface OpAttribute {
-  name: string;
-  /** 0 string, 1 int, 2 float, 3 bool, 4 dtype, 5 shape. */
-  type: number;
-  value: unknown;
-}
 
 /** A native tensor: the handle and what is known about it. */
 export interface NativeTensor {

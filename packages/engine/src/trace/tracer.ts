@@ -1,8 +1,8 @@
 import { EngineError } from '@graft/errors';
 import type { GraphOutput } from '../native/api';
-import { dtypeName } from '../native/dtypes';
 import { GraphBuilder } from '../native/graph';
-import type { NativeRuntime, OpAttribute } from '../native/runtime';
+import type { NativeRuntime } from '../native/runtime';
+import type { Attributes } from '../program/attributes';
 import type { Executor } from '../types';
 import type {
   ArgumentNode,
@@ -13,7 +13,7 @@ import type {
   Program,
   Value,
   ValueType,
-} from './program';
+} from '../program/program';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -75,7 +75,7 @@ export class Tracer {
 
   operation(
     op: string,
-    attributes: readonly OpAttribute[],
+    attributes: Attributes,
     inputs: readonly Value[],
     outputCount: number,
   ): readonly Value[] {
@@ -87,7 +87,7 @@ export class Tracer {
         inputs.map((input) => ({ oper: this.inScratch.get(input.producer)!.oper, index: input.index })),
       );
     } catch (error) {
-      const shapes = inputs.map((input) => `${dtypeName(input.dtype)}[${input.shape.join(', ')}]`).join(', ');
+      const shapes = inputs.map((input) => `${input.dtype}[${input.shape.join(', ')}]`).join(', ');
       throw new EngineError(
         `${op} inside jit "${this.name}", on ${shapes || 'no inputs'}: ${(error as Error).message.replace(/^\w+: /, '')}`,
         {

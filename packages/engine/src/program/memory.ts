@@ -1,4 +1,4 @@
-import { dtypeBytes } from '../native/dtypes';
+import { bytesOfDType } from './dtypes';
 import { elementCount } from '../shape';
 import type { Producer, Program, Value, ValueType } from './program';
 
@@ -15,7 +15,7 @@ const VIEWS = new Set([
 /** Operations that XLA fuses into their consumer. Their result is never materialized. */
 const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Tile']);
 
-const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * dtypeBytes(dtype);
+const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * bytesOfDType(dtype);
 
 /**
  * Bytes that a program's code takes where nothing is compiled: every value stays until the code returns, as `tf.tidy` frees

@@ -1,61 +1,5 @@
-import type { OpAttribute } from '../native/runtime';
-
-/** What is known about a value at trace time. Shapes are static: dims are all known. */
-export interface ValueType {
-  /** TF_DataType. */
-  readonly dtype: number;
-  readonly shape: readonly number[];
-}
-
-/** Output `index` of `producer`. */
-export interface Value extends ValueType {
-  readonly producer: Producer;
-  readonly index: number;
-}
-
-/** An argument of the traced function, by its position among the tensor leaves. */
-export interface ArgumentNode {
-  readonly kind: 'argument';
-  readonly position: number;
-  readonly outputs: readonly Value[];
-}
-
-/** A tensor that existed before the trace. `source` finds its current native tensor at each call. */
-export interface CaptureNode {
-  readonly kind: 'capture';
-  readonly source: unknown;
-  readonly outputs: readonly Value[];
-}
-
-/** Host values that the traced code created. */
-export interface ConstantNode {
-  readonly kind: 'constant';
-  readonly bytes: Uint8Array;
-  readonly outputs: readonly Value[];
-}
-
-export interface OperationNode {
-  readonly kind: 'operation';
-  readonly op: string;
-  readonly attributes: readonly OpAttribute[];
-  readonly inputs: readonly Value[];
-  readonly outputs: readonly Value[];
-}
-
-export type Producer = ArgumentNode | CaptureNode | ConstantNode | OperationNode;
-
-/**
- * What a traced function computes, as data: operations in the order of the trace, with static shapes. It is independent
- * of how it is run; a lowering (see lower/) builds something executable from it.
- */
-export interface Program {
-  readonly name: string;
-  readonly arguments: readonly ArgumentNode[];
-  readonly captures: readonly CaptureNode[];
-  /** Constants and operations, each after its inputs. */
-  readonly nodes: readonly (ConstantNode | OperationNode)[];
-  readonly results: readonly Value[];
-}
+import { attributesText } from './attributes';
+import type { ConstantNode, OperationNode, Producer, Program, Value } from './program';
 
 /** The program without operations that no result needs. */
 export function withoutDeadCode(program: Program): Program {
@@ -101,8 +45,7 @@ export function withoutRepetition(program: Program): Program {
       const inputs = node.inputs.map(resolve);
       if (inputs.some((input, i) => input !== node.inputs[i])) kept = rebuild(node, inputs, replacement);
       if (!STATEFUL.test(node.op)) {
-        const attributes = node.attributes.map(({ name, value }) => `${name}=${String(value)}`).join();
-        key = `${node.op}(${inputs.map((input) => `${numberOf(input.producer)}:${input.index}`).join()}){${attributes}}`;
+        key = `${node.op}(${inputs.map((input) => `${numberOf(input.producer)}:${input.index}`).join()}){${attributesText(node.attributes)}}`;
       }
     }
     const twin = key === undefined ? undefined : known.get(key);

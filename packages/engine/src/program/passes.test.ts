@@ -1,26 +1,17 @@
-import {
-  countOperations,
-  withoutDeadCode,
-  withoutRepetition,
-  type ArgumentNode,
-  type ConstantNode,
-  type OperationNode,
-  type Program,
-  type Value,
-} from './program';
+import { countOperations, withoutDeadCode, withoutRepetition } from './passes';
+import type { ArgumentNode, ConstantNode, OperationNode, Program, Value } from './program';
 
-const FLOAT = 1;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function output<P extends { outputs: readonly Value[] }>(node: P): P {
-  (node as Mutable<P>).outputs = [{ dtype: FLOAT, shape: [2], producer: node as never, index: 0 }];
+  (node as Mutable<P>).outputs = [{ dtype: 'float32', shape: [2], producer: node as never, index: 0 }];
   return node;
 }
 const argument = (position: number): ArgumentNode => output({ kind: 'argument', position, outputs: [] });
 const constant = (value: number): ConstantNode =>
   output({ kind: 'constant', bytes: Uint8Array.of(value), outputs: [] });
 const operation = (op: string, ...inputs: { outputs: readonly Value[] }[]): OperationNode =>
-  output({ kind: 'operation', op, attributes: [], inputs: inputs.map((input) => input.outputs[0]), outputs: [] });
+  output({ kind: 'operation', op, attributes: {}, inputs: inputs.map((input) => input.outputs[0]), outputs: [] });
 
 function program(args: ArgumentNode[], nodes: Program['nodes'], ...results: { outputs: readonly Value[] }[]): Program {
   return { name: 'test', arguments: args, captures: [], nodes, results: results.map((result) => result.outputs[0]) };

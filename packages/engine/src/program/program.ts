@@ -1,0 +1,58 @@
+import type { Attributes } from './attributes';
+import type { DType } from './dtypes';
+
+/** What is known about a value at trace time. Shapes are static: dims are all known. */
+export interface ValueType {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+}
+
+/** Output `index` of `producer`. */
+export interface Value extends ValueType {
+  readonly producer: Producer;
+  readonly index: number;
+}
+
+/** An argument of the traced function, by its position among the tensor leaves. */
+export interface ArgumentNode {
+  readonly kind: 'argument';
+  readonly position: number;
+  readonly outputs: readonly Value[];
+}
+
+/** A tensor that existed before the trace. `source` finds its current native tensor at each call. */
+export interface CaptureNode {
+  readonly kind: 'capture';
+  readonly source: unknown;
+  readonly outputs: readonly Value[];
+}
+
+/** Host values that the traced code created. */
+export interface ConstantNode {
+  readonly kind: 'constant';
+  readonly bytes: Uint8Array;
+  readonly outputs: readonly Value[];
+}
+
+export interface OperationNode {
+  readonly kind: 'operation';
+  readonly op: string;
+  readonly attributes: Attributes;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+export type Producer = ArgumentNode | CaptureNode | ConstantNode | OperationNode;
+
+/**
+ * What a traced function computes, as data: operations in the order of the trace, with static shapes. It is independent
+ * of how it is run; a lowering (see lower/) builds something executable from it.
+ */
+export interface Program {
+  readonly name: string;
+  readonly arguments: readonly ArgumentNode[];
+  readonly captures: readonly CaptureNode[];
+  /** Constants and operations, each after its inputs. */
+  readonly nodes: readonly (ConstantNode | OperationNode)[];
+  readonly results: readonly Value[];
+}
