@@ -254,7 +254,7 @@ describeNative('jit', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), { name: 'product' });
       const x = tf.ones([2, 3]);
       expect(() => fn(x)).toThrow(
-        /MatMul inside jit "product", on float\[2, 3\], float\[2, 3\]: Dimensions must be equal/,
+        /MatMul inside jit "product", on float32\[2, 3\], float32\[2, 3\]: the inner dimensions of \[2, 3\] and \[2, 3\] differ: 3 and 2/,
       );
       x.dispose();
     });

@@ -150,38 +150,34 @@ export function makeJit<A extends readonly unknown[], R>(
   ): { program: Program; result: unknown; captures: CaptureSource[] } => {
     const { backend, binding } = native!;
     const tracer = new Tracer(name, binding.runtime, executor);
-    try {
-      let result: unknown;
-      const values: Value[] = [];
-      backend.tracing(tracer, () => {
-        tf.tidy(() => {
-          const symbols = leaves.map((leaf) => {
-            const value = tracer.argument({ dtype: leaf.dtype, shape: leaf.shape });
-            return backend.wrap(binding.addValue(value, tracer));
-          });
-          const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
-          const returned = tracingForXla(executor === 'xla', () => withPrecision(precision, () => fn(...symbolic)));
-          rejectPromise(returned, name);
-          checkResult(returned, `jit "${name}"`);
-          for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
-          // The tensors in `returned` end with this scope; only their positions in the tree are stored.
-          result = returned;
+    let result: unknown;
+    const values: Value[] = [];
+    backend.tracing(tracer, () => {
+      tf.tidy(() => {
+        const symbols = leaves.map((leaf) => {
+          const value = tracer.argument({ dtype: leaf.dtype, shape: leaf.shape });
+          return backend.wrap(binding.addValue(value, tracer));
         });
+        const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
+        const returned = tracingForXla(executor === 'xla', () => withPrecision(precision, () => fn(...symbolic)));
+        rejectPromise(returned, name);
+        checkResult(returned, `jit "${name}"`);
+        for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
+        // The tensors in `returned` end with this scope; only their positions in the tree are stored.
+        result = returned;
       });
-      const program = withoutDeadCode(withoutRepetition(tracer.finish(values)));
-      const variables = new Map<object, tf.Variable>();
-      for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
-      return {
-        program,
-        result,
-        captures: program.captures.map(({ source }) => ({
-          dataId: source as object,
-          variable: variables.get(source as object),
-        })),
-      };
-    } finally {
-      tracer.dispose();
-    }
+    });
+    const program = withoutDeadCode(withoutRepetition(tracer.finish(values)));
+    const variables = new Map<object, tf.Variable>();
+    for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
+    return {
+      program,
+      result,
+      captures: program.captures.map(({ source }) => ({
+        dataId: source as object,
+        variable: variables.get(source as object),
+      })),
+    };
   };
 
   const trace = (

@@ -38,9 +38,7 @@ const TYPES: Readonly<Record<DType, number>> = {
   resource: TF.RESOURCE,
 };
 
-const NAMES: ReadonlyMap<number, DType> = new Map(
-  Object.entries(TYPES).map(([name, value]) => [value, name as DType]),
-);
+const NAMES: ReadonlyMap<number, DType> = new Map(Object.entries(TYPES).map(([name, value]) => [value, name as DType]));
 
 /** The TF_DataType of a dtype. */
 export function tensorFlowType(dtype: DType): number {

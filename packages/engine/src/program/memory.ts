@@ -1,19 +1,7 @@
 import { bytesOfDType } from './dtypes';
 import { elementCount } from '../shape';
+import { findOperation } from './operations';
 import type { Producer, Program, Value, ValueType } from './program';
-
-/** Operations whose result shares the memory of their first input, as a view or partly overwritten. */
-const VIEWS = new Set([
-  'Reshape',
-  'Identity',
-  'ExpandDims',
-  'Squeeze',
-  'StopGradient',
-  'ReadVariableOp',
-  'TensorStridedSliceUpdate',
-]);
-/** Operations that XLA fuses into their consumer. Their result is never materialized. */
-const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Tile']);
 
 const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * bytesOfDType(dtype);
 
@@ -24,7 +12,7 @@ const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * b
 export function estimateUncompiledMemory({ nodes }: Program): number {
   let bytes = 0;
   for (const node of nodes) {
-    if (node.kind === 'operation' && VIEWS.has(node.op)) continue;
+    if (node.kind === 'operation' && findOperation(node.op)?.view) continue;
     for (const output of node.outputs) bytes += bytesOf(output);
   }
   return bytes;
@@ -47,8 +35,8 @@ export function estimateMemory(program: Program, inPlace: ReadonlySet<Value> = n
         if (home) lastReader.set(home, at);
       }
     for (const output of node.outputs) {
-      const seen = node.kind === 'operation' && VIEWS.has(node.op) ? node.inputs[0] : undefined;
-      const none = node.kind === 'operation' && BROADCASTS.has(node.op);
+      const seen = node.kind === 'operation' && findOperation(node.op)?.view ? node.inputs[0] : undefined;
+      const none = node.kind === 'operation' && findOperation(node.op)?.fused;
       const home = seen ? homeOf(seen) : none || inPlace.has(output) ? undefined : output;
       homes.set(output, home);
       if (home && !seen) lastReader.set(home, at);

@@ -47,7 +47,7 @@ test('equal operations on equal inputs are merged, also along a chain', () => {
 
 test('random draws and different constants are never merged', () => {
   const [one, two] = [constant(1), constant(2)];
-  const [r, s] = [operation('RandomUniform', one), operation('RandomUniform', one)];
+  const [r, s] = [operation('Multinomial', one), operation('Multinomial', one)];
   const sum = operation('AddN', r, s, two);
   const lean = withoutRepetition(program([], [one, two, r, s, sum], sum));
   expect(lean.nodes).toHaveLength(5);

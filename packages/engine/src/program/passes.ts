@@ -1,4 +1,5 @@
 import { attributesText } from './attributes';
+import { findOperation } from './operations';
 import type { ConstantNode, OperationNode, Producer, Program, Value } from './program';
 
 /** The program without operations that no result needs. */
@@ -17,9 +18,6 @@ export function withoutDeadCode(program: Program): Program {
     nodes: program.nodes.filter((node) => live.has(node)),
   };
 }
-
-/** Operations that must not be merged: two draws of a stateful operation are two draws. */
-const STATEFUL = /^(Random|Multinomial|TruncatedNormal|Collective|.*Variable|Print|Assert)/;
 
 /** The program with equal operations on equal inputs (and equal small constants) computed once. */
 export function withoutRepetition(program: Program): Program {
@@ -44,7 +42,8 @@ export function withoutRepetition(program: Program): Program {
     } else {
       const inputs = node.inputs.map(resolve);
       if (inputs.some((input, i) => input !== node.inputs[i])) kept = rebuild(node, inputs, replacement);
-      if (!STATEFUL.test(node.op)) {
+      // Two draws of a stateful operation are two draws.
+      if (!findOperation(node.op)?.stateful) {
         key = `${node.op}(${inputs.map((input) => `${numberOf(input.producer)}:${input.index}`).join()}){${attributesText(node.attributes)}}`;
       }
     }

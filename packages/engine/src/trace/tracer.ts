@@ -1,9 +1,7 @@
 import { EngineError } from '@graft/errors';
-import type { GraphOutput } from '../native/api';
-import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime } from '../native/runtime';
 import type { Attributes } from '../program/attributes';
-import type { Executor } from '../types';
+import { DynamicShape, findOperation, ShapeError, type Call } from '../program/operations';
 import type {
   ArgumentNode,
   CaptureNode,
@@ -14,16 +12,12 @@ import type {
   Value,
   ValueType,
 } from '../program/program';
+import type { Executor } from '../types';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/**
- * Records what a function does with symbolic tensors. Shapes come from TensorFlow's own shape inference, on a scratch
- * graph that is thrown away: what remains is the Program.
- */
+/** Records what a function does with symbolic tensors, as a Program. Shapes come from the table of operations. */
 export class Tracer {
-  private readonly scratch: GraphBuilder;
-  private readonly inScratch = new Map<Producer, GraphOutput>();
   private readonly argumentNodes: ArgumentNode[] = [];
   private readonly captureNodes = new Map<unknown, CaptureNode>();
   private readonly nodes: (ConstantNode | OperationNode)[] = [];
@@ -33,9 +27,7 @@ export class Tracer {
     readonly runtime: NativeRuntime,
     /** What will run the trace: some operations are rewritten for XLA. */
     private readonly executor: Executor,
-  ) {
-    this.scratch = new GraphBuilder(runtime);
-  }
+  ) {}
 
   /** Whether XLA will compile the whole trace. */
   get forXla(): boolean {
@@ -52,7 +44,6 @@ export class Tracer {
       type,
     ]);
     this.argumentNodes.push(value.producer as ArgumentNode);
-    this.inScratch.set(value.producer, this.scratch.placeholder(type));
     return value;
   }
 
@@ -62,56 +53,19 @@ export class Tracer {
     if (known) return known.outputs[0];
     const value = this.produce<CaptureNode>({ kind: 'capture', source, outputs: [] }, [type]);
     this.captureNodes.set(source, value.producer as CaptureNode);
-    this.inScratch.set(value.producer, this.scratch.placeholder(type));
     return value;
   }
 
   constant(type: ValueType, bytes: Uint8Array): Value {
     const value = this.produce<ConstantNode>({ kind: 'constant', bytes: bytes.slice(), outputs: [] }, [type]);
     this.nodes.push(value.producer as ConstantNode);
-    this.inScratch.set(value.producer, this.scratch.constant(type, bytes));
     return value;
   }
 
-  operation(
-    op: string,
-    attributes: Attributes,
-    inputs: readonly Value[],
-    outputCount: number,
-  ): readonly Value[] {
-    let operation: GraphOutput;
-    try {
-      operation = this.scratch.operation(
-        op,
-        attributes,
-        inputs.map((input) => ({ oper: this.inScratch.get(input.producer)!.oper, index: input.index })),
-      );
-    } catch (error) {
-      const shapes = inputs.map((input) => `${input.dtype}[${input.shape.join(', ')}]`).join(', ');
-      throw new EngineError(
-        `${op} inside jit "${this.name}", on ${shapes || 'no inputs'}: ${(error as Error).message.replace(/^\w+: /, '')}`,
-        {
-          code: 'engine.trace-operation',
-          cause: error,
-        },
-      );
-    }
-    const types = Array.from({ length: outputCount }, (_, index) => {
-      const { dtype, shape } = this.scratch.typeOf({ oper: operation.oper, index });
-      if (!shape) {
-        throw new EngineError(
-          `${op} inside jit "${this.name}": the shape of its result depends on values that only the run knows.`,
-          {
-            code: 'engine.dynamic-shape',
-            hint: 'Give sizes as numbers, or compute this part outside the compiled function.',
-          },
-        );
-      }
-      return { dtype, shape };
-    });
+  operation(op: string, attributes: Attributes, inputs: readonly Value[], outputCount: number): readonly Value[] {
+    const types = this.infer({ op, attributes, inputs, outputCount });
     const first = this.produce<OperationNode>({ kind: 'operation', op, attributes, inputs, outputs: [] }, types);
     this.nodes.push(first.producer as OperationNode);
-    this.inScratch.set(first.producer, operation);
     return first.producer.outputs;
   }
 
@@ -125,8 +79,31 @@ export class Tracer {
     };
   }
 
-  dispose(): void {
-    this.scratch.dispose();
+  private infer(call: Call): readonly ValueType[] {
+    const operation = findOperation(call.op);
+    if (!operation)
+      throw new EngineError(`${call.op} cannot be part of a compiled function; it was called in jit "${this.name}".`, {
+        code: 'engine.unknown-operation',
+        hint: 'Compute this part outside the compiled function.',
+      });
+    try {
+      return operation.infer(call).slice(0, call.outputCount);
+    } catch (error) {
+      if (error instanceof DynamicShape)
+        throw new EngineError(
+          `${call.op} inside jit "${this.name}": the shape of its result depends on values that only the run knows.`,
+          {
+            code: 'engine.dynamic-shape',
+            hint: 'Give sizes as numbers, or compute this part outside the compiled function.',
+          },
+        );
+      if (!(error instanceof ShapeError)) throw error;
+      const given = call.inputs.map(({ dtype, shape }) => `${dtype}[${shape.join(', ')}]`).join(', ');
+      throw new EngineError(`${call.op} inside jit "${this.name}", on ${given || 'no inputs'}: ${error.message}`, {
+        code: 'engine.trace-operation',
+        cause: error,
+      });
+    }
   }
 
   private produce<P extends Producer>(producer: P, types: readonly ValueType[]): Value {

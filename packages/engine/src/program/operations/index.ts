@@ -1,0 +1,28 @@
+import { elementwise, rowwise } from './elementwise';
+import { images } from './images';
+import { indexing, random } from './indexing';
+import type { Operation, Operations } from './operation';
+import { products } from './products';
+import { reductions } from './reductions';
+import { shapes } from './shapes';
+
+/**
+ * Every operation that a program may contain: those that tfjs-node's kernels emit, and Graft's own. The names are
+ * TensorFlow's; what runs a program knows them.
+ */
+export const OPERATIONS: Operations = {
+  ...elementwise,
+  ...rowwise,
+  ...reductions,
+  ...products,
+  ...shapes,
+  ...indexing,
+  ...random,
+  ...images,
+};
+
+export function findOperation(op: string): Operation | undefined {
+  return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
+}
+
+export { DynamicShape, ShapeError, type Call, type Operation } from './operation';
