@@ -32,14 +32,17 @@ interface Window {
   readonly padding: string;
   /** For the padding EXPLICIT: both sides together. */
   readonly explicit: number;
+  /** Whether the result may be without a window. */
+  readonly mayBeEmpty?: boolean;
 }
 
 /** How often a filter fits into a dimension. */
-function windows({ size, filter, stride, dilation, padding, explicit }: Window): number {
+function windows({ size, filter, stride, dilation, padding, explicit, mayBeEmpty }: Window): number {
   if (padding === 'SAME') return Math.ceil(size / stride);
   const span = (filter - 1) * dilation + 1;
-  const length = Math.floor((size + (padding === 'EXPLICIT' ? explicit : 0) - span) / stride) + 1;
-  if (length <= 0) throw new ShapeError(`a window of ${span} does not fit into ${size}.`);
+  const length = Math.trunc((size + (padding === 'EXPLICIT' ? explicit : 0) - span + stride) / stride) + 0;
+  if (length < 0 || (length === 0 && !mayBeEmpty))
+    throw new ShapeError(`a window of ${span} does not fit into ${size}.`);
   return length;
 }
 
@@ -79,6 +82,9 @@ function convolution(spatial: number): (call: Call) => ValueType[] {
       throw new ShapeError(
         `its input ${shapeText(values.shape)} has ${values.shape[channels]} channels, the filter ${shapeText(filter.shape)} takes ${inside}.`,
       );
+    const groups = values.shape[channels] / inside;
+    if (outside % groups !== 0)
+      throw new ShapeError(`its ${outside} filters cannot be shared by ${groups} groups of channels.`);
     const sizes = spaceOf(call, values.shape, space, filter.shape);
     return [
       {
@@ -137,6 +143,7 @@ function dilation(call: Call): ValueType[] {
       dilation: rates[axis],
       padding,
       explicit: 0,
+      mayBeEmpty: true,
     }),
   );
   return [{ dtype: sameDType([values, filter]), shape: withSpace(values.shape, [1, 2], sizes) }];

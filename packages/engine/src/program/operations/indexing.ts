@@ -73,6 +73,7 @@ export const indexing: Operations = {
     hostOperands: [2],
     infer: (call) => {
       const shape = hostValues(call, 2);
+      if (input(call, 1).shape.length === 0) throw new ShapeError('its updates must have at least one dimension.');
       checkUpdates(input(call, 0), input(call, 1), shape);
       return [{ dtype: input(call, 1).dtype, shape }];
     },

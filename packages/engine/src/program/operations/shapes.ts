@@ -162,7 +162,14 @@ export const shapes: Operations = {
     hostOperands: [1, 2, 3],
     infer: (call) => {
       const part = stridedSlice(call).shape;
-      const given = input(call, 4).shape;
+      const values = input(call, 4).shape;
+      // Sizes of 1 in front are ignored.
+      const given = values.slice(
+        Math.max(
+          0,
+          values.findIndex((size, axis) => size !== 1 || axis >= values.length - part.length),
+        ),
+      );
       if (broadcastShape(part, given).join() !== part.join())
         throw new ShapeError(`values of the shape ${shapeText(given)} do not fit the part ${shapeText(part)}.`);
       return [{ dtype: input(call, 0).dtype, shape: input(call, 0).shape }];

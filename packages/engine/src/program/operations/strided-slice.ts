@@ -25,6 +25,7 @@ export function stridedSlice(call: Call): ValueType {
       const size = shape[axis++];
       if (strides[at] === 0) throw new ShapeError('a stride is 0.');
       if (isMasked('shrink_axis', at)) {
+        if (strides[at] < 0) throw new ShapeError('a single place is taken with a negative stride.');
         if (begin[at] < -size || begin[at] >= size)
           throw new ShapeError(`place ${begin[at]} is outside of a dimension of ${size}.`);
         return;
