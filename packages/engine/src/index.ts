@@ -44,4 +44,4 @@ export { random, type RandomKey } from './random';
 export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
-export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
+export { SLOT_MULTIPLE, prefersTransposedKeys } from './trace/layout-hints';

@@ -17,20 +17,3 @@ export function withPrecision<T>(precision: Precision, fn: () => T): T {
     inForce = before;
   }
 }
-
-let tracedForXla = false;
-
-/** Whether the running code is being recorded for XLA. */
-export function isTracedForXla(): boolean {
-  return tracedForXla;
-}
-
-export function tracingForXla<T>(forXla: boolean, fn: () => T): T {
-  const before = tracedForXla;
-  tracedForXla = forXla;
-  try {
-    return fn();
-  } finally {
-    tracedForXla = before;
-  }
-}

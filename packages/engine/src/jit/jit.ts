@@ -5,12 +5,14 @@ import type { CaptureSource, GraftBackend } from '../native/backend';
 import { trimMemory } from '../native/api';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
-import { currentPrecision, tracingForXla, withPrecision } from '../precision';
+import { currentPrecision, withPrecision } from '../precision';
 import { tapeState } from '../tape';
 import { tf } from '../tf';
 import { estimateMemory, estimateUncompiledMemory } from '../program/memory';
-import { withoutDeadCode, withoutRepetition } from '../program/passes';
+import { simplified } from '../program/passes';
 import type { Program, Value } from '../program/program';
+import { layoutHints, rewriteForTensorFlow } from '../targets/tensorflow/rewrites';
+import { withLayoutHints } from '../trace/layout-hints';
 import { Tracer } from '../trace/tracer';
 import type { CompilingExecutor, Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { profileProgram, type OperationProfile } from './profile';
@@ -142,14 +144,14 @@ export function makeJit<A extends readonly unknown[], R>(
     return { entry, inputs, donations };
   };
 
-  /** The function as a program, with its captures and the tree of its results. */
+  /** The function as a program, with the tree of its results. */
   const traced = (
     args: A,
     leaves: readonly tf.Tensor[],
     precision: Precision,
-  ): { program: Program; result: unknown; captures: CaptureSource[] } => {
+  ): { program: Program; result: unknown } => {
     const { backend, binding } = native!;
-    const tracer = new Tracer(name, binding.runtime, executor);
+    const tracer = new Tracer(name);
     let result: unknown;
     const values: Value[] = [];
     backend.tracing(tracer, () => {
@@ -159,7 +161,7 @@ export function makeJit<A extends readonly unknown[], R>(
           return backend.wrap(binding.addValue(value, tracer));
         });
         const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
-        const returned = tracingForXla(executor === 'xla', () => withPrecision(precision, () => fn(...symbolic)));
+        const returned = withLayoutHints(layoutHints(executor), () => withPrecision(precision, () => fn(...symbolic)));
         rejectPromise(returned, name);
         checkResult(returned, `jit "${name}"`);
         for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
@@ -167,17 +169,19 @@ export function makeJit<A extends readonly unknown[], R>(
         result = returned;
       });
     });
-    const program = withoutDeadCode(withoutRepetition(tracer.finish(values)));
+    return { program: simplified(tracer.finish(values)), result };
+  };
+
+  /** The program as it is compiled, and where its captures are. */
+  const prepared = (whole: Program, compiler: CompilingExecutor): { program: Program; captures: CaptureSource[] } => {
+    const program = rewriteForTensorFlow(whole, compiler, native!.binding.runtime.threads);
     const variables = new Map<object, tf.Variable>();
     for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
-    return {
-      program,
-      result,
-      captures: program.captures.map(({ source }) => ({
-        dataId: source as object,
-        variable: variables.get(source as object),
-      })),
-    };
+    const captures = program.captures.map(({ source }) => ({
+      dataId: source as object,
+      variable: variables.get(source as object),
+    }));
+    return { program, captures };
   };
 
   const trace = (
@@ -186,7 +190,8 @@ export function makeJit<A extends readonly unknown[], R>(
     precision: Precision,
     compiler: CompilingExecutor,
   ): Compiled => {
-    const { program: whole, result, captures } = traced(args, leaves, precision);
+    const { program: recorded, result } = traced(args, leaves, precision);
+    const { program: whole, captures } = prepared(recorded, compiler);
     const donatedTensors = donatedLeaves(args);
     const donated = leaves.flatMap((leaf, position) => (donatedTensors.has(leaf) ? [position] : []));
     const { program, aliased, replacements } = planDonation(whole, donated, treePaths(args[0]), treePaths(result));
@@ -289,7 +294,7 @@ export function makeJit<A extends readonly unknown[], R>(
     const leaves: tf.Tensor[] = [];
     const precision = precisionNow();
     signatureOf(args, leaves, `jit "${name}"`);
-    const { program, captures } = traced(args, leaves, precision);
+    const { program, captures } = prepared(traced(args, leaves, precision).program, compiler);
     const { backend, binding } = native;
     const inputs = [...leaves, ...captures].map((source) => backend.nativeOf(source.dataId, `jit "${name}"`));
     return profileProgram(binding.runtime, program, inputs);

@@ -3,7 +3,6 @@ import { valueInTrace } from '../value-in-trace';
 import type { Value } from '../program/program';
 import type { Tracer } from '../trace/tracer';
 import { dtypeName, fromBytes, TF, tensorFlowType, toBytes } from './dtypes';
-import type { DType } from '../program/dtypes';
 import { programAttributes, type OpAttribute } from './attributes';
 import type { NativeRuntime, NativeTensor } from './runtime';
 
@@ -166,15 +165,6 @@ export class KoffiBinding {
   /** An id for a value of the active trace. */
   addValue(value: Value, tracer: Tracer): TensorMetadata {
     return this.describe(tensorFlowType(value.dtype), [...value.shape], { value, tracer });
-  }
-
-  /** In a trace: a new id for the value of that dtype from which the value behind `id` was widened. */
-  narrowOrigin(id: number, dtype: DType): number | undefined {
-    const entry = this.entry(id);
-    if (!('value' in entry) || entry.tracer !== this.tracer) return undefined;
-    const { producer } = entry.value;
-    if (producer.kind !== 'operation' || producer.op !== 'Cast' || producer.inputs[0].dtype !== dtype) return undefined;
-    return this.addValue(producer.inputs[0], entry.tracer).id;
   }
 
   /** Whether the id refers to a value of a trace. */

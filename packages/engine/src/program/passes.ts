@@ -1,6 +1,22 @@
 import { attributesText } from './attributes';
+import { rewrite, withInputs, type Rule } from './editor';
 import { findOperation } from './operations';
 import type { ConstantNode, OperationNode, Producer, Program, Value } from './program';
+
+/** What every target wants: nothing twice, nothing in vain. */
+export function simplified(program: Program): Program {
+  return withoutDeadCode(withoutRepetition(rewrite(program, needlessCasts)));
+}
+
+/** Casts that change nothing: to the same dtype, or of a bfloat16 number that was widened to itself. */
+const needlessCasts: Rule = ({ op, inputs: [given], outputs: [result] }) => {
+  if (op !== 'Cast') return undefined;
+  if (given.dtype === result.dtype) return [given];
+  const { producer } = given;
+  const isWidened = producer.kind === 'operation' && producer.op === 'Cast' && given.dtype === 'float32';
+  if (!isWidened || result.dtype !== 'bfloat16' || producer.inputs[0].dtype !== 'bfloat16') return undefined;
+  return [producer.inputs[0]];
+};
 
 /** The program without operations that no result needs. */
 export function withoutDeadCode(program: Program): Program {
@@ -59,13 +75,8 @@ export function withoutRepetition(program: Program): Program {
 }
 
 function rebuild(node: OperationNode, inputs: readonly Value[], replacement: Map<Value, Value>): OperationNode {
-  const outputs: Value[] = [];
-  const copy: OperationNode = { ...node, inputs, outputs };
-  node.outputs.forEach((value, index) => {
-    const output: Value = { dtype: value.dtype, shape: value.shape, producer: copy, index };
-    outputs.push(output);
-    replacement.set(value, output);
-  });
+  const copy = withInputs(node, inputs);
+  node.outputs.forEach((value, index) => replacement.set(value, copy.outputs[index]));
   return copy;
 }
 

@@ -1,5 +1,4 @@
 import { EngineError } from '@graft/errors';
-import type { NativeRuntime } from '../native/runtime';
 import type { Attributes } from '../program/attributes';
 import { DynamicShape, findOperation, ShapeError, type Call } from '../program/operations';
 import type {
@@ -12,7 +11,6 @@ import type {
   Value,
   ValueType,
 } from '../program/program';
-import type { Executor } from '../types';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -22,22 +20,7 @@ export class Tracer {
   private readonly captureNodes = new Map<unknown, CaptureNode>();
   private readonly nodes: (ConstantNode | OperationNode)[] = [];
 
-  constructor(
-    readonly name: string,
-    readonly runtime: NativeRuntime,
-    /** What will run the trace: some operations are rewritten for XLA. */
-    private readonly executor: Executor,
-  ) {}
-
-  /** Whether XLA will compile the whole trace. */
-  get forXla(): boolean {
-    return this.executor === 'xla';
-  }
-
-  /** Whether XLA will compile the operations between products. */
-  get compiledBetweenProducts(): boolean {
-    return this.executor === 'xla' || this.executor === 'mixed';
-  }
+  constructor(readonly name: string) {}
 
   argument(type: ValueType): Value {
     const value = this.produce<ArgumentNode>({ kind: 'argument', position: this.argumentNodes.length, outputs: [] }, [

@@ -25,4 +25,4 @@ export function findOperation(op: string): Operation | undefined {
   return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
 }
 
-export { DynamicShape, ShapeError, type Call, type Operation } from './operation';
+export { axisOf, DynamicShape, hostValues, ShapeError, type Call, type Operation } from './operation';

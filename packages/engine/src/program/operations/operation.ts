@@ -40,14 +40,14 @@ export function each(names: string, operation: Operation): Operations {
 
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
 
-export function input({ inputs }: Call, at: number): Value {
+export function input({ inputs }: Pick<Call, 'inputs'>, at: number): Value {
   const value = inputs.at(at);
   if (value) return value;
   throw new ShapeError(`it has ${inputs.length} inputs, so input ${at + 1} is missing.`);
 }
 
 /** The values of a host operand. Throws DynamicShape if only the run knows them. */
-export function hostValues(call: Call, at: number): number[] {
+export function hostValues(call: Pick<Call, 'inputs'>, at: number): number[] {
   const { producer, dtype } = input(call, at);
   if (producer.kind !== 'constant') throw new DynamicShape();
   return Array.from(fromBytes(producer.bytes.slice(), dtype), Number);

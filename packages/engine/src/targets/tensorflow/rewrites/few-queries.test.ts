@@ -1,4 +1,4 @@
-import { openEngine, prefersTransposedKeys, tf } from '../index';
+import { openEngine, prefersTransposedKeys, tf } from '../../../index';
 import { describeNative } from '@graft/test-support';
 
 describeNative('a few queries of many stored places', () => {

@@ -1,4 +1,4 @@
-import { openEngine, tf, type EngineMode } from '../index';
+import { openEngine, tf, type EngineMode } from '../../../index';
 import { describeNative } from '@graft/test-support';
 
 const [DEPTH, ROWS, WIDTH] = [3, 4100, 4096];

@@ -1,4 +1,4 @@
-import { openEngine, tf, type EngineMode } from '../index';
+import { openEngine, tf, type EngineMode } from '../../../index';
 import { describeNative } from '@graft/test-support';
 
 const MODES: readonly EngineMode[] = ['xla', 'mixed'];
