@@ -1,4 +1,5 @@
-import { countOperations, withoutDeadCode, withoutRepetition } from './passes';
+import { countOperations, simplified, withoutDeadCode, withoutRepetition } from './passes';
+import type { DType } from './dtypes';
 import type { ArgumentNode, ConstantNode, OperationNode, Program, Value } from './program';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -51,4 +52,23 @@ test('random draws and different constants are never merged', () => {
   const sum = operation('AddN', r, s, two);
   const lean = withoutRepetition(program([], [one, two, r, s, sum], sum));
   expect(lean.nodes).toHaveLength(5);
+});
+
+test('casts that change nothing are removed, others stay', () => {
+  const cast = (value: Value, dtype: DType): OperationNode => {
+    const node: OperationNode = { kind: 'operation', op: 'Cast', attributes: {}, inputs: [value], outputs: [] };
+    (node as Mutable<OperationNode>).outputs = [{ dtype, shape: [2], producer: node, index: 0 }];
+    return node;
+  };
+  const x = argument(0);
+  const same = cast(x.outputs[0], 'float32');
+  const narrow = cast(same.outputs[0], 'bfloat16');
+  const wide = cast(narrow.outputs[0], 'float32');
+  const again = cast(wide.outputs[0], 'bfloat16');
+  const whole = cast(wide.outputs[0], 'int32');
+  const lean = simplified(program([x], [same, narrow, wide, again, whole], again, whole));
+  expect(countOperations(lean)).toEqual([['Cast', 3]]);
+  // A float32 number is rounded when it is narrowed: that one stays.
+  expect(lean.results[0]).toMatchObject({ dtype: 'bfloat16', producer: { inputs: [x.outputs[0]] } });
+  expect(lean.results[1].dtype).toBe('int32');
 });
