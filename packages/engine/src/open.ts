@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { collectives } from './collectives/join';
 import { EngineError } from '@graft/errors';
-import { makeJit, type NativeBackend } from './jit/jit';
+import { makeJit, type JitTarget } from './jit/jit';
+import type { NativeTensor } from './native/runtime';
 import { preparePortableBackend } from './portable';
 import {
   examine,
@@ -14,6 +15,7 @@ import {
   type DoctorReport,
   type NativeLibrary,
 } from './setup';
+import type { NativeBackend } from './targets/tensorflow/tensorflow-target';
 import { tf } from './tf';
 import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
 
@@ -114,7 +116,8 @@ async function nativeEngine(native: NativeBackend, executor: Executor, precision
     backend: 'tensorflow',
     collectives: collectives(native),
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
-    jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, native, { executor, precision }, jitOptions),
+    jit: (fn, jitOptions: JitOptions = {}) =>
+      makeJit(fn, jitTarget(native, executor, precision, jitOptions), jitOptions),
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: runtime.liveTensors,
@@ -122,6 +125,27 @@ async function nativeEngine(native: NativeBackend, executor: Executor, precision
       residentBytes: process.memoryUsage.rss(),
     }),
   };
+}
+
+type TargetModule = typeof import('./targets/tensorflow/tensorflow-target');
+
+/** Loaded on demand, as the backend is. */
+function loadTarget(): TargetModule {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- as in loadNative
+  return require('./targets/tensorflow/tensorflow-target') as TargetModule;
+}
+
+/** Where a function of a native engine runs. */
+function jitTarget(
+  native: NativeBackend,
+  engineExecutor: Executor,
+  precision: Precision,
+  { executor = engineExecutor, shortCalls = false }: JitOptions,
+): JitTarget<NativeTensor> {
+  // Each call of a compiled piece between products costs more than it saves where a call takes no time.
+  const best = executor === 'mixed' && shortCalls ? 'graph' : executor === 'portable' ? 'eager' : executor;
+  const { TensorFlowTarget } = loadTarget();
+  return { target: new TensorFlowTarget(native, best), compiles: best !== 'eager', precision };
 }
 
 async function portableEngine(precision: Precision, fallbackReason?: string): Promise<Engine> {
@@ -134,7 +158,8 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
     fallbackReason,
     collectives: collectives(undefined),
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
-    jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, undefined, { executor: 'portable', precision }, jitOptions),
+    jit: (fn, jitOptions: JitOptions = {}) =>
+      makeJit(fn, { target: undefined, compiles: false, precision }, jitOptions),
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: 0,

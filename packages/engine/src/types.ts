@@ -27,7 +27,7 @@ export type Tree =
 export interface JitOptions {
   /** Shown in errors and statistics. Default: the function's own name. */
   name?: string;
-  /** Default: the engine's executor. `eager` calls the function directly. */
+  /** Default: the engine's executor. `eager` and `portable` call the function directly. */
   executor?: Executor;
   /**
    * Members of the first argument that are donated: the call disposes their tensors. If the result has a tensor of the
@@ -43,6 +43,11 @@ export interface JitOptions {
    * each signature; `portable` has no estimate.
    */
   onTrace?: (trace: { readonly temporaryBytes: number }) => void;
+  /**
+   * Whether a call takes so little time, as one token's does, that starting many compiled pieces would cost more than
+   * they save: `mixed` then runs it as one graph. Default false.
+   */
+  shortCalls?: boolean;
   /** Whether the results should be in pages of 2 MiB, which makes repeated reads faster. Default false. */
   largePages?: boolean;
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { UsageError, WorkersError, messageOf } from '@graft/errors';
-import type { NativeBackend } from '../jit/jit';
+import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';
 import { ControlChannel } from './control/channel';

@@ -1,5 +1,5 @@
 import { WorkersError } from '@graft/errors';
-import type { NativeBackend } from '../jit/jit';
+import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { TF } from '../native/dtypes';
 import type { OpAttribute } from '../native/attributes';
 import type { NativeTensor } from '../native/runtime';

@@ -1,5 +1,5 @@
 import { WorkersError } from '@graft/errors';
-import type { NativeBackend } from '../jit/jit';
+import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { formatAddress, parseAddress } from './addresses';
 import type { Connection } from './connection';
 import { unusable } from './control/coordinator-node';

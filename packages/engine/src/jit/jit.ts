@@ -1,45 +1,24 @@
 import { EngineError } from '@graft/errors';
-import type { Replacements } from '../lower/tensorflow-lowering';
-import { TensorFlowFunction } from '../lower/tensorflow-function';
-import type { CaptureSource, GraftBackend } from '../native/backend';
-import { trimMemory } from '../native/api';
-import type { KoffiBinding } from '../native/binding';
-import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, withPrecision } from '../precision';
+import { estimateUncompiledMemory } from '../program/memory';
 import { tapeState } from '../tape';
+import type { Target } from '../target/target';
 import { tf } from '../tf';
-import { estimateMemory, estimateUncompiledMemory } from '../program/memory';
-import { simplified } from '../program/passes';
-import type { Program, Value } from '../program/program';
-import { layoutHints, rewriteForTensorFlow } from '../targets/tensorflow/rewrites';
-import { withLayoutHints } from '../trace/layout-hints';
-import { Tracer } from '../trace/tracer';
-import type { CompilingExecutor, Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
-import { profileProgram, type OperationProfile } from './profile';
-import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
+import type { JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
+import { capturesOf, CompiledFunction, type GivenInputs } from './compiled-function';
+import type { OperationProfile } from './profile';
+import { record, rejectPromise } from './record';
+import { checkResult, signatureOf, treeLeaves, treeMap } from './tree';
 import { uncompiled } from './uncompiled';
 
-/** The native runtime that compiled functions run on; undefined on the portable engine. */
-export interface NativeBackend {
-  backend: GraftBackend;
-  binding: KoffiBinding;
-  /** The folder that stores compiled programs for later processes, if any. */
-  compileCache?: string;
-}
-
-interface Compiled {
-  fn: TensorFlowFunction;
-  captures: CaptureSource[];
-  /** Leaves of the arguments that are donated to the call, and which results get their memory. */
-  donated: readonly number[];
-  replacements: Replacements;
-  /** Results that are a donated argument, unchanged. */
-  aliased: ReadonlyMap<number, number>;
-  /** What a call allocates, estimated. */
-  bytes: number;
-  /** The function's result with tensors standing for the outputs, in order; static leaves are in place. */
-  rebuild(outputs: readonly tf.Tensor[]): unknown;
-  ran: boolean;
+/** Where a jitted function runs. */
+export interface JitTarget<B> {
+  /** Undefined: tfjs's own backends, which cannot record. */
+  readonly target: Target<B> | undefined;
+  /** Whether the target compiles; otherwise functions are called as they are. */
+  readonly compiles: boolean;
+  /** Default precision of products. */
+  readonly precision: Precision;
 }
 
 /**
@@ -50,43 +29,37 @@ function underGradientTape(): boolean {
   return tapeState().gradientDepth > 0;
 }
 
-function compilingExecutor(executor: Executor): CompilingExecutor | undefined {
-  return executor === 'eager' || executor === 'portable' ? undefined : executor;
-}
-
-export function makeJit<A extends readonly unknown[], R>(
+export function makeJit<B, A extends readonly unknown[], R>(
   fn: (...args: A) => R,
-  native: NativeBackend | undefined,
-  defaults: { executor: Executor; precision: Precision },
+  { target, compiles, precision: defaultPrecision }: JitTarget<B>,
   options: JitOptions,
 ): Jitted<A, R> {
   const { donates = [] } = options;
   const name = options.name ?? (fn.name || 'anonymous');
-  const executor = native ? (options.executor ?? defaults.executor) : 'portable';
-  const compiler = compilingExecutor(executor);
-  const compiled = new Map<string, Compiled>();
+  const where = `jit "${name}"`;
+  const compiler = compiles ? target : undefined;
+  const compiled = new Map<string, CompiledFunction<B>>();
   const statistics: JitStatistics = { traces: 0, traceMs: 0, firstRunMs: 0, operations: 0 };
 
   const precisionNow = (): Precision => {
     if (options.precision) return options.precision;
     const ambient = currentPrecision();
-    return ambient === 'float32' ? defaults.precision : ambient;
+    return ambient === 'float32' ? defaultPrecision : ambient;
   };
 
   const inline = (args: A): R => withPrecision(precisionNow(), () => fn(...args));
-
   /** Calls the function directly; reading values in it is an error, as when compiled. */
   const called = (args: A): R => uncompiled(name, treeLeaves(args), () => inline(args));
 
   const estimated = new Set<string>();
-
-  /** For `onTrace`, on the native engine: a trace that is only measured. Code that cannot be traced gets no estimate. */
+  /** For `onTrace`, where nothing is compiled: a trace that is only measured. Code that cannot be traced gets no estimate. */
   const estimateFor = (signature: string, args: A, leaves: readonly tf.Tensor[]): void => {
-    if (!native || !options.onTrace || estimated.has(signature)) return;
+    if (!target || !options.onTrace || estimated.has(signature)) return;
     estimated.add(signature);
     let temporaryBytes: number;
     try {
-      temporaryBytes = estimateUncompiledMemory(traced(args, leaves, precisionNow()).program);
+      const { program } = record(target, { name, fn, precision: precisionNow() }, args, leaves);
+      temporaryBytes = estimateUncompiledMemory(program);
     } catch {
       // What is wrong with the code shows when it runs.
       return;
@@ -94,279 +67,119 @@ export function makeJit<A extends readonly unknown[], R>(
     options.onTrace({ temporaryBytes });
   };
 
+  const donatedLeaves = (args: A): Set<tf.Tensor> => {
+    const members = args[0] as Record<string, unknown> | undefined;
+    return new Set(donates.flatMap((member) => treeLeaves(members?.[member])));
+  };
+
   /** Runs uncompiled, with the same ownership: only the results remain, as separate tensors. */
   const eagerly = (args: A): R => {
     const leaves: tf.Tensor[] = [];
-    estimateFor(signatureOf(args, leaves, `jit "${name}"`), args, leaves);
+    estimateFor(signatureOf(args, leaves, where), args, leaves);
     const results = tf.tidy(() => {
       const result = called(args);
       rejectPromise(result, name);
-      checkResult(result, `jit "${name}"`);
+      checkResult(result, where);
       return treeMap(result as Tree, (leaf) => leaf.clone()) as tf.TensorContainer;
     }) as R;
     for (const leaf of donatedLeaves(args)) leaf.dispose();
     return results;
   };
 
-  const donatedLeaves = (args: A): Set<tf.Tensor> => {
-    const members = args[0] as Record<string, unknown> | undefined;
-    return new Set(donates.flatMap((member) => treeLeaves(members?.[member])));
+  const compile = (on: Target<B>, args: A, leaves: readonly tf.Tensor[], precision: Precision): CompiledFunction<B> => {
+    const start = performance.now();
+    const donated = donatedLeaves(args);
+    const positions = leaves.flatMap((leaf, position) => (donated.has(leaf) ? [position] : []));
+    const recorded = record(on, { name, fn, precision }, args, leaves);
+    const entry = new CompiledFunction(on, where, recorded, args, positions, (temporaryBytes) =>
+      options.onTrace?.({ temporaryBytes }),
+    );
+    statistics.operations = entry.operations;
+    statistics.traces++;
+    statistics.traceMs += performance.now() - start;
+    return entry;
   };
 
-  /** The compiled function, its inputs, and those of them that were donated, by position. */
-  const lookUp = (
-    args: A,
-    { backend }: NativeBackend,
-    compiler: CompilingExecutor,
-  ): { entry: Compiled; inputs: NativeTensor[]; donations: Map<number, NativeTensor> } => {
+  /** The compiled function for such arguments, and its inputs. */
+  const lookUp = (on: Target<B>, args: A): { entry: CompiledFunction<B>; given: GivenInputs<B> } => {
     const leaves: tf.Tensor[] = [];
     const precision = precisionNow();
-    const key = `${precision} ${signatureOf(args, leaves, `jit "${name}"`)}`;
+    const key = `${precision} ${signatureOf(args, leaves, where)}`;
     let entry = compiled.get(key);
-    if (!entry) {
-      const start = performance.now();
-      entry = trace(args, leaves, precision, compiler);
-      compiled.set(key, entry);
-      statistics.traces++;
-      statistics.traceMs += performance.now() - start;
-    }
-    const where = `jit "${name}"`;
-    const inputs = leaves.map((leaf) => backend.nativeOf(leaf.dataId, where));
-    for (const source of entry.captures)
-      inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
-    // Only now: nothing before the computation itself can fail any more.
-    const donations = new Map<number, NativeTensor>();
-    for (const position of entry.donated) {
-      if (leaves[position].isDisposed) throw donatedTwice(name);
-      donations.set(position, (inputs[position] = backend.donate(leaves[position], where)));
-    }
-    if (options.largePages) native!.binding.runtime.reserveLargePages(entry.bytes);
-    return { entry, inputs, donations };
+    if (!entry) compiled.set(key, (entry = compile(on, args, leaves, precision)));
+    const given = entry.take(leaves, name);
+    if (options.largePages) on.reserveLargePages(entry.temporaryBytes);
+    return { entry, given };
   };
 
-  /** The function as a program, with the tree of its results. */
-  const traced = (
-    args: A,
-    leaves: readonly tf.Tensor[],
-    precision: Precision,
-  ): { program: Program; result: unknown } => {
-    const { backend, binding } = native!;
-    const tracer = new Tracer(name);
-    let result: unknown;
-    const values: Value[] = [];
-    backend.tracing(tracer, () => {
-      tf.tidy(() => {
-        const symbols = leaves.map((leaf) => {
-          const value = tracer.argument({ dtype: leaf.dtype, shape: leaf.shape });
-          return backend.wrap(binding.addValue(value, tracer));
-        });
-        const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
-        const returned = withLayoutHints(layoutHints(executor), () => withPrecision(precision, () => fn(...symbolic)));
-        rejectPromise(returned, name);
-        checkResult(returned, `jit "${name}"`);
-        for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
-        // The tensors in `returned` end with this scope; only their positions in the tree are stored.
-        result = returned;
-      });
-    });
-    return { program: simplified(tracer.finish(values)), result };
+  const finish = (entry: CompiledFunction<B>, returned: readonly B[], given: GivenInputs<B>, start: number): R => {
+    if (!entry.ran) statistics.firstRunMs += performance.now() - start;
+    return entry.wrap(returned, given) as R;
   };
 
-  /** The program as it is compiled, and where its captures are. */
-  const prepared = (whole: Program, compiler: CompilingExecutor): { program: Program; captures: CaptureSource[] } => {
-    const program = rewriteForTensorFlow(whole, compiler, native!.binding.runtime.threads);
-    const variables = new Map<object, tf.Variable>();
-    for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
-    const captures = program.captures.map(({ source }) => ({
-      dataId: source as object,
-      variable: variables.get(source as object),
-    }));
-    return { program, captures };
-  };
-
-  const trace = (
-    args: A,
-    leaves: readonly tf.Tensor[],
-    precision: Precision,
-    compiler: CompilingExecutor,
-  ): Compiled => {
-    const { program: recorded, result } = traced(args, leaves, precision);
-    const { program: whole, captures } = prepared(recorded, compiler);
-    const donatedTensors = donatedLeaves(args);
-    const donated = leaves.flatMap((leaf, position) => (donatedTensors.has(leaf) ? [position] : []));
-    const { program, aliased, replacements } = planDonation(whole, donated, treePaths(args[0]), treePaths(result));
-    statistics.operations = program.nodes.length;
-    const bytes = estimateMemory(program, new Set([...replacements.keys()].map((at) => program.results[at])));
-    options.onTrace?.({ temporaryBytes: bytes });
-    return {
-      bytes,
-      fn: new TensorFlowFunction(native!.binding.runtime, program, compiler, replacements),
-      captures,
-      donated,
-      replacements,
-      aliased,
-      rebuild: (outputs) => treeMap(result as Tree, (_, position) => outputs[position]),
-      ran: false,
-    };
-  };
-
-  const wrapResults = (
-    { entry, donations }: ReturnType<typeof lookUp>,
-    returned: readonly NativeTensor[],
-    start: number,
-  ): R => {
-    if (!entry.ran) {
-      entry.ran = true;
-      statistics.firstRunMs += performance.now() - start;
-      // The memory of the compiler's threads, hundreds of megabytes for a large step, is not needed again.
-      trimMemory();
-    }
-    const { backend, binding } = native!;
-    const outputs = outputsInOrder(entry, returned, donations);
-    for (const left of donations.values()) binding.runtime.deleteTensor(left);
-    return entry.rebuild(outputs.map((output) => backend.wrap(binding.adopt(output)))) as R;
-  };
-
-  const call = (...args: A): R => {
-    // Inside another compiled function, this one becomes part of it.
-    if (native?.binding.activeTracer) return inline(args);
-    if (underGradientTape()) return called(args);
-    if (!compiler || !native) return eagerly(args);
-    const found = lookUp(args, native, compiler);
-    const start = performance.now();
-    try {
-      return wrapResults(found, found.entry.fn.call(found.inputs), start);
-    } catch (error) {
-      throw failed(error, found);
-    }
-  };
-
-  /** A call that computes on another thread; `enqueue`: it may return results before they are computed. */
-  const callLater =
-    (enqueues: boolean) =>
-    async (...args: A): Promise<R> => {
-      if (!compiler || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
-      const found = lookUp(args, native, compiler);
-      const { entry, inputs } = found;
-      const start = performance.now();
-      try {
-        // The first call compiles and is awaited; so is a call with donated arguments.
-        const enqueued = enqueues && entry.ran && entry.donated.length === 0;
-        const returned = enqueued ? entry.fn.enqueue(inputs, `jit "${name}"`) : await entry.fn.callAsync(inputs);
-        return wrapResults(found, returned, start);
-      } catch (error) {
-        throw failed(error, found);
-      }
-    };
-
-  const rename = (error: unknown, { ran }: Compiled): unknown => {
+  const failed = (
+    error: unknown,
+    on: Target<B>,
+    entry: CompiledFunction<B>,
+    { donations }: GivenInputs<B>,
+  ): unknown => {
+    for (const buffer of donations.values()) on.freeAfterFailure(buffer);
     if (!(error instanceof EngineError)) return error;
-    const kept = native?.compileCache;
     const damaged =
-      kept && !ran
-        ? `If it says so again, remove ${kept}, where compiled programs are kept (engine.compileCache): one may be damaged.`
+      on.compileCache && !entry.ran
+        ? `If it says so again, remove ${on.compileCache}, where compiled programs are kept (engine.compileCache): one may be damaged.`
         : undefined;
-    return new EngineError(`jit "${name}": ${error.message.replace(/^graft_\w+: /, '')}`, {
+    return new EngineError(`${where}: ${error.message.replace(/^graft_\w+: /, '')}`, {
       code: error.code,
       hint: error.hint ?? damaged,
       cause: error,
     });
   };
 
-  const failed = (error: unknown, { entry, donations }: ReturnType<typeof lookUp>): unknown => {
-    // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
-    for (const tensor of donations.values())
-      native!.binding.runtime[executor === 'xla' ? 'abandon' : 'deleteTensor'](tensor);
-    return rename(error, entry);
+  const call = (...args: A): R => {
+    // Inside another compiled function, this one becomes part of it.
+    if (target?.activeTracer) return inline(args);
+    if (underGradientTape()) return called(args);
+    if (!compiler) return eagerly(args);
+    const { entry, given } = lookUp(compiler, args);
+    const start = performance.now();
+    try {
+      return finish(entry, entry.call(given), given, start);
+    } catch (error) {
+      throw failed(error, compiler, entry, given);
+    }
   };
 
+  /** A call that computes on another thread; `enqueues`: it may return results before they are computed. */
+  const callLater =
+    (enqueues: boolean) =>
+    async (...args: A): Promise<R> => {
+      if (!compiler || compiler.activeTracer || underGradientTape()) return call(...args);
+      const { entry, given } = lookUp(compiler, args);
+      const start = performance.now();
+      try {
+        return finish(entry, await entry.callLater(given, enqueues), given, start);
+      } catch (error) {
+        throw failed(error, compiler, entry, given);
+      }
+    };
+
   const dispose = (): void => {
-    for (const { fn: compiledFunction } of compiled.values()) compiledFunction.dispose();
+    for (const entry of compiled.values()) entry.dispose();
     compiled.clear();
   };
 
   const profile = (...args: A): OperationProfile[] => {
-    if (!compiler || !native) {
-      throw new EngineError(`jit "${name}" can be profiled on the engines xla and graph alone.`, {
-        code: 'engine.profile',
-      });
+    if (!compiler) {
+      throw new EngineError(`${where} can be profiled on the engines xla and graph alone.`, { code: 'engine.profile' });
     }
     const leaves: tf.Tensor[] = [];
-    const precision = precisionNow();
-    signatureOf(args, leaves, `jit "${name}"`);
-    const { program, captures } = prepared(traced(args, leaves, precision).program, compiler);
-    const { backend, binding } = native;
-    const inputs = [...leaves, ...captures].map((source) => backend.nativeOf(source.dataId, `jit "${name}"`));
-    return profileProgram(binding.runtime, program, inputs);
+    signatureOf(args, leaves, where);
+    const recorded = record(compiler, { name, fn, precision: precisionNow() }, args, leaves);
+    const program = compiler.rewrite(recorded.program);
+    const inputs = [...leaves, ...capturesOf(program)].map(({ dataId }) => compiler.bufferOf(dataId, where));
+    return compiler.profile(program, inputs);
   };
 
   return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });
-}
-
-/** How a call of that program uses its donated arguments. */
-function planDonation(
-  program: Program,
-  donated: readonly number[],
-  argumentPaths: readonly string[],
-  resultPaths: readonly string[],
-): { program: Program; aliased: Map<number, number>; replacements: Map<number, number> } {
-  const aliased = new Map<number, number>();
-  const replacements = new Map<number, number>();
-  const argumentAt = new Map(donated.map((position) => [argumentPaths[position], position]));
-  const kept: Value[] = [];
-  program.results.forEach((value, i) => {
-    const position = argumentAt.get(resultPaths[i]);
-    const argument = position === undefined ? undefined : program.arguments[position].outputs[0];
-    if (argument && value === argument) {
-      aliased.set(i, position!);
-      return;
-    }
-    kept.push(value);
-    if (argument?.dtype === value.dtype && argument.shape.join() === value.shape.join())
-      replacements.set(kept.length - 1, position!);
-  });
-  return { program: { ...program, results: kept }, aliased, replacements };
-}
-
-/** All results: those that the function returned, and the donated arguments that it replaced or returned. */
-function outputsInOrder(
-  { aliased, replacements }: Pick<Compiled, 'aliased' | 'replacements'>,
-  returned: readonly NativeTensor[],
-  donations: Map<number, NativeTensor>,
-): NativeTensor[] {
-  const count = aliased.size + replacements.size + returned.length;
-  const outputs: NativeTensor[] = [];
-  let kept = 0;
-  let next = 0;
-  for (let i = 0; i < count; i++) {
-    const position = aliased.get(i) ?? replacements.get(kept);
-    if (!aliased.has(i)) kept++;
-    if (position === undefined) {
-      outputs.push(returned[next++]);
-      continue;
-    }
-    outputs.push(donations.get(position)!);
-    donations.delete(position);
-  }
-  return outputs;
-}
-
-function donatedTwice(name: string): EngineError {
-  return new EngineError(`jit "${name}" was given one tensor twice in what it takes over.`, {
-    code: 'engine.consumed-twice',
-    hint: 'Give it a clone of the tensor at one of the two places.',
-  });
-}
-
-function rejectPromise(result: unknown, name: string): void {
-  if (result instanceof Promise) {
-    // Nothing awaits it; without this handler its failure would end the process.
-    result.catch(() => undefined);
-    throw new EngineError(
-      `jit "${name}" got a function that returns a promise; it can only compile synchronous code.`,
-      {
-        code: 'engine.jit-async',
-      },
-    );
-  }
 }

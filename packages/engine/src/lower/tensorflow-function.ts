@@ -5,14 +5,15 @@ import type { NativeRuntime, NativeTensor } from '../native/runtime';
 import type { Program } from '../program/program';
 import type { CompilingExecutor } from '../types';
 import { clustersOf } from './clusters';
-import { TensorFlowLowering, type Replacements } from './tensorflow-lowering';
+import type { Executable, Replacements } from '../target/target';
+import { TensorFlowLowering } from './tensorflow-lowering';
 
 const XLA: readonly OpAttribute[] = [{ name: '_XlaMustCompile', type: 3, value: true }];
 
 let functionCount = 0;
 
 /** A Program as a TensorFlow function. Called with the arguments, then the captures, both in the program's order. */
-export class TensorFlowFunction {
+export class TensorFlowFunction implements Executable<NativeTensor> {
   private readonly name: string;
   private readonly fns: readonly { readonly name: string; readonly fn: Pointer }[];
   private readonly byReference: ReadonlySet<number>;

@@ -3,14 +3,9 @@ import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime } from '../native/runtime';
 import { attributesText } from '../program/attributes';
 import type { ConstantNode, OperationNode, Producer, Program, Value } from '../program/program';
+import type { Replacements } from '../target/target';
 import { GraphBody } from './graph-body';
 import { isSmall, type Cluster } from './clusters';
-
-/**
- * Results that replace an argument, by the result's place: the argument is passed as a variable, and the function
- * writes the result to it instead of returning it.
- */
-export type Replacements = ReadonlyMap<number, number>;
 
 type LoweringUnit = Cluster | ConstantNode | OperationNode;
 
@@ -24,6 +19,7 @@ export class TensorFlowLowering {
     private readonly name: string,
   ) {}
 
+  /** An argument that is replaced is passed as a variable, to which the function writes instead of returning the result. */
   add(program: Program, clusters: readonly Cluster[], replacements: Replacements): void {
     const clusterOf = new Map<Producer, Cluster>();
     for (const cluster of clusters) for (const node of cluster.nodes) clusterOf.set(node, cluster);

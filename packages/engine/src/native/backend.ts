@@ -27,12 +27,6 @@ interface Internals {
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
 }
 
-/** Where to find a captured tensor's current value: a variable follows assignments, a plain tensor never changes. */
-export interface CaptureSource {
-  dataId: object;
-  variable?: tf.Variable;
-}
-
 /** tfjs-node's backend, aware of traces. */
 export class GraftBackend extends NodeJSKernelBackend {
   /** Ids of captured tensors in the active trace. */

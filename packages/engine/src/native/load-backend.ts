@@ -1,5 +1,5 @@
 import { registerNativeKernels, NATIVE_BACKEND } from '../kernels/register';
-import type { NativeBackend } from '../jit/jit';
+import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import type { NativeLibrary } from '../setup';
 import { EngineError } from '@graft/errors';
 import { tf } from '../tf';

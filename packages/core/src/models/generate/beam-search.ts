@@ -138,7 +138,7 @@ export class BeamSearch {
         const logits = decoding.logits(parameters, continued.states);
         return { ...bestOf(logits, sums, candidates, beams), cache: { long: own.long, recent: continued.recent } };
       },
-      { name: 'decodeBeams', executor: engine.executor === 'mixed' ? 'graph' : undefined },
+      { name: 'decodeBeams', shortCalls: true },
     );
   }
 

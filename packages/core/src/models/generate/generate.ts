@@ -122,7 +122,7 @@ export class Generator {
       },
       // The small matrix products of one token do not benefit from compilation: each call would cost more than it
       // saves.
-      { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },
+      { name: 'decodeToken', shortCalls: true },
     );
   }
 

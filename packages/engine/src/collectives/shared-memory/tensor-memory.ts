@@ -1,5 +1,5 @@
 import { TF } from '../../native/dtypes';
-import type { NativeBackend } from '../../jit/jit';
+import type { NativeBackend } from '../../targets/tensorflow/tensorflow-target';
 import type { Pointer } from '../../native/api';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
