@@ -1,5 +1,5 @@
 import { profileProgram, type OperationProfile } from '../../jit/profile';
-import { TensorFlowFunction } from '../../lower/tensorflow-function';
+import { TensorFlowFunction } from './lower/tensorflow-function';
 import { trimMemory } from '../../native/api';
 import type { GraftBackend } from '../../native/backend';
 import type { KoffiBinding } from '../../native/binding';

@@ -1,11 +1,11 @@
-import type { Pointer } from '../native/api';
-import { tensorFlowType } from '../native/dtypes';
-import type { OpAttribute } from '../native/attributes';
-import type { NativeRuntime, NativeTensor } from '../native/runtime';
-import type { Program } from '../program/program';
-import type { CompilingExecutor } from '../types';
+import type { Pointer } from '../../../native/api';
+import { tensorFlowType } from '../../../native/dtypes';
+import type { OpAttribute } from '../../../native/attributes';
+import type { NativeRuntime, NativeTensor } from '../../../native/runtime';
+import type { Program } from '../../../program/program';
+import type { CompilingExecutor } from '../../../types';
 import { clustersOf } from './clusters';
-import type { Executable, Replacements } from '../target/target';
+import type { Executable, Replacements } from '../../../target/target';
 import { TensorFlowLowering } from './tensorflow-lowering';
 
 const XLA: readonly OpAttribute[] = [{ name: '_XlaMustCompile', type: 3, value: true }];

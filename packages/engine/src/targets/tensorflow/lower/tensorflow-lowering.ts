@@ -1,9 +1,9 @@
-import type { Pointer } from '../native/api';
-import { GraphBuilder } from '../native/graph';
-import type { NativeRuntime } from '../native/runtime';
-import { attributesText } from '../program/attributes';
-import type { ConstantNode, OperationNode, Producer, Program, Value } from '../program/program';
-import type { Replacements } from '../target/target';
+import type { Pointer } from '../../../native/api';
+import { GraphBuilder } from '../../../native/graph';
+import type { NativeRuntime } from '../../../native/runtime';
+import { attributesText } from '../../../program/attributes';
+import type { ConstantNode, OperationNode, Producer, Program, Value } from '../../../program/program';
+import type { Replacements } from '../../../target/target';
 import { GraphBody } from './graph-body';
 import { isSmall, type Cluster } from './clusters';
 

@@ -1,7 +1,7 @@
-import type { GraphOutput, Pointer } from '../native/api';
-import type { GraphBuilder } from '../native/graph';
-import { dtypeOf, type Attributes } from '../program/attributes';
-import type { ConstantNode, OperationNode, Value } from '../program/program';
+import type { GraphOutput, Pointer } from '../../../native/api';
+import type { GraphBuilder } from '../../../native/graph';
+import { dtypeOf, type Attributes } from '../../../program/attributes';
+import type { ConstantNode, OperationNode, Value } from '../../../program/program';
 
 const typeOf = ({ dtype }: Value, name = 'dtype'): Attributes => ({ [name]: dtypeOf(dtype) });
 

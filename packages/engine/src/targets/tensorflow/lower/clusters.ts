@@ -1,4 +1,4 @@
-import type { ConstantNode, OperationNode, Producer, Program, Value } from '../program/program';
+import type { ConstantNode, OperationNode, Producer, Program, Value } from '../../../program/program';
 
 /** Operations that are compiled together: the values that they read from outside, and the results that others read. */
 export interface Cluster {
