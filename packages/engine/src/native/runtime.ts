@@ -12,9 +12,12 @@ import {
 import { LargePages } from './large-pages';
 import { elementCount } from '../shape';
 import type { OpAttribute } from './attributes';
+import { setEagerAttribute } from './eager-attributes';
+import { OperationQueue } from './operation-queue';
+import { checkVersion } from './version';
 import { dtypeBytes, dtypeName, int64Array } from './dtypes';
 import { integerField } from './protobuf';
-import { outOfMemory, tensorFlowError, unsupportedAttribute } from './native-errors';
+import { outOfMemory, tensorFlowError } from './native-errors';
 
 /** A native tensor: the handle and what is known about it. */
 export interface NativeTensor {
@@ -29,24 +32,6 @@ export interface NativeTensor {
   bytes: number;
   /** The operation that computes the value, while it is in the queue (`enqueue`) and nobody has waited for it. */
   pending?: string;
-}
-
-/** First and last release whose C API and function runtime Graft has been run with. */
-const SUPPORTED = { from: [2, 10], before: [3, 0] } as const;
-
-/** Throws EngineError for a release that Graft does not support. */
-export function checkVersion(version: string, library: Pick<NativeLibrary, 'folder'>): void {
-  const [major, minor] = version.split('.').map(Number);
-  const known = major > SUPPORTED.from[0] || (major === SUPPORTED.from[0] && minor >= SUPPORTED.from[1]);
-  if (!known || major >= SUPPORTED.before[0]) {
-    throw new EngineError(
-      `The native library in ${library.folder} is TensorFlow ${version}; Graft needs ${SUPPORTED.from.join('.')} or newer, below ${SUPPORTED.before[0]}.`,
-      {
-        code: 'engine.library-version',
-        hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.',
-      },
-    );
-  }
 }
 
 /** The name that makes TensorFlow's variable live as long as its handle. */
@@ -75,9 +60,7 @@ export class NativeRuntime {
   private readonly largePages = LargePages.ofSystem();
   private readonly status: Pointer;
   readonly context: Pointer;
-  /** The executor that runs operations in the order of the calls on a separate thread, and the default executor. */
-  private queue: Pointer | undefined;
-  private ownExecutor: Pointer | undefined;
+  private readonly queue: OperationQueue;
 
   private constructor(
     readonly api: TensorFlowApi,
@@ -94,6 +77,7 @@ export class NativeRuntime {
     this.context = api.TFE_NewContext(options, this.status);
     this.check('making an execution context');
     api.TFE_DeleteContextOptions(options);
+    this.queue = new OperationQueue(api, this.context, this.status);
   }
 
   static load(library: NativeLibrary, threads: number): NativeRuntime {
@@ -220,7 +204,7 @@ export class NativeRuntime {
 
   /** Throws the error because of which a tensor has no value; a queue that stopped for it continues. */
   private checkValue(tensor: NativeTensor, status: Pointer): void {
-    if (this.queue && this.api.TF_GetCode(status) !== 0) this.api.TFE_ExecutorClearError(this.queue);
+    if (this.api.TF_GetCode(status) !== 0) this.queue.clearError();
     this.check(tensor.pending ?? 'reading a tensor', status);
     tensor.pending = undefined;
   }
@@ -284,7 +268,8 @@ export class NativeRuntime {
     const op = this.api.TFE_NewOp(this.context, name, this.status);
     this.check(name);
     try {
-      for (const attribute of attributes) this.setAttribute(op, attribute, name, this.status);
+      for (const attribute of attributes) setEagerAttribute(this.api, op, attribute, name, this.status);
+      this.check(name);
       for (const input of inputs) this.api.TFE_OpAddInput(op, input, this.status);
       const outputs = new BigUint64Array(Math.max(1, outputCount));
       this.api.TFE_Execute(op, outputs, Int32Array.of(outputCount), this.status);
@@ -361,44 +346,21 @@ export class NativeRuntime {
     results: readonly { readonly dtype: number; readonly shape: readonly number[] }[],
     label: string,
   ): NativeTensor[] {
-    const { api, context } = this;
-    this.ownExecutor ??= api.TFE_ContextGetExecutorForThread(context);
-    this.queue ??= this.newQueue();
+    const { api } = this;
     const outputs = new BigUint64Array(Math.max(1, results.length));
-    // An operation belongs to the executor under which it is created, not run.
-    api.TFE_ContextSetExecutorForThread(context, this.queue);
-    const start = (): boolean => {
+    this.queue.start(() => {
       const op = this.prepare(name, attributes, inputs, this.status);
       api.TFE_Execute(op, outputs, Int32Array.of(results.length), this.status);
       api.TFE_DeleteOp(op);
       return api.TF_GetCode(this.status) === 0;
-    };
-    try {
-      if (!start()) {
-        // The queue may have stopped because of an earlier operation; its error is reported when its result is read.
-        api.TFE_ExecutorClearError(this.queue);
-        start();
-      }
-      this.check(name);
-    } finally {
-      api.TFE_ContextSetExecutorForThread(context, this.ownExecutor);
-    }
+    });
+    this.check(name);
     return results.map(({ dtype, shape }, i) => ({ ...this.own(outputs[i], dtype, [...shape]), pending: label }));
   }
 
   /** Waits until the queue is empty. A failed operation is reported when its result is read. */
   drain(): void {
-    if (!this.queue) return;
-    this.api.TFE_ExecutorWaitForAllPendingNodes(this.queue, this.status);
-    if (this.api.TF_GetCode(this.status) === 0) return;
-    this.api.TFE_ExecutorClearError(this.queue);
-    this.api.TF_SetStatus(this.status, 0, '');
-  }
-
-  private newQueue(): Pointer {
-    // A process that exits while the library computes would free its memory during the computation.
-    process.once('exit', () => this.drain());
-    return this.api.TFE_NewExecutor(1, 1, 0);
+    this.queue.drain();
   }
 
   private prepare(
@@ -411,7 +373,8 @@ export class NativeRuntime {
     const op = this.api.TFE_NewOp(this.context, name, status);
     this.check(name, status);
     try {
-      for (const attribute of attributes) this.setAttribute(op, attribute, name, status);
+      for (const attribute of attributes) setEagerAttribute(this.api, op, attribute, name, status);
+      this.check(name, status);
       inputs.forEach((input, i) => {
         if (byReference?.has(i)) this.moveToVariable(input);
         const read = input.inVariable && !byReference?.has(i);
@@ -425,31 +388,6 @@ export class NativeRuntime {
       throw error;
     }
     return op;
-  }
-
-  private setAttribute(op: Pointer, { name, type, value }: OpAttribute, operation: string, status: Pointer): void {
-    const api = this.api;
-    switch (type) {
-      case 0:
-        return api.TFE_OpSetAttrString(op, name, value as string, Buffer.byteLength(value as string));
-      case 1:
-        return Array.isArray(value)
-          ? api.TFE_OpSetAttrIntList(op, name, int64Array(value as number[]), value.length)
-          : api.TFE_OpSetAttrInt(op, name, value as number);
-      case 2:
-        return api.TFE_OpSetAttrFloat(op, name, value as number);
-      case 3:
-        return api.TFE_OpSetAttrBool(op, name, value ? 1 : 0);
-      case 4:
-        return Array.isArray(value)
-          ? api.TFE_OpSetAttrTypeList(op, name, Int32Array.from(value as number[]), value.length)
-          : api.TFE_OpSetAttrType(op, name, value as number);
-      case 5:
-        api.TFE_OpSetAttrShape(op, name, int64Array(value as number[]), (value as number[]).length, status);
-        return this.check(operation, status);
-      default:
-        throw unsupportedAttribute(operation, name, type);
-    }
   }
 
   private collect(outputs: BigUint64Array, count: number): NativeTensor[] {
