@@ -1,12 +1,15 @@
-import { GraftError, PluginError, tf } from '@graft/engine';
+import { EngineError, GraftError, PluginError, tf } from '@graft/engine';
 import { show } from '../util/show';
 import { reasonOf } from '../util/reason';
 
 /** Names of components, stored outside them so that they are not modified: `optimizer "my-plugin/lion"`. */
 const names = new WeakMap<object, string>();
+const places = new WeakMap<object, () => string | undefined>();
 
-export function nameComponent(component: object, name: string): void {
+/** `place`: returns where the config names it, `evaluators.0.dataset`. */
+export function nameComponent(component: object, name: string, place?: () => string | undefined): void {
   names.set(component, name);
+  if (place) places.set(component, place);
 }
 
 /** The name of a component in messages; `otherwise` if no factory created it. */
@@ -15,8 +18,34 @@ export function componentName(component: object, otherwise: string): string {
 }
 
 /**
- * Calls a component's method. Wraps an exception in a PluginError that names both; rethrows Graft's own errors
- * unchanged.
+ * The name of a component with its place in the config, unless the section `own` is the place: a run has one of those.
+ */
+export function placedName(component: object, otherwise: string, own: string): string {
+  return withPlace(componentName(component, otherwise), places.get(component)?.(), own);
+}
+
+export const withPlace = (name: string, place: string | undefined, own: string): string =>
+  place === undefined || place === own ? name : `${name} (${place} in the config)`;
+
+/** Errors of the engine that name the component already. */
+const blamed = new WeakSet<GraftError>();
+
+/**
+ * An error of the engine in a component's code, with the place where it happened; `where`: `optimizer "a/b": update`.
+ * Errors that name a component are returned as they are, because the innermost component is the one that failed, and so
+ * is exhausted memory, for which the component is not to blame.
+ */
+export function blamedEngineError(where: string, cause: EngineError): EngineError {
+  if (blamed.has(cause) || cause.code === 'engine.out-of-memory') return cause;
+  const { code, exitCode, hint } = cause;
+  const error = new EngineError(`${where} failed: ${reasonOf(cause)}.`, { code, exitCode, hint, cause });
+  blamed.add(error);
+  return error;
+}
+
+/**
+ * Calls a component's method. Wraps an exception in an error that names both: an EngineError if the engine threw it,
+ * otherwise a PluginError. Rethrows Graft's other errors unchanged.
  */
 export function callComponent<T>(component: object, otherwise: string, method: string, call: () => T): T {
   try {
@@ -28,11 +57,10 @@ export function callComponent<T>(component: object, otherwise: string, method: s
 
 /** The error to throw for an exception of a component's method. */
 export function failedComponent(component: object, otherwise: string, method: string, cause: unknown): GraftError {
+  const where = `${componentName(component, otherwise)}: ${method}`;
+  if (cause instanceof EngineError) return blamedEngineError(where, cause);
   if (cause instanceof GraftError) return cause;
-  return new PluginError(`${componentName(component, otherwise)}: ${method} failed: ${reasonOf(cause)}.`, {
-    code: 'plugin.failed',
-    cause,
-  });
+  return new PluginError(`${where} failed: ${reasonOf(cause)}.`, { code: 'plugin.failed', cause });
 }
 
 /** The error for a return value that violates the component's interface; `what`: `the metric "x"`. */

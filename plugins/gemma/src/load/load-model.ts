@@ -3,9 +3,9 @@ import {
   checkTensors,
   streamParameters,
   type LoadedModel as LoadedAny,
-  type Parameters,
   type WeightPrecision,
 } from '@graft/core';
+import type { tf } from '@graft/engine';
 import { readGenerationConfig } from '../generate/generation-defaults';
 import { parseCheckpointConfig, readModelConfig } from '../model/config';
 import type { GemmaConfig, GemmaOptions } from '../model/config-types';
@@ -51,7 +51,7 @@ async function load<M extends AnyGemma>(
   ) => Promise<M>,
 ): Promise<LoadedModel<M>> {
   const reader = await CheckpointReader.open(folder);
-  const parameters: Parameters = {};
+  const parameters: Record<string, tf.Tensor> = {};
   const dispose = (): void => {
     for (const tensor of Object.values(parameters)) tensor.dispose();
   };

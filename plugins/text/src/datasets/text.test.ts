@@ -182,7 +182,7 @@ describe('the text dataset', () => {
     expect(await count({ files: [join(folder, 'doc01.txt'), join(folder, 'doc0[1].txt')] })).toBe(one);
     expect(await count({ files: join(folder, 'doc{01,02}.txt'), exclude: ['**/doc02.txt'] })).toBe(one);
     await expect(open({ files: join(folder, '*.md') })).rejects.toMatchObject({
-      message: `No file matches ${join(folder, '*.md')}.`,
+      message: `dataset "@graft/text/text": No file matches ${join(folder, '*.md')}.`,
       hint: expect.stringContaining('dataset.files') as string,
       exitCode: 2,
     });
