@@ -11,7 +11,7 @@ export interface OpenedComponents {
 }
 
 /** Graft's own plugins and those that the command line names. */
-async function openRegistry(context: CommandContext, plugins: readonly string[] = []): Promise<Registry> {
+export async function openRegistry(context: CommandContext, plugins: readonly string[] = []): Promise<Registry> {
   const { loadRegistry } = await import('@graft/core');
   return loadRegistry([...defaultPlugins, ...plugins], [process.cwd(), __dirname], { onCode: context.noteCode });
 }

@@ -1,6 +1,7 @@
 import { EngineError, GraftError, PluginError, tf } from '@graft/engine';
 import { show } from '../util/show';
 import { reasonOf } from '../util/reason';
+import { blamedEngineError } from '../util/engine-error';
 
 /** Names of components, stored outside them so that they are not modified: `optimizer "my-plugin/lion"`. */
 const names = new WeakMap<object, string>();
@@ -26,22 +27,6 @@ export function placedName(component: object, otherwise: string, own: string): s
 
 export const withPlace = (name: string, place: string | undefined, own: string): string =>
   place === undefined || place === own ? name : `${name} (${place} in the config)`;
-
-/** Errors of the engine that name the component already. */
-const blamed = new WeakSet<GraftError>();
-
-/**
- * An error of the engine in a component's code, with the place where it happened; `where`: `optimizer "a/b": update`.
- * Errors that name a component are returned as they are, because the innermost component is the one that failed, and so
- * is exhausted memory, for which the component is not to blame.
- */
-export function blamedEngineError(where: string, cause: EngineError): EngineError {
-  if (blamed.has(cause) || cause.code === 'engine.out-of-memory') return cause;
-  const { code, exitCode, hint } = cause;
-  const error = new EngineError(`${where} failed: ${reasonOf(cause)}.`, { code, exitCode, hint, cause });
-  blamed.add(error);
-  return error;
-}
 
 /**
  * Calls a component's method. Wraps an exception in an error that names both: an EngineError if the engine threw it,

@@ -1,6 +1,6 @@
 import { ConfigError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import { recordFile } from '@graft/checkpoint';
+import { recordFile, TOKENIZER_SECTION } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';
 import type { Registry } from '../components/registry';
@@ -114,9 +114,10 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       trackers: request.trackers,
       callbacks,
     };
-    const extraFiles = folder && {
-      ...(await findTokenizerFiles(config, registry, folder.checkpoints)),
-      ...recordFile({ ...run.recorded, ...settled?.record }),
+    const tokenizer = folder && (await findTokenizerFiles(config, { registry, components }, folder.checkpoints));
+    const extraFiles = tokenizer && {
+      ...tokenizer.files,
+      ...recordFile({ ...run.recorded, ...settled?.record, [TOKENIZER_SECTION]: tokenizer.record }),
     };
 
     const start = await resumePoint.start(parts);

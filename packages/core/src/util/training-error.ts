@@ -1,5 +1,5 @@
 import { EngineError, GraftError } from '@graft/engine';
-import { blamedEngineError } from '../components/calls';
+import { blamedEngineError } from './engine-error';
 import { reasonOf } from './reason';
 
 /** Training that cannot continue: non-finite numbers, or a component that fails. */
