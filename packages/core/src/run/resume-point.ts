@@ -133,7 +133,7 @@ export class ResumePoint {
     const { model, context, sent } = this;
     const { step, data, average } = sent;
     if (step > 0) {
-      const end = beginCall(`${componentName(dataset, 'the dataset')} has not gone back to where it was`);
+      const end = beginCall(`${componentName(dataset, 'the dataset')} has not returned to its saved position`);
       await callingDataset(dataset, () => dataset.restore(data)).finally(end);
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));

@@ -98,7 +98,7 @@ async function filesOf(tokenizer: Tokenizer): Promise<ExtraFiles> {
   if (!isRecord(files)) throw refuse(kindOf(files), 'texts or bytes by the name of the file');
   for (const [name, content] of Object.entries(files)) {
     if (!isTokenizerFileName(name))
-      throw refuse(`a file "${name}"`, "names without a folder that no file of a checkpoint's own has");
+      throw refuse(`a file "${String(name)}"`, "names without a folder that no file of a checkpoint's own has");
     if (typeof content !== 'string' && !(content instanceof Uint8Array))
       throw refuse(`${kindOf(content)} for "${name}"`, 'a text or a Uint8Array');
   }

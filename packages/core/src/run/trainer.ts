@@ -88,7 +88,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     if (group) await compareFiles(group, objective);
-    const repeated = checkAmountOfData(config.train, dataset, names.dataset);
+    const repeated = checkAmountOfData(config.train, dataset, names.dataset, objective);
     if (folder && repeated !== undefined) logger.warn(repeated);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
@@ -209,13 +209,13 @@ function warnOfUnrecorded(settled: Settled | undefined, run: RunInfo, step: numb
 function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, settled: Settled | undefined): string[] {
   const { workers, step, state } = start;
   const count = countParameters(model);
-  const from = step > 0 ? `, going on after step ${step}` : '';
+  const from = step > 0 ? `, continuing after step ${step}` : '';
   const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, state)}`;
   const earlier =
     'This run began before there was a policy for special tokens; ' +
     (model.specialTokens.policy
-      ? 'it goes on with those it began with.'
-      : 'its model family takes none, so that it goes on as `auto` says.');
+      ? 'it continues with those it began with.'
+      : 'its model family takes none, so that it continues as `auto` says.');
   return [
     `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
     describeSpecialTokens(model),

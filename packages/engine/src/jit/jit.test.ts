@@ -367,6 +367,6 @@ test('one tensor cannot be donated twice in a call', async () => {
     donates: ['both'],
   });
   const a = tf.scalar(1);
-  expect(() => fn({ both: { a, b: a } })).toThrow(/was given one tensor twice in what it takes over/);
+  expect(() => fn({ both: { a, b: a } })).toThrow(/was given one tensor twice among the arguments that it donates/);
   fn.dispose();
 });

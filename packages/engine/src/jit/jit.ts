@@ -350,7 +350,7 @@ function outputsInOrder(
 }
 
 function donatedTwice(name: string): EngineError {
-  return new EngineError(`jit "${name}" was given one tensor twice in what it takes over.`, {
+  return new EngineError(`jit "${name}" was given one tensor twice among the arguments that it donates.`, {
     code: 'engine.consumed-twice',
     hint: 'Give it a clone of the tensor at one of the two places.',
   });
