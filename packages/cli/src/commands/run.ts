@@ -110,9 +110,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
 function checkWorkerOptions(options: RunCommandOptions): void {
   const { workers, rank, localWorkers } = options;
   if (options.fromLastGood && options.resume === undefined)
-    throw new CommandLineError(
-      '--from-last-good belongs to --resume: it says from which checkpoint a run continues.',
-    );
+    throw new CommandLineError('--from-last-good belongs to --resume: it says from which checkpoint a run continues.');
   if (workers !== undefined && localWorkers !== undefined)
     throw new CommandLineError('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))
