@@ -18,6 +18,10 @@ import { z } from 'zod';
 const family: ModelFamily = {
   modelTypes: ['prenorm'],
   build: () => { throw new Error('graft adapt builds nothing'); },
+  exportEncoder: async ({ out, choices }) => {
+    mkdirSync(out);
+    return { out, notes: [\`Exported with \${choices.encoderAttention} attention.\`] };
+  },
   adapt: async ({ out, encoder, dtype, choices, onProgress, resume }) => {
     mkdirSync(out);
     onProgress?.({ doneBytes: 1, bytes: 2 });
@@ -166,6 +170,16 @@ describe('a model family from outside, with every command', () => {
     expect([status, stderr]).toEqual([2, expect.stringContaining('config.json has no "labels": a list of the names')]);
   });
 
+  it('export is refused in a sentence that names family and command', async () => {
+    const command = ['export', '--encoder', checkpoint, '--out', 'new', '--plugin', PLUGIN];
+    expect(await graft(command, folder)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(
+        'the model family "prenorm" (graft-model-prenorm), which exports no encoders.',
+      ) as string,
+    });
+  });
+
   it('adapt is refused in a sentence that names family and command', async () => {
     const { status, stderr } = await graft(
       ['adapt', '--encoder', checkpoint, '--out', 'new', '--plugin', PLUGIN],
@@ -177,6 +191,14 @@ describe('a model family from outside, with every command', () => {
         'graft: graft adapt does not work on the model family "prenorm" (graft-model-prenorm), which adapts no checkpoints.',
       ),
     ]);
+  });
+
+  it('export runs on a family that exports, with its choices and notes', async () => {
+    const plugin = join(folder, 'exporting.ts');
+    writeFileSync(plugin, ADAPTING);
+    const command = ['export', '--encoder', checkpoint, '--out', 'exported', '--plugin', plugin];
+    const { stdout, stderr } = await graftSucceeds([...command, '--encoder-attention', 'causal'], folder);
+    expect([stdout.trim(), stderr]).toEqual(['exported', expect.stringContaining('Exported with causal attention.')]);
   });
 
   it('adapt runs on a family that adapts, with its choices, its notes and its progress', async () => {

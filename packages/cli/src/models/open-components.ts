@@ -28,6 +28,21 @@ export async function openFamily(
   return findFamily(registry, components, await reader.config(), join(reader.path, 'config.json'));
 }
 
+/** The family of the checkpoint in a folder. */
+export async function openFamilyOf(
+  context: CommandContext,
+  plugins: readonly string[] | undefined,
+  folder: string,
+): Promise<FoundFamily> {
+  const { CheckpointReader } = await import('@graft/checkpoint');
+  const reader = await CheckpointReader.open(folder);
+  try {
+    return await openFamily(context, plugins, reader);
+  } finally {
+    await reader.close();
+  }
+}
+
 /** For asking families what they read: they need no engine that computes, so this opens none but the slow one. */
 export async function familyComponents(context: CommandContext, registry: Registry): Promise<ComponentFactory> {
   const { createComponentFactory, createRandom } = await import('@graft/core');
