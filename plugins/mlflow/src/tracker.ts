@@ -357,7 +357,9 @@ export class MlflowTracker implements Tracker {
     // `finish` reports what is cut off by the end of the run.
     if (this.hasReported || this.client.aborted) return;
     this.hasReported = true;
-    this.logger.warn(`MLflow at ${this.client.server}: ${messageOf(error)}. The run continues; sending is tried again.`);
+    this.logger.warn(
+      `MLflow at ${this.client.server}: ${messageOf(error)}. The run continues; sending is tried again.`,
+    );
   }
 
   private warn(text: string): void {

@@ -1,10 +1,5 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import {
-  checkTensors,
-  streamParameters,
-  type LoadedModel as LoadedAny,
-  type WeightPrecision,
-} from '@graft/core';
+import { checkTensors, streamParameters, type LoadedModel as LoadedAny, type WeightPrecision } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { readGenerationConfig } from '../generate/generation-defaults';
 import { parseCheckpointConfig, readModelConfig } from '../model/config';
