@@ -38,7 +38,7 @@ export async function sampleText(
   const show = (ids: Int32Array): string => tokenizer.decode(ids).replace(/\r/g, '').replace(/^/gm, '  | ');
   const lines = ['', 'The encoder reads, from a held-out text:', show(source)];
   lines.push(
-    `How it goes on (the decoder is given "${tokenizer.decode(given).replace(/\s/g, ' ')}"):`,
+    `How it continues (the decoder is given "${tokenizer.decode(given).replace(/\s/g, ' ')}"):`,
     show(tokens.subarray(middle)),
   );
   for (const [name, folder] of Object.entries(models)) {

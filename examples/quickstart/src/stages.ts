@@ -20,7 +20,7 @@ export type StageName = keyof typeof STAGES;
 export const STAGES = {
   pretrain: {
     config: 'pretrain.yaml',
-    story: 'a decoder-only Gemma learns to go on with a text',
+    story: 'a decoder-only Gemma learns to continue a text',
     title: 'decoder-only',
     prepares: true,
   },
@@ -32,7 +32,7 @@ export const STAGES = {
   },
   adapted: {
     config: 'prefix-lm.yaml',
-    story: 'the first becomes encoder and decoder, and learns to go on with what the encoder read (PrefixLM)',
+    story: 'the first becomes encoder and decoder, and learns to continue what the encoder read (PrefixLM)',
     takes: { 'initializer.encoder': 'pretrain' },
     title: 'adapted',
   },

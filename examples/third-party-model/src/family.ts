@@ -1,5 +1,7 @@
-import { defineComponent, type Model, type ModelFamily, type ModelSettings } from '@graft/core';
+import type { CheckpointReader } from '@graft/checkpoint';
+import { defineComponent, type Classifier, type Model, type ModelFamily, type ModelSettings } from '@graft/core';
 import { join } from 'node:path';
+import { PrenormClassifier } from './classifier';
 import { MODEL_TYPE, prenormOptions, readConfig, type PrenormOptions } from './config';
 import { PrenormModel } from './model';
 
@@ -13,6 +15,13 @@ export class PrenormFamily implements ModelFamily {
     const { folder } = settings;
     const where = folder === undefined ? 'config.json' : join(folder, 'config.json');
     return new PrenormModel(readConfig(checkpointConfig, this.options, where), settings);
+  }
+
+  /** For `graft classify`. */
+  async classifier(checkpoint: CheckpointReader, settings: ModelSettings = {}): Promise<Classifier> {
+    const json = await checkpoint.config();
+    const where = join(checkpoint.path, 'config.json');
+    return new PrenormClassifier(readConfig(json, this.options, where), json, settings, where);
   }
 }
 

@@ -2,6 +2,7 @@ import { definePlugin } from '@graft/core';
 import { prenorm } from './family';
 
 export { MODEL_TYPE, prenormOptions, type PrenormConfig, type PrenormOptions } from './config';
+export { PrenormClassifier } from './classifier';
 export { PrenormFamily } from './family';
 export { PrenormModel } from './model';
 

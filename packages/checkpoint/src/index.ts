@@ -23,8 +23,15 @@ export {
 } from './safetensors/writer';
 export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder/checkpoint-reader';
 export { writeCheckpoint, type CheckpointContents } from './folder/write-folder';
-export { readRecord, recordFile, type CheckpointRecord } from './folder/record';
-export { RECORD_FILE, TOKENIZER_FILES } from './folder/names';
+export {
+  readRecord,
+  readTokenizerRecord,
+  recordFile,
+  TOKENIZER_SECTION,
+  type CheckpointRecord,
+  type TokenizerRecord,
+} from './folder/record';
+export { isTokenizerFileName, RECORD_FILE, TOKENIZER_FILES } from './folder/names';
 export { readHostTensors, writeHostTensors, type HostTensor } from './safetensors/host';
 export { listSnapshots, stepOf } from './snapshot/list-snapshots';
 export { verifySnapshot } from './snapshot/snapshot';

@@ -35,6 +35,7 @@ export {
   type DecodingStep,
   type FamilyAdaptRequest,
   type FamilyAdaptResult,
+  type FamilyExportRequest,
   type GenerationDefaults,
   type DropoutRates,
   type EndInfo,

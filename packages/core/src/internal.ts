@@ -25,6 +25,7 @@ export { streamNamed, STREAMS } from './random/streams';
 export { NormalPool } from './random/normal-pool';
 export { discreetLogger } from './util/logger';
 export { isPlugin } from './components/plugin';
+export { callingDataset } from './components/dataset-calls';
 export { Services } from './components/factory';
 export { CONTRACT_HINT } from './data/batch-checks';
 export {

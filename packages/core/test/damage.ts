@@ -177,7 +177,8 @@ export class Victim {
     const sentence = await this.notices(how);
     this.restore();
     if (sentence === undefined) return { done: true, problem: `${what}: not noticed` };
-    if (!sentence.includes('; the run can go on from step-2.')) return { done: true, problem: `${what}: ${sentence}` };
+    if (!sentence.includes('; the run can continue from step-2.'))
+      return { done: true, problem: `${what}: ${sentence}` };
     if (!readFileSync(join(this.folder, 'metrics.jsonl')).equals(metrics))
       return { done: true, problem: `${what}: metrics.jsonl was changed` };
     return { done: true };

@@ -155,7 +155,7 @@ class Momentum implements Optimizer {
     parameters: Parameters;
     state: OptimizerState;
   } {
-    const after: Parameters = {};
+    const after: Record<string, tf.Tensor> = {};
     const kept: OptimizerState = {};
     for (const name of Object.keys(parameters).reverse()) {
       kept[`momentum/${name}`] = tf.add(tf.mul(state[`momentum/${name}`], 0.9), gradients[name]);

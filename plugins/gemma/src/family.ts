@@ -6,11 +6,12 @@ import {
   parseOptions,
   type FamilyAdaptRequest,
   type FamilyAdaptResult,
+  type FamilyExportRequest,
   type ModelFamily,
   type ModelSettings,
 } from '@graft/core';
 import { join } from 'node:path';
-import { adaptFor } from './adapt/family-adapt';
+import { adaptFor, exportFor } from './adapt/family-adapt';
 import { classifierOf } from './heads/classifier-folder';
 import type { GemmaClassifier } from './heads/classifier';
 import { GEMMA_MODEL_TYPES, readModelConfig } from './model/config';
@@ -48,6 +49,10 @@ export class GemmaFamily implements ModelFamily {
 
   adapt(request: FamilyAdaptRequest): Promise<FamilyAdaptResult> {
     return adaptFor(request);
+  }
+
+  exportEncoder(request: FamilyExportRequest): Promise<FamilyAdaptResult> {
+    return exportFor(request);
   }
 
   private configOf(json: Record<string, unknown> | undefined, { folder }: ModelSettings): AnyGemmaConfig {

@@ -1,4 +1,4 @@
-import type { HostArray, Parameters } from '@graft/core';
+import type { HostArray } from '@graft/core';
 import { tf } from '@graft/engine';
 import { GemmaModel, modelOptions, resolveModelConfig, toCheckpointConfig, type GemmaConfig } from '@graft/gemma';
 import { writeCheckpoint } from '@graft/checkpoint';
@@ -32,7 +32,7 @@ export function numbers(seed: number, count: number): Float32Array {
  * Parameters large enough for every mask and cap to have an effect. Final norms get gains around 0: with gains near 1 a
  * random tied model repeats its input token, and generation would test nothing. The caller disposes them.
  */
-export function tinyParameters(model: GemmaModel, seed = 1): Parameters {
+export function tinyParameters(model: GemmaModel, seed = 1): Record<string, tf.Tensor> {
   return Object.fromEntries(
     model.parameters.map(({ name, shape, initial }, i) => {
       const values = numbers(

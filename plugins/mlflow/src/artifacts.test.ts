@@ -98,7 +98,7 @@ test.each<[string, (fake: FakeMlflow) => void, string]>([
   await sender.start(info);
   await sender.finish('finished');
   await close(fake);
-  expect(warnings).toEqual([expect.stringContaining(`takes no artifacts: ${reason}`) as string]);
+  expect(warnings).toEqual([expect.stringContaining(`does not accept artifacts: ${reason}`) as string]);
   expect(fake.calls.some(({ body }) => body.status === 'FINISHED')).toBe(true);
   expect(readdirSync(info.folder).filter((name) => name.startsWith('mlflow-outbox'))).toEqual([]);
 });

@@ -156,7 +156,7 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
   expect(warnings).toHaveLength(2);
   expect(warnings[0]).toMatch(sentence);
   expect(warnings[0]).toMatch(
-    new RegExp(`^MLflow at http://127\\.0\\.0\\.1:${server.port}: .*\\. The run goes on; sending is tried again\\.$`),
+    new RegExp(`^MLflow at http://127\\.0\\.0\\.1:${server.port}: .*\\. The run continues; sending is tried again\\.$`),
   );
   expect(warnings[0].length).toBeLessThan(400);
   // eslint-disable-next-line no-control-regex -- nothing that a terminal would obey

@@ -28,10 +28,10 @@ async function runOnce(
   return warnings;
 }
 
-/** Leaves a letter in a run's folder. */
+/** Leaves a record in a run's folder. */
 function leave(folder: string, id: string, fake: FakeMlflow, changes: object | string = {}): string {
   mkdirSync(join(folder, id), { recursive: true });
-  const letter = {
+  const record = {
     version: 1,
     server: addressOf(fake),
     experiment: 'trial',
@@ -42,7 +42,7 @@ function leave(folder: string, id: string, fake: FakeMlflow, changes: object | s
     end: { status: 'KILLED', time: 2 },
   };
   const file = join(folder, id, outboxFile(addressOf(fake)));
-  writeFileSync(file, typeof changes === 'string' ? changes : JSON.stringify({ ...letter, ...changes }));
+  writeFileSync(file, typeof changes === 'string' ? changes : JSON.stringify({ ...record, ...changes }));
   return file;
 }
 
@@ -55,7 +55,7 @@ test('an outbox file is sent only to the server that it names', async () => {
   const [ours, theirs] = [await listen(), await listen()];
   const folder = temporaryFolder();
   const file = leave(folder, 'left', theirs);
-  // Under the name of our file, but with another server inside: the address in the letter counts.
+  // Under the name of our file, but with another server inside: the address in the record counts.
   writeFileSync(join(folder, 'left', outboxFile(addressOf(ours))), readFileSync(file));
   expect(await runOnce(ours, folder, { metrics: { loss: 1 } })).toEqual([]);
   expect(keysSent(ours)).toEqual(['loss']);
@@ -125,14 +125,14 @@ test('unreadable outbox files are set aside, each with a warning, and the others
   const named = (why: string, id: string): unknown =>
     expect.stringMatching(
       new RegExp(
-        `gets nothing of a letter that cannot be read \\(${why}\\); it is kept in .*/${id}/mlflow-outbox-[0-9a-f]{8}\\.unreadable\\.json\\.$`,
+        `was not sent a record of an earlier run, because it cannot be read \\(${why}\\); it is kept in .*/${id}/mlflow-outbox-[0-9a-f]{8}\\.unreadable\\.json\\.$`,
       ),
     );
   expect(warnings).toEqual([
     named('it is not JSON', 'b-cut'),
     named('version is not as Graft writes it', 'c-version'),
     named('metrics.0.value is not as Graft writes it', 'd-shape'),
-    expect.stringMatching(/has more such letters/),
+    expect.stringMatching(/has more such records/),
   ]);
   expect(keysSent(fake)).toEqual(['of a-whole', 'of g-whole']);
   expect(readdirSync(join(folder, 'b-cut'))).toEqual([expect.stringMatching(/\.unreadable\.json$/)]);
@@ -153,9 +153,9 @@ test('a refused outbox file is set aside, one that fails for now is kept, and th
   const warnings = await runOnce(fake, folder);
   expect(warnings).toEqual([
     expect.stringMatching(
-      /refuses a letter of an earlier run \(400 It is deleted\.\); it is kept in .*a-refused.*\.refused\.json\.$/,
+      /refused a record of an earlier run \(400 It is deleted\.\); it is kept in .*a-refused.*\.refused\.json\.$/,
     ),
-    expect.stringMatching(/500 No\.\. The run goes on/),
+    expect.stringMatching(/500 No\.\. The run continues/),
   ]);
   expect(keysSent(fake)).toEqual(['of c-whole']);
   expect(readdirSync(join(folder, 'b-broken'))).toEqual([outboxFile(addressOf(fake))]);
@@ -199,9 +199,9 @@ test('a server that refuses everything gets few requests, and the outbox file is
     expect.stringMatching(/refuses a part; what is left waits/),
   ]);
   expect(fake.calls.length).toBeLessThan(150);
-  const letter = JSON.parse(readFileSync(join(folder, 'own', outboxFile(addressOf(fake))), 'utf8')) as {
+  const record = JSON.parse(readFileSync(join(folder, 'own', outboxFile(addressOf(fake))), 'utf8')) as {
     metrics: object[];
   };
-  expect(letter.metrics).toHaveLength(900);
+  expect(record.metrics).toHaveLength(900);
   await close(fake);
 });

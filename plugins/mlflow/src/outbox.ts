@@ -70,7 +70,7 @@ async function claimFile(folder: string, name: string, server: string): Promise<
   if (first === undefined || (first.entry && !(await isFor(first.entry, folder, server)))) return undefined;
   const claimed = await claim(file);
   if (claimed === undefined) return undefined;
-  const read = (await readEntry(claimed)) ?? { problem: 'it is gone' };
+  const read = (await readEntry(claimed)) ?? { problem: 'it no longer exists' };
   return {
     folder,
     ...read,

@@ -115,7 +115,7 @@ test('a server that is down neither stops the run nor loses its metrics: the nex
   expect(existsSync(outbox)).toBe(true);
   expect(statSync(outbox).mode & 0o777).toBe(0o600);
   expect(warnings).toHaveLength(2);
-  expect(warnings[0]).toMatch(/ECONNREFUSED.*The run goes on/);
+  expect(warnings[0]).toMatch(/ECONNREFUSED.*The run continues/);
   expect(warnings[1]).toContain(outbox);
 
   const again = await listen(down.port);
@@ -224,7 +224,7 @@ test('a refusal is reported in the words of the server, and the run does not wai
   await sender.finish('finished');
   await close(fake);
   expect(warnings).toEqual([
-    expect.stringMatching(/: 400 No\.\. The run goes on/),
+    expect.stringMatching(/: 400 No\.\. The run continues/),
     expect.stringMatching(/refuses a part; what is left waits in .*mlflow-outbox-[0-9a-f]{8}\.json/),
   ]);
   expect(fake.calls.filter(({ path }) => path === '/runs/log-batch').length).toBeLessThan(5);

@@ -335,29 +335,31 @@ export class MlflowTracker implements Tracker {
     const kept = await claimed.settle(error === undefined ? 'unreadable' : 'refused');
     this.warnAtMost(
       error === undefined
-        ? `gets nothing of a letter that cannot be read (${claimed.problem}); it is kept in ${kept}.`
-        : `refuses a letter of an earlier run (${messageOf(error)}); it is kept in ${kept}.`,
+        ? `was not sent a record of an earlier run, because it cannot be read (${claimed.problem}); it is kept in ${kept}.`
+        : `refused a record of an earlier run (${messageOf(error)}); it is kept in ${kept}.`,
     );
   }
 
   private noteArtifacts(problem: string | undefined): void {
     if (problem === undefined || this.hasNotedArtifacts) return;
     this.hasNotedArtifacts = true;
-    this.warn(`takes no artifacts: ${problem}. Config, evaluations and report are in the run's folder alone.`);
+    this.warn(`does not accept artifacts: ${problem}. Config, evaluations and report are only in the run's folder.`);
   }
 
   /** For messages that may be the same for many entries. */
   private warnAtMost(text: string): void {
     this.sentences++;
     if (this.sentences <= MOST_SENTENCES) this.warn(text);
-    else if (this.sentences === MOST_SENTENCES + 1) this.warn('has more such letters, which are not named here.');
+    else if (this.sentences === MOST_SENTENCES + 1) this.warn('has more such records, which are not listed here.');
   }
 
   private reportFailure(error: unknown): void {
     // `finish` reports what is cut off by the end of the run.
     if (this.hasReported || this.client.aborted) return;
     this.hasReported = true;
-    this.logger.warn(`MLflow at ${this.client.server}: ${messageOf(error)}. The run goes on; sending is tried again.`);
+    this.logger.warn(
+      `MLflow at ${this.client.server}: ${messageOf(error)}. The run continues; sending is tried again.`,
+    );
   }
 
   private warn(text: string): void {

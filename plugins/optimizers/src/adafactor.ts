@@ -87,7 +87,7 @@ export class Adafactor implements Optimizer {
     const clip = clipFactor(update.gradientNorm, clipNorm);
     // 1 - (1 - t^-d): the weight of the new square.
     const intoSecond = tf.pow(tf.add(update.step, 1), -decayExponent);
-    const parameters: Parameters = {};
+    const parameters: Record<string, tf.Tensor> = {};
     const state: OptimizerState = {};
     for (const [name, parameter] of Object.entries(update.parameters)) {
       const given = update.gradients[name] as tf.Tensor | undefined;

@@ -59,7 +59,7 @@ export function updateAdamW(
   const weightDecay = settings.weightDecay * (update.weightDecayFactor ?? 1);
   const keep = tf.sub(1, tf.mul(update.learningRate, weightDecay));
 
-  const parameters: Parameters = {};
+  const parameters: Record<string, tf.Tensor> = {};
   const state: OptimizerState = {};
   for (const [name, parameter] of Object.entries(update.parameters)) {
     const gradient = update.gradients[name];

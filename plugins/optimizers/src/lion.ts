@@ -58,7 +58,7 @@ export class Lion implements Optimizer {
     const rate = update.learningRate;
     const clip = clipFactor(update.gradientNorm, clipNorm);
     const keep = tf.sub(1, tf.mul(rate, weightDecay));
-    const parameters: Parameters = {};
+    const parameters: Record<string, tf.Tensor> = {};
     const state: OptimizerState = {};
     for (const [name, parameter] of Object.entries(update.parameters)) {
       const m = update.state[momentum(name)] as tf.Tensor | undefined;

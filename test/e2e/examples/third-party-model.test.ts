@@ -1,12 +1,39 @@
-import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
+import { CheckpointReader, readHostTensors, writeCheckpoint, writeHostTensors } from '@graft/checkpoint';
 import { writtenBy } from '@graft/checkpoint/internal';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readMetrics } from '../support/graft';
+import { fixture, graft, graftSucceeds, readJson, readMetrics } from '../support/graft';
 
 const PLUGIN = join(ROOT, 'examples', 'third-party-model', 'src', 'index.ts');
 const WITH = ['--plugin', PLUGIN, '--engine', 'portable'];
+
+/** A family that adapts checkpoints of the same model_type as the example's. */
+const ADAPTING = `
+import { defineComponent, definePlugin, type ModelFamily } from '@graft/core';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+const family: ModelFamily = {
+  modelTypes: ['prenorm'],
+  build: () => { throw new Error('graft adapt builds nothing'); },
+  exportEncoder: async ({ out, choices }) => {
+    mkdirSync(out);
+    return { out, notes: [\`Exported with \${choices.encoderAttention} attention.\`] };
+  },
+  adapt: async ({ out, encoder, dtype, choices, onProgress, resume }) => {
+    mkdirSync(out);
+    onProgress?.({ doneBytes: 1, bytes: 2 });
+    writeFileSync(join(out, 'request.json'), JSON.stringify({ encoder, choices, resume }));
+    return { out, notes: [\`The decoder is a copy of the encoder (\${dtype}, seed \${choices.seed}).\`] };
+  },
+};
+const adapting = defineComponent({
+  interface: 'model', id: 'adapting', description: 'adapts', options: z.strictObject({}), useFactory: () => family,
+});
+export const plugin = definePlugin({ name: 'adapting', components: [adapting] });
+`;
 
 describe('a model family from outside, with every command', () => {
   const folder = temporaryFolder();
@@ -104,20 +131,86 @@ describe('a model family from outside, with every command', () => {
     expect(stdout).toContain('loss');
   });
 
-  it.each([
-    [
-      'graft classify',
-      ['classify', '--model'],
-      ['--text', 'a', '--tokenizer', 'bytes', ...WITH],
-      'reads no classifiers',
-    ],
-    ['graft adapt', ['adapt', '--encoder'], ['--out', 'new', '--plugin', PLUGIN], 'adapts no checkpoints'],
-  ])('%s is refused in a sentence that names family and command', async (command, before, after, lacks) => {
-    expect(await graft([...before, checkpoint, ...after], folder)).toMatchObject({
+  it('classifies texts and rows with a head on its encoder', async () => {
+    const reader = await CheckpointReader.open(checkpoint);
+    const head = { 'score.weight': [2, 16], 'score.bias': [2] };
+    const encoder = [...reader.tensors.values()].filter(({ name }) => !name.startsWith('dec.'));
+    const values = new Map<string, Float32Array>();
+    for (const { name } of encoder) values.set(name, await reader.readFloat32(name));
+    await reader.close();
+    const shapes = { ...Object.fromEntries(encoder.map(({ name, shape }) => [name, shape])), ...head };
+    const tensors = Object.entries(shapes).map(([name, shape]) => {
+      const size = shape.reduce((product, each) => product * each, 1);
+      const drawn = Float32Array.from({ length: size }, (_, i) => Math.sin(i + 1));
+      const whole = values.get(name) ?? drawn;
+      return {
+        name,
+        shape,
+        dtype: 'F32' as const,
+        data: () => new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength),
+      };
+    });
+    const config = { ...readJson<object>(join(checkpoint, 'config.json')), labels: ['no', 'yes'] };
+    await writeCheckpoint(join(folder, 'classifier'), { config, tensors });
+    const { stdout } = await graftSucceeds(
+      ['classify', '--model', 'classifier', '--texts', 'pairs.jsonl', '--tokenizer', 'bytes', ...WITH],
+      folder,
+    );
+    expect(stdout.trim().split('\n')).toEqual(Array(8).fill(expect.stringMatching(/^(no|yes)\t[01]\.\d{4}$/)));
+    const rows = ['--inputs', 'batch.safetensors', '--output', 'classes.safetensors'];
+    await graftSucceeds(['classify', '--model', 'classifier', ...rows, ...WITH], folder);
+    const { probabilities } = await readHostTensors(join(folder, 'classes.safetensors'));
+    expect(probabilities.shape).toEqual([1, 2]);
+    expect(probabilities.values[0] + probabilities.values[1]).toBeCloseTo(1, 5);
+  });
+
+  it('classify is refused for a checkpoint without a head, with what its config.json lacks', async () => {
+    const text = ['--text', 'a', '--tokenizer', 'bytes', ...WITH];
+    const { status, stderr } = await graft(['classify', '--model', checkpoint, ...text], folder);
+    expect([status, stderr]).toEqual([2, expect.stringContaining('config.json has no "labels": a list of the names')]);
+  });
+
+  it('export is refused in a sentence that names family and command', async () => {
+    const command = ['export', '--encoder', checkpoint, '--out', 'new', '--plugin', PLUGIN];
+    expect(await graft(command, folder)).toMatchObject({
       status: 2,
       stderr: expect.stringContaining(
-        `graft: ${command} does not work on the model family "prenorm" (graft-model-prenorm), which ${lacks}.`,
+        'the model family "prenorm" (graft-model-prenorm), which exports no encoders.',
       ) as string,
+    });
+  });
+
+  it('adapt is refused in a sentence that names family and command', async () => {
+    const { status, stderr } = await graft(
+      ['adapt', '--encoder', checkpoint, '--out', 'new', '--plugin', PLUGIN],
+      folder,
+    );
+    expect([status, stderr]).toEqual([
+      2,
+      expect.stringContaining(
+        'graft: graft adapt does not work on the model family "prenorm" (graft-model-prenorm), which adapts no checkpoints.',
+      ),
+    ]);
+  });
+
+  it('export runs on a family that exports, with its choices and notes', async () => {
+    const plugin = join(folder, 'exporting.ts');
+    writeFileSync(plugin, ADAPTING);
+    const command = ['export', '--encoder', checkpoint, '--out', 'exported', '--plugin', plugin];
+    const { stdout, stderr } = await graftSucceeds([...command, '--encoder-attention', 'causal'], folder);
+    expect([stdout.trim(), stderr]).toEqual(['exported', expect.stringContaining('Exported with causal attention.')]);
+  });
+
+  it('adapt runs on a family that adapts, with its choices, its notes and its progress', async () => {
+    const plugin = join(folder, 'adapting.ts');
+    writeFileSync(plugin, ADAPTING);
+    const command = ['adapt', '--encoder', checkpoint, '--out', 'adapted', '--seed', '7', '--plugin', plugin];
+    const { stdout, stderr } = await graftSucceeds([...command, '--dtype', 'bfloat16'], folder);
+    expect(stdout.trim()).toBe('adapted');
+    expect(stderr).toContain('The decoder is a copy of the encoder (bfloat16, seed 7).');
+    expect(readJson(join(folder, 'adapted', 'request.json'))).toMatchObject({
+      encoder: checkpoint,
+      choices: { seed: 7 },
     });
   });
 

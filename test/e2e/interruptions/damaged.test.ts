@@ -50,7 +50,7 @@ test('every command that reads the weights detects a flipped bit, and a run can 
     expect([args[0], outcome.status]).toEqual([args[0], 1]);
     expect(outcome.stderr).toMatch(damage);
     if (args[0] !== 'run') continue;
-    expect(outcome.stderr).toContain('; the run can go on from step-4.');
+    expect(outcome.stderr).toContain('; the run can continue from step-4.');
     expect(outcome.stderr).toContain(`The same command with --resume ${id} --from-last-good checks every byte`);
   }
   const set = ['--set', 'train.steps=8'];

@@ -52,7 +52,7 @@ describeIf(python, 'there is no python3 with pty', 'a run in a terminal', () => 
     expect(bar).toMatch(/^a-name-of-a-run [█░]+ \d+\/100000 \| loss \d+\.\d{4} \| [\d.]+K? tok(ens)?\/s \| \S+ left$/);
     // The terminal breaks lines that are longer than it is wide.
     expect(after.join('')).toMatch(
-      /^Stopped at step \d+ of 100000; --resume \S+ goes on from there\.\/.*\/runs\/a-name-of-a-run\/[\d-]+[\da-f]+$/,
+      /^Stopped at step \d+ of 100000; continue with --resume \S+\.\/.*\/runs\/a-name-of-a-run\/[\d-]+[\da-f]+$/,
     );
     expect(screen.slice(0, notice).join('\n')).not.toMatch(/[█░]|INFO/);
   });

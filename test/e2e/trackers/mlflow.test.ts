@@ -253,7 +253,7 @@ engine: ${engine}
     const first = await run('cut-off', tracker);
     await wentAway;
     expect(first.status).toBe(0);
-    expect(count(first.stderr, 'The run goes on')).toBe(1);
+    expect(count(first.stderr, 'The run continues')).toBe(1);
     expect(count(first.stderr, 'what is left waits in')).toBe(1);
     expect(first.stderr).not.toMatch(/^ +at /m);
     const firstFolder = runFolderOf(first);

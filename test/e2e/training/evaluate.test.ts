@@ -71,7 +71,7 @@ test('Ctrl-C keeps the finished fine-tunings, and --resume does the others', asy
     child.kill('SIGINT');
   });
   const { status, stderr } = await done;
-  expect(stderr).toContain('Stopped before the end; --resume');
+  expect(stderr).toContain('Stopped before the end; continue with --resume');
   expect(status).toBe(130);
   const [id] = readdirSync(join(folder, 'runs', 'broken')).filter((name) => name !== 'latest');
   const trials = join(folder, 'runs', 'broken', id, 'superglue');

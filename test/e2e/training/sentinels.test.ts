@@ -110,7 +110,11 @@ it('impossible sentinels are refused in one sentence', async () => {
   );
 });
 
-it('a run warns about sentinels that occur in text', async () => {
-  const { log } = await run('base.yaml', '--set', 'name=words', '--set', 'objective.sentinels={count: 20}');
-  expect(log).toMatch(/2 of the 20 sentinels \(321, 320\) are tokens that text gives/);
+it('a new run is refused sentinels that occur in text, unless the config allows them', async () => {
+  const words = ['--set', 'name=words', '--set', 'objective.sentinels={count: 20}'];
+  const { status, stderr } = await graft(['run', 'base.yaml', ...words], folder);
+  expect(stderr).toMatch(/2 of the 20 sentinels \(321, 320\) are tokens that text can produce/);
+  expect(status).toBe(2);
+  const { log } = await run('base.yaml', ...words, '--set', 'objective.allowTextTokens=true');
+  expect(log).toMatch(/2 of the 20 sentinels \(321, 320\) are tokens that text can produce/);
 });

@@ -203,7 +203,7 @@ describe('a worker that ends', () => {
     await metricsReach(runOf('killed'), 12);
     one.child.kill('SIGKILL');
     const { status, stderr } = await timed(zero.done);
-    expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) is gone: its process has ended\b/);
+    expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) was lost: its process has ended\b/);
     expect(stderr).toContain('--resume');
     expect(status).toBe(1);
     const steps = STEPS * 1000;
@@ -232,7 +232,7 @@ describe('a worker that ends', () => {
     await metricsReach(runOf('headless'), 2);
     zero.child.kill('SIGKILL');
     const { status, stderr } = await timed(one.done);
-    expect(stderr).toMatch(/graft: Worker 0 \(127\.0\.0\.1:\d+\) is gone/);
+    expect(stderr).toMatch(/graft: Worker 0 \(127\.0\.0\.1:\d+\) was lost/);
     expect(status).toBe(1);
   });
 

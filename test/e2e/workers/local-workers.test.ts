@@ -97,7 +97,7 @@ test('a killed local worker ends the run with a sentence, and nothing is left ov
   const { done, pids } = await train('killed');
   process.kill(pids[1], 'SIGKILL');
   const { status, stderr } = await done;
-  expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) is gone: its process has ended\b/);
+  expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) was lost: its process has ended\b/);
   expect(status).toBe(1);
   expect(readJson(join(folder, 'runs', 'killed', 'latest', 'run.json'))).toMatchObject({ status: 'failed' });
   expect(leftovers(pids)).toEqual([]);

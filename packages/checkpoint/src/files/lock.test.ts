@@ -56,7 +56,7 @@ it('only one caller has the lock until it is released, lock numbers increase, an
   const first = await acquire();
   expect(await hasLock(folder)).toBe(true);
   await expect(acquire()).rejects.toMatchObject({
-    message: `The run r is still going on, in process ${process.pid}.`,
+    message: `The run r is still running, in process ${process.pid}.`,
     code: 'run.busy',
     exitCode: 2,
   });
@@ -124,7 +124,7 @@ it.each([
   const timer = setInterval(() => utimesSync(file, 1000 + beats, 1000 - beats++), 50);
   await expect(acquire(5)).rejects.toMatchObject({
     code: 'run.busy',
-    message: `The run r is still going on, in process ${record.pid}${record.host === 'elsewhere' ? ' on elsewhere' : ''}.`,
+    message: `The run r is still running, in process ${record.pid}${record.host === 'elsewhere' ? ' on elsewhere' : ''}.`,
   });
   clearInterval(timer);
   expect(locks()).toEqual(['.graft-lock-1']);
@@ -167,7 +167,7 @@ it('a process that claims late sees the higher lock number and loses', async () 
 
 describe('a locked folder that changes', () => {
   const lost = (how: string): object => ({
-    message: `The run r cannot go on: ${how} while this process was writing to it.`,
+    message: `The run r cannot continue: ${how} while this process was writing to it.`,
     code: 'checkpoint.lost',
     exitCode: 1,
   });
@@ -213,7 +213,7 @@ describe('a locked folder that changes', () => {
 
   it('a lock cannot be acquired on a folder that no longer exists', async () => {
     rmSync(folder, { recursive: true });
-    await expect(acquire()).rejects.toThrow('The run r cannot be claimed: the folder is gone.');
+    await expect(acquire()).rejects.toThrow('The run r cannot be claimed: the folder no longer exists.');
   });
 });
 

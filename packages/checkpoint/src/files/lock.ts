@@ -97,7 +97,7 @@ export class FolderLock {
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
       const code = (cause as NodeJS.ErrnoException).code;
-      const reason = code === 'ENOENT' ? 'the folder is gone' : fileReason(cause);
+      const reason = code === 'ENOENT' ? 'the folder no longer exists' : fileReason(cause);
       throw new CheckpointError(`${options.what} cannot be claimed: ${reason}.`, { code: 'checkpoint.lock', cause });
     }
   }
@@ -148,7 +148,7 @@ export class FolderLock {
         : number > this.number && typeof owner === 'object'
           ? `process ${owner.pid} on ${owner.host} has taken it over`
           : 'its folder was replaced, or its lock was removed';
-    return new CheckpointError(`${this.what} cannot go on: ${how} while this process was writing to it.`, {
+    return new CheckpointError(`${this.what} cannot continue: ${how} while this process was writing to it.`, {
       code: 'checkpoint.lost',
       hint: 'What was saved before is where the folder is now.',
     });
@@ -254,7 +254,7 @@ function described(found: LockRecord | undefined): string {
 
 function busy(found: LockRecord | undefined, { what, code, hint }: LockOptions): UsageError {
   const place = found && found.host !== ownIdentity().host ? ` on ${found.host}` : '';
-  return new UsageError(`${what} is still going on, in ${found ? `process ${found.pid}${place}` : described(found)}.`, {
+  return new UsageError(`${what} is still running, in ${found ? `process ${found.pid}${place}` : described(found)}.`, {
     code,
     hint,
   });

@@ -7,14 +7,15 @@ import { CheckpointReader, exists } from './checkpoint-reader';
 import { describeTensor, type TensorInfo } from '../safetensors/header';
 import { TOKENIZER_FILES } from './names';
 import { unreadable } from '../safetensors/problems';
-import { readRecord, recordFile } from './record';
+import { readRecord, readTokenizerRecord, recordFile } from './record';
 import { writeCheckpoint } from './write-folder';
 import type { TensorSource } from '../safetensors/writer';
 
-/** The tokenizer files that a checkpoint folder has, by name. */
+/** The tokenizer files that a checkpoint folder has, by name: those of published tokenizers, and those in graft.json. */
 export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
   const files: Record<string, Uint8Array> = {};
-  for (const name of TOKENIZER_FILES) {
+  const recorded = (await readTokenizerRecord(folder))?.files ?? [];
+  for (const name of new Set([...TOKENIZER_FILES, ...recorded])) {
     const file = join(folder, name);
     if (!(await exists(file))) continue;
     files[name] = await readRegularFile(file).catch((cause: unknown) => {

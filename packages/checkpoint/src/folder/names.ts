@@ -22,6 +22,15 @@ export const TOKENIZER_FILES: readonly string[] = [
   'chat_template.json',
 ];
 
+/** What a checkpoint is made of, and what a run needs to resume from it: files of a tokenizer have other names. */
+const OWN_FILES =
+  /^(config\.json|generation_config\.json|graft\.json|manifest\.json|trainer\.json|average|\..*|.*\.safetensors(\.index\.json)?)$/i;
+
+/** Whether a checkpoint may keep a tokenizer's file under this name, next to its own files. */
+export function isTokenizerFileName(name: unknown): name is string {
+  return isPlainFileName(name) && !OWN_FILES.test(name);
+}
+
 /** Whether a name is that of a file directly in the folder: an index or a manifest must not refer to other places. */
 export function isPlainFileName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);

@@ -1,7 +1,8 @@
+import { CheckpointError, isObject, shownJson } from '@graft/errors';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readJsonObject } from '../json/json';
-import { exists, RECORD_FILE } from './names';
+import { exists, isTokenizerFileName, RECORD_FILE } from './names';
 
 /** Sections of graft.json by name: JSON objects, each belongs to its writer. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>;
@@ -19,7 +20,34 @@ export async function readRecord(checkpoint: string): Promise<CheckpointRecord> 
   return (await exists(file)) ? readJsonObject(file) : {};
 }
 
+/** The section of a tokenizer whose files have names that are not in TOKENIZER_FILES. */
+export const TOKENIZER_SECTION = 'tokenizer';
+
+/** How a checkpoint was encoded: the tokenizer's component and the names of its files. */
+export interface TokenizerRecord {
+  /** As a config names it: `my-plugin/letters`. */
+  readonly use: string;
+  readonly files: readonly string[];
+}
+
+/**
+ * The checkpoint's section about its tokenizer; undefined if there is none, as for published tokenizers, whose files are
+ * known by their names. Throws CheckpointError if the section is damaged.
+ */
+export async function readTokenizerRecord(checkpoint: string): Promise<TokenizerRecord | undefined> {
+  const section = (await readRecord(checkpoint))[TOKENIZER_SECTION];
+  if (section === undefined) return undefined;
+  const { use, files } = isObject(section) ? section : {};
+  if (typeof use === 'string' && Array.isArray(files) && files.every(isTokenizerFileName)) return { use, files };
+  throw new CheckpointError(
+    `${checkpoint}: "${TOKENIZER_SECTION}" in ${RECORD_FILE} should be { use, files } with names of files next to it, but is ${shownJson(section, 'nothing', 100)}.`,
+    { code: 'checkpoint.tokenizer-record' },
+  );
+}
+
 /** The file of these sections, as `extraFiles` of a checkpoint takes it; no file if there are no sections. */
 export function recordFile(sections: CheckpointRecord): Record<string, string> {
-  return Object.keys(sections).length === 0 ? {} : { [RECORD_FILE]: `${JSON.stringify(sections, null, 2)}\n` };
+  return Object.values(sections).every((section) => section === undefined)
+    ? {}
+    : { [RECORD_FILE]: `${JSON.stringify(sections, null, 2)}\n` };
 }

@@ -169,7 +169,7 @@ test('unfinished work that another call is writing is neither removed nor resume
     [{ ...PLAN, seed: 2 }, true],
   ] as const) {
     await expect(writeCheckpointResumably(out, contents(), { plan, resume })).rejects.toMatchObject({
-      message: `The writing of ${unfinishedFolder(out)} is still going on, in process ${process.pid}.`,
+      message: `The writing of ${unfinishedFolder(out)} is still running, in process ${process.pid}.`,
       code: 'checkpoint.busy',
       exitCode: 2,
     });

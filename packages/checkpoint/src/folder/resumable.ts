@@ -135,7 +135,7 @@ async function adopt(partial: string, made: boolean, { plan, resume = false }: R
   if (!resume && !(made && isNew))
     throw unfinished(
       `${partial} holds the unfinished work of an earlier call`,
-      'Go on with it (--resume), or remove it to begin anew.',
+      'Continue it (--resume), or remove it to begin again.',
     );
   // New, or killed between creating the folder and writing its description.
   if (isNew) return writeJson(planFile, plan);
@@ -148,7 +148,7 @@ async function adopt(partial: string, made: boolean, { plan, resume = false }: R
   const [first] = changed;
   throw unfinished(
     `${partial} was begun with other settings or sources: ${changed.join(', ')} changed (${first} was ${shown(earlier[first])}, is ${shown(now[first])})`,
-    `Ask for the same again, or remove ${partial} to begin anew.`,
+    `Ask for the same again, or remove ${partial} to begin again.`,
   );
 }
 

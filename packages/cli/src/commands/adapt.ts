@@ -1,7 +1,7 @@
-import type { FamilyAdaptRequest, FoundFamily } from '@graft/core';
+import type { FamilyAdaptRequest } from '@graft/core';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
-import { openFamily } from '../models/open-components';
+import { openFamilyOf } from '../models/open-components';
 import { integer, listOf, pluginOption, positiveNumber } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
@@ -57,7 +57,7 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
       throw new CommandLineError('--cross-attention copy and --random cross-attention contradict each other.');
     if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
       throw new CommandLineError('--cross-attention-norms copy and --random cross-attention contradict each other.');
-    const found = await familyOf(context, options.encoder, options.plugin);
+    const found = await openFamilyOf(context, options.plugin, options.encoder);
     const { refuseCommand } = await import('@graft/core');
     if (!found.family.adapt) throw refuseCommand(found, 'graft adapt', 'adapts no checkpoints');
     const { encoder, decoder, out, dtype, resume, shardGigabytes, plugin: _plugin, ...choices } = options;
@@ -72,19 +72,4 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
       },
     });
   });
-}
-
-/** The family of the checkpoint that becomes the encoder. */
-async function familyOf(
-  context: CommandContext,
-  folder: string,
-  plugins: readonly string[] | undefined,
-): Promise<FoundFamily> {
-  const { CheckpointReader } = await import('@graft/checkpoint');
-  const reader = await CheckpointReader.open(folder);
-  try {
-    return await openFamily(context, plugins, reader);
-  } finally {
-    await reader.close();
-  }
 }

@@ -13,6 +13,7 @@ import {
   forceOption,
   integer,
   pluginOption,
+  tokenizerOption,
   type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
@@ -42,7 +43,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .option('--inputs <file>', 'classify the rows of a safetensors file with input_ids and attention_mask')
     .option('--output <file>', 'with --inputs: write logits and probabilities, float32, to this safetensors file')
     .addOption(forceOption())
-    .option('--tokenizer <name>', "for texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
+    .addOption(tokenizerOption('for texts'))
     .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
     .addOption(pluginOption())
     .addOption(bosOption())

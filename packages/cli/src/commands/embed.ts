@@ -13,6 +13,7 @@ import {
   forceOption,
   integer,
   pluginOption,
+  tokenizerOption,
   type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
@@ -51,7 +52,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
         .default('mean'),
     )
     .option('--normalize', 'scale vectors to length 1')
-    .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
+    .addOption(tokenizerOption('for --texts'))
     .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
     .addOption(pluginOption())
     .addOption(bosOption())

@@ -53,7 +53,7 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
   );
   for (const record of result.evaluations) printRecord(context, record);
   if (result.status === 'interrupted')
-    noteInterrupted(context, `Stopped before the end; --resume ${result.id} goes on from there.`);
+    noteInterrupted(context, `Stopped before the end; continue with --resume ${result.id}.`);
   context.print(result.folder);
 }
 

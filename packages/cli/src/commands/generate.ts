@@ -17,6 +17,7 @@ import {
   integer,
   numberOf,
   pluginOption,
+  tokenizerOption,
   positiveNumber,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
@@ -44,7 +45,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     )
     .addOption(forceOption())
     .option('--prompt <text>', 'print the continuation of this text (encoder-decoders: the output of the decoder)')
-    .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
+    .addOption(tokenizerOption('for --prompt'))
     .option('--chat', 'answer --prompt, the conversations of --inputs, or a conversation at the terminal')
     .option(
       '--chat-template <file>',

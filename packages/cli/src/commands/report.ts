@@ -23,7 +23,7 @@ export function addReportCommand(program: Command, context: CommandContext): voi
       'the page to write (default: report.html, in the folder of a single run, otherwise in this folder)',
     )
     .addOption(forceOption())
-    .option('--watch', 'serve the page to this machine instead, live while the runs go on; prints its address')
+    .option('--watch', 'serve the page to this machine instead, live while the runs continue; prints its address')
     .addOption(new Option('--port <number>', 'with --watch: the port (default: any free one)').argParser(portNumber))
     .addHelpText('after', '\nWith --watch, Ctrl-C stops the server with status 130.')
     .action((runs: string[], options: ReportCommandOptions) => {

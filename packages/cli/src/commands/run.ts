@@ -97,7 +97,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
     if (result.status === 'interrupted')
       noteInterrupted(
         context,
-        `Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`,
+        `Stopped at step ${result.steps} of ${config.train.steps}; continue with --resume ${result.id}.`,
       );
     // Of the others' folder nothing is known here: it may be on another machine.
     if (!workers?.rank) context.print(result.folder);
@@ -110,9 +110,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
 function checkWorkerOptions(options: RunCommandOptions): void {
   const { workers, rank, localWorkers } = options;
   if (options.fromLastGood && options.resume === undefined)
-    throw new CommandLineError(
-      '--from-last-good belongs to --resume: it says which checkpoint of a run to go on from.',
-    );
+    throw new CommandLineError('--from-last-good belongs to --resume: it says from which checkpoint a run continues.');
   if (workers !== undefined && localWorkers !== undefined)
     throw new CommandLineError('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))

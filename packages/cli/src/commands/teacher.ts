@@ -91,6 +91,6 @@ async function cache(context: CommandContext, file: string | undefined, options:
     `${sequences} sequences (${added} new) with ${positions} positions, ${bytesPerPosition} bytes each: ${size} MB.`,
   );
   if (result.status === 'interrupted')
-    noteInterrupted(context, `Stopped at step ${steps}; the same command goes on from there.`);
+    noteInterrupted(context, `Stopped at step ${steps}; the same command continues from there.`);
   context.print(result.folder);
 }

@@ -1,8 +1,10 @@
-import type { BytesTokenizer, HuggingFaceTokenizer, TrainTokenizerProgress } from '@graft/text';
+import type { Tokenizer } from '@graft/core';
+import type { AuditedTokenizer, TrainTokenizerProgress } from '@graft/text';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import type { CommandContext } from './shared/context';
-import { integer, numberOf } from './shared/options';
+import { integer, numberOf, pluginOption, WHICH_TOKENIZER } from './shared/options';
+import { openNamedTokenizer } from '../models/open-tokenizer';
 import { CommandLineError } from '../output/command-line-error';
 import { formatBytes, table } from '../output/table';
 import { readWholeText } from '../models/texts';
@@ -18,12 +20,14 @@ interface TrainCommandOptions {
   unused: number;
 }
 
-interface EncodeCommandOptions {
+interface PluginOptions {
+  readonly plugin?: readonly string[];
+}
+
+interface EncodeCommandOptions extends PluginOptions {
   file?: string;
   ids?: boolean;
 }
-
-const WHICH = '`bytes`, a tokenizer.json or its folder';
 
 export function addTokenizerCommand(program: Command, context: CommandContext): void {
   const tokenizer = program.command('tokenizer').description('train a tokenizer on text, or show the tokens of a text');
@@ -55,28 +59,31 @@ export function addTokenizerCommand(program: Command, context: CommandContext): 
   tokenizer
     .command('encode')
     .description('print the tokens of a text, one id and its piece per line')
-    .argument('<tokenizer>', WHICH)
+    .argument('<tokenizer>', WHICH_TOKENIZER)
     .argument('[text]', 'the text')
     .option('--file <file>', 'encode the text of this file')
     .option('--ids', 'print only the ids, on one line')
+    .addOption(pluginOption())
     .action((path: string, text: string | undefined, options: EncodeCommandOptions) =>
       encode(context, path, text, options),
     );
   tokenizer
     .command('decode')
     .description('print the text of token ids, special tokens included')
-    .argument('<tokenizer>', WHICH)
+    .argument('<tokenizer>', WHICH_TOKENIZER)
     .argument('<ids...>', 'token ids')
-    .action((path: string, ids: string[]) => decode(context, path, ids));
+    .addOption(pluginOption())
+    .action((path: string, ids: string[], options: PluginOptions) => decode(context, path, ids, options));
   tokenizer
     .command('audit')
     .description('report which tokens text can produce: counts by kind, or single tokens with --ids')
-    .argument('<tokenizer>', WHICH)
+    .argument('<tokenizer>', WHICH_TOKENIZER)
     .option('--ids <ids...>', "report on these ids (7), ranges (7..105) or tokens ('<unused7>')")
     .option('--sentinels', 'report on the unused tokens, from which sentinels and mode tokens are chosen')
     .option('--json', 'print JSON')
-    .action(async (path: string, options: AuditCommandOptions) =>
-      auditTokenizer(context, path, await open(path), options),
+    .addOption(pluginOption())
+    .action(async (path: string, options: AuditCommandOptions & PluginOptions) =>
+      auditTokenizer(context, path, audited(await openNamedTokenizer(context, path, options.plugin), path), options),
     );
 }
 
@@ -114,19 +121,29 @@ function progressLine(): (progress: TrainTokenizerProgress) => void {
   };
 }
 
-async function open(path: string): Promise<BytesTokenizer | HuggingFaceTokenizer> {
-  const { BytesTokenizer, HuggingFaceTokenizer } = await import('@graft/text');
-  return path === 'bytes' ? new BytesTokenizer() : HuggingFaceTokenizer.open({ path: resolve(path) });
+/** Throws for a tokenizer of a plugin that does not show its vocabulary. */
+function audited(tokenizer: Tokenizer, name: string): AuditedTokenizer {
+  if (typeof (tokenizer as Partial<AuditedTokenizer>).piece === 'function') return tokenizer as AuditedTokenizer;
+  throw new CommandLineError(
+    `The tokenizer "${name}" cannot be audited: it has no method \`piece(id)\`, which returns the token of an id.`,
+  );
+}
+
+/** The token itself, or the text that it stands for if the tokenizer does not show its vocabulary. */
+function pieceOf(tokenizer: Tokenizer, id: number): string | undefined {
+  const { piece } = tokenizer as Partial<AuditedTokenizer>;
+  if (piece) return piece.call(tokenizer, id);
+  return id < tokenizer.vocabularySize ? tokenizer.decode([id], { keepSpecial: true }) : undefined;
 }
 
 async function encode(
   context: CommandContext,
   path: string,
   given: string | undefined,
-  { file, ids: idsAlone }: EncodeCommandOptions,
+  { file, ids: idsAlone, plugin }: EncodeCommandOptions,
 ): Promise<void> {
   if ((given === undefined) === (file === undefined)) throw new CommandLineError('Give either a text or --file.');
-  const tokenizer = await open(path);
+  const tokenizer = await openNamedTokenizer(context, path, plugin);
   const text = given ?? (await readWholeText(resolve(file!)));
   const ids = [...tokenizer.encode(text)];
   if (idsAlone) context.print(ids.join(' '));
@@ -135,7 +152,7 @@ async function encode(
       table(
         ['id', 'piece'],
         // JSON shows newlines and other characters that a terminal would not.
-        ids.map((id) => [String(id), JSON.stringify(tokenizer.piece(id) ?? '')]),
+        ids.map((id) => [String(id), JSON.stringify(pieceOf(tokenizer, id) ?? '')]),
         { right: [0] },
       ),
     );
@@ -144,10 +161,15 @@ async function encode(
   context.note(`${ids.length.toLocaleString('en')} tokens for ${bytes.toLocaleString('en')} bytes${each}.`);
 }
 
-async function decode(context: CommandContext, path: string, words: readonly string[]): Promise<void> {
-  const tokenizer = await open(path);
+async function decode(
+  context: CommandContext,
+  path: string,
+  words: readonly string[],
+  { plugin }: PluginOptions,
+): Promise<void> {
+  const tokenizer = await openNamedTokenizer(context, path, plugin);
   const ids = words.flatMap((word) => word.split(/[\s,]+/)).filter((word) => word !== '');
-  const wrong = ids.find((id) => !/^\d+$/.test(id) || tokenizer.piece(Number(id)) === undefined);
+  const wrong = ids.find((id) => !/^\d+$/.test(id) || pieceOf(tokenizer, Number(id)) === undefined);
   if (wrong !== undefined)
     throw new CommandLineError(
       `"${wrong}" is not a token of ${path}; expected ids from 0 to ${tokenizer.vocabularySize - 1}, as in 2 17 108.`,

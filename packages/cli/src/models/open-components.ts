@@ -11,7 +11,7 @@ export interface OpenedComponents {
 }
 
 /** Graft's own plugins and those that the command line names. */
-async function openRegistry(context: CommandContext, plugins: readonly string[] = []): Promise<Registry> {
+export async function openRegistry(context: CommandContext, plugins: readonly string[] = []): Promise<Registry> {
   const { loadRegistry } = await import('@graft/core');
   return loadRegistry([...defaultPlugins, ...plugins], [process.cwd(), __dirname], { onCode: context.noteCode });
 }
@@ -26,6 +26,21 @@ export async function openFamily(
   const registry = await openRegistry(context, plugins);
   const components = await familyComponents(context, registry);
   return findFamily(registry, components, await reader.config(), join(reader.path, 'config.json'));
+}
+
+/** The family of the checkpoint in a folder. */
+export async function openFamilyOf(
+  context: CommandContext,
+  plugins: readonly string[] | undefined,
+  folder: string,
+): Promise<FoundFamily> {
+  const { CheckpointReader } = await import('@graft/checkpoint');
+  const reader = await CheckpointReader.open(folder);
+  try {
+    return await openFamily(context, plugins, reader);
+  } finally {
+    await reader.close();
+  }
 }
 
 /** For asking families what they read: they need no engine that computes, so this opens none but the slow one. */

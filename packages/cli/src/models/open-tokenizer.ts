@@ -1,10 +1,11 @@
-import type { Tokenizer } from '@graft/core';
+import type { ComponentFactory, ComponentSpec, Registry, Tokenizer } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import type { CommandContext } from '../commands/shared/context';
+import { WHICH_TOKENIZER } from '../commands/shared/options';
 import { CommandLineError } from '../output/command-line-error';
-import { openComponents } from './open-components';
+import { familyComponents, openComponents, openRegistry } from './open-components';
 
 export interface TokenizerChoice {
   readonly tokenizer?: string;
@@ -12,18 +13,97 @@ export interface TokenizerChoice {
   readonly plugin?: readonly string[];
 }
 
-/** The tokenizer of a command: `bytes`, a tokenizer.json or its folder, by default the one next to the model. */
+/**
+ * The tokenizer of a command that has a model: by the name of its component, from a tokenizer.json or its folder; by
+ * default the one that the model's folder keeps.
+ */
 export async function openTokenizer(
   context: CommandContext,
   { tokenizer, model, plugin }: TokenizerChoice,
   engine: Engine,
 ): Promise<Tokenizer> {
-  if (tokenizer === undefined && !existsSync(join(model, 'tokenizer.json'))) {
+  const { registry, components } = await openComponents(context, plugin, engine);
+  return create(components, registry, tokenizer ?? (await keptIn(model, registry)), model);
+}
+
+/** The tokenizer of a command without a model. `bytes` and paths need no plugin, and open at once. */
+export async function openNamedTokenizer(
+  context: CommandContext,
+  name: string,
+  plugins: readonly string[] | undefined,
+): Promise<Tokenizer> {
+  const { BytesTokenizer, HuggingFaceTokenizer } = await import('@graft/text');
+  if (name === 'bytes') return new BytesTokenizer();
+  if (isTokenizerFile(name) || (looksLikePath(name) && plugins === undefined))
+    return HuggingFaceTokenizer.open({ path: resolve(name) });
+  const registry = await openRegistry(context, plugins);
+  return create(await familyComponents(context, registry), registry, name);
+}
+
+/** What to open of a model's folder: its tokenizer.json, or the component that graft.json names. */
+async function keptIn(model: string, registry: Registry): Promise<string> {
+  if (existsSync(join(model, 'tokenizer.json'))) return model;
+  const { readTokenizerRecord } = await import('@graft/checkpoint');
+  const recorded = await readTokenizerRecord(model);
+  if (!recorded)
     throw new CommandLineError(
-      `${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`,
+      `${model} has no tokenizer.json; name a tokenizer with --tokenizer (${WHICH_TOKENIZER}).`,
+    );
+  const { use } = recorded;
+  if (registry.list('tokenizer').some(({ plugin, definition }) => use === `${plugin}/${definition.id}`)) return use;
+  throw new CommandLineError(
+    `${model} was trained with the tokenizer "${use}", which no loaded plugin has; name the plugin with --plugin.`,
+  );
+}
+
+async function create(
+  components: ComponentFactory,
+  registry: Registry,
+  name: string,
+  model?: string,
+): Promise<Tokenizer> {
+  return components.create('tokenizer', isTokenizerFile(name) ? fromFile(name) : await specOf(registry, name, model));
+}
+
+const fromFile = (path: string): ComponentSpec => ({ use: 'huggingface', path: resolve(path) });
+
+/** Whether a file or a folder with a tokenizer.json is there: a plugin's folder may be named after its tokenizer. */
+function isTokenizerFile(name: string): boolean {
+  const found = statSync(name, { throwIfNoEntry: false });
+  return found !== undefined && (!found.isDirectory() || existsSync(join(name, 'tokenizer.json')));
+}
+
+const looksLikePath = (name: string): boolean => /[/\\]|\.json$|^\./.test(name) || existsSync(name);
+
+/** The section for a tokenizer that the command line names: its options are the defaults, and the model's folder. */
+async function specOf(registry: Registry, name: string, model: string | undefined): Promise<ComponentSpec> {
+  const names = registry.names('tokenizer');
+  const isKnown = registry
+    .list('tokenizer')
+    .some(({ plugin, definition }) => definition.id === name || `${plugin}/${definition.id}` === name);
+  if (!isKnown && looksLikePath(name)) return fromFile(name);
+  if (!isKnown) {
+    const near = registry.nearest('tokenizer', name);
+    throw new CommandLineError(
+      `There is no tokenizer "${name}", and no file or folder of this name; ${near === undefined ? '' : `did you mean "${near}"? `}Known are ${names.join(', ')}, those of a --plugin, and the paths of a tokenizer.json or its folder.`,
     );
   }
-  const { components } = await openComponents(context, plugin, engine);
-  const path = tokenizer ?? model;
-  return components.create('tokenizer', path === 'bytes' ? { use: 'bytes' } : { use: 'huggingface', path });
+  return { use: name, ...(await neededOptions(registry, name, model)) };
+}
+
+async function neededOptions(
+  registry: Registry,
+  name: string,
+  model: string | undefined,
+): Promise<Record<string, unknown>> {
+  const { describeOptions } = await import('@graft/core');
+  const needed = describeOptions(registry.find('tokenizer', name).definition.options).filter(
+    ({ required, path }) => required && !path.includes('.') && !path.includes('['),
+  );
+  const others = needed.filter(({ path }) => path !== 'path' || model === undefined);
+  if (others.length === 0) return needed.length === 0 ? {} : { path: resolve(model!) };
+  const list = others.map(({ path }) => `"${path}"`).join(', ');
+  throw new CommandLineError(
+    `The tokenizer "${name}" needs ${others.length === 1 ? 'the option' : 'the options'} ${list}, which a command cannot give; set ${others.length === 1 ? 'it' : 'them'} in a config, or give the option${others.length === 1 ? '' : 's'} a default in the plugin.`,
+  );
 }

@@ -46,6 +46,7 @@ function commandsOf({ found: { family }, model }: InspectedModel): string[] {
     ...(model.representation ? ['embed'] : []),
     ...(family.classifier ? ['classify'] : []),
     ...(family.adapt ? ['adapt'] : []),
+    ...(family.exportEncoder ? ['export'] : []),
   ];
 }
 

@@ -158,9 +158,11 @@ const KNOWN_FILES =
   /^(config\.json|generation_config\.json|graft\.json|.*\.safetensors(\.index\.json)?|manifest\.json|trainer\.json|average|additional_chat_templates|README.*|LICENSE.*|USE_POLICY.*|\..*)$/i;
 
 async function ignoredFiles(folder: string): Promise<string[]> {
-  const { TOKENIZER_FILES } = await import('@graft/checkpoint');
-  const names = await readdir(folder);
-  return names.filter((name) => !KNOWN_FILES.test(name) && !TOKENIZER_FILES.includes(name)).sort();
+  const { readTokenizerRecord, TOKENIZER_FILES } = await import('@graft/checkpoint');
+  const recorded = (await readTokenizerRecord(folder))?.files ?? [];
+  const isKnown = (name: string): boolean =>
+    KNOWN_FILES.test(name) || TOKENIZER_FILES.includes(name) || recorded.includes(name);
+  return (await readdir(folder)).filter((name) => !isKnown(name)).sort();
 }
 
 const MOST_NAMED = 8;

@@ -1,4 +1,4 @@
-import { defineComponent, type Optimizer, type Parameters } from '@graft/core';
+import { defineComponent, type Optimizer } from '@graft/core';
 import { tf } from '@graft/engine';
 import { z } from 'zod';
 
@@ -20,7 +20,8 @@ export function createMyPlugin({ learningRate, momentum }: MyPluginOptions): Opt
       Object.fromEntries(Object.entries(parameters).map(([name, value]) => [stateOf(name), tf.zerosLike(value)])),
     // Compiled into the training step: pure tf code, which never reads a value.
     update: ({ parameters, gradients, state, learningRate: rate }) => {
-      const [updated, kept]: [Parameters, Parameters] = [{}, {}];
+      const updated: Record<string, tf.Tensor> = {};
+      const kept: Record<string, tf.Tensor> = {};
       for (const [name, value] of Object.entries(parameters)) {
         const moved = tf.add(tf.mul(state[stateOf(name)], momentum), gradients[name]);
         kept[stateOf(name)] = moved;

@@ -1,7 +1,9 @@
 import 'reflect-metadata';
 import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
-import { nameComponent } from './calls';
+import { nameComponent, withPlace } from './calls';
+import { placeOf, type Owner } from './config-place';
+import { namedDatasetError } from './dataset-calls';
 import { wrongOptions } from '../config/parse-options';
 import { show } from '../util/show';
 import { withRegistry } from '../config/sections';
@@ -110,6 +112,8 @@ class Factory implements ComponentFactory {
     private readonly services: Services,
     private readonly random: RandomStream,
     private readonly purpose: ComponentPurpose = 'training',
+    /** The component that creates others with it. Default: the run. */
+    private readonly owner?: Owner,
   ) {}
 
   forEvaluation(): ComponentFactory {
@@ -121,7 +125,7 @@ class Factory implements ComponentFactory {
   }
 
   private for(purpose: ComponentPurpose): ComponentFactory {
-    return new Factory(this.registry, this.services, this.random, purpose);
+    return new Factory(this.registry, this.services, this.random, purpose, this.owner);
   }
 
   async create<I extends InterfaceName>(
@@ -140,7 +144,9 @@ class Factory implements ComponentFactory {
     // The key is the component's identity, not the time of its creation, so that adding another one changes no stream.
     const own = this.random.fork(`${interface_}:${definition.id}`);
     const random = place === undefined ? own : own.fork(place);
-    const nested = new Factory(this.registry, this.services, random, this.purpose);
+    const where = (): string | undefined => placeOf(interface_, spec, this.owner, this.registry);
+    const owner = { schema: definition.options, options, place: where };
+    const nested = new Factory(this.registry, this.services, random, this.purpose, owner);
     const asker = `${interface_} "${name}"`;
     this.readSecrets(definition, options, asker);
     const child = this.services.container.createChildContainer();
@@ -153,12 +159,13 @@ class Factory implements ComponentFactory {
     try {
       made = await this.make(definition, child, { options, random, components: nested, asker });
     } catch (error) {
-      throw explain(error, asker, this.services);
+      const explained = explain(error, asker, this.services);
+      throw interface_ === 'dataset' ? namedDatasetError(withPlace(asker, where(), 'dataset'), explained) : explained;
     } finally {
       end?.();
     }
     checkMade(interface_, made, asker);
-    nameComponent(made, asker);
+    nameComponent(made, asker, where);
     return made as ComponentTypes[I];
   }
 

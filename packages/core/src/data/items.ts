@@ -1,6 +1,7 @@
 import { DataError } from '@graft/engine';
 import { checkFields } from './batch-checks';
-import { componentName } from '../components/calls';
+import { componentName, placedName } from '../components/calls';
+import { callingDataset } from '../components/dataset-calls';
 import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
 import { beginCall } from '../util/pending';
 import { itemDigest, positionDigest, type DataDigests } from './digest';
@@ -67,7 +68,7 @@ export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields
   try {
     for (;;) {
       const end = beginCall(hasNotReturned(dataset));
-      const result = await iterator.next().finally(end);
+      const result = await callingDataset(dataset, () => iterator.next()).finally(end);
       if (result.done) return;
       yield result.value;
     }
@@ -130,8 +131,12 @@ export class ItemReader implements ItemSource {
     this.readSlices = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];
   }
 
-  /** Throws DataError for an item that violates the dataset's declaration, and any exception of the dataset. */
-  async next(): Promise<ItemBatch | DataEnd> {
+  /** Throws DataError for an item that violates the dataset's declaration; an error of the dataset names it. */
+  next(): Promise<ItemBatch | DataEnd> {
+    return callingDataset(this.dataset, () => this.readNext());
+  }
+
+  private async readNext(): Promise<ItemBatch | DataEnd> {
     const { whole, own, dataset } = this;
     const { others, batch } = this.nextBatches();
     if (!(await this.skipBatches(others))) return { ended: this.passed };
@@ -168,7 +173,7 @@ export class ItemReader implements ItemSource {
       this.cut(batch, from + items.length);
       const item = await this.read();
       if (!item) return undefined;
-      checkFields(item, fields, `Item ${this.passed} of the dataset`);
+      checkFields(item, fields, `Item ${this.passed} of ${placedName(this.dataset, 'the dataset', 'dataset')}`);
       items.push(item);
     }
     return items;

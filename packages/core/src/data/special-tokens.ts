@@ -1,6 +1,7 @@
 /**
  * The special tokens around the text that a model reads: a policy for each side, and the only place that applies it.
  */
+import { guardModel } from '../components/guarded-model';
 import { CheckpointError, ConfigError } from '@graft/engine';
 import { explainIssues } from '../config/issues';
 import { SpecialTokensSection } from '../config/schema';
@@ -234,5 +235,5 @@ export function buildModel(
       'specialTokens is given, but this model family does not take it: its models read as `auto` says.',
       'Leave specialTokens out; a family takes it by keeping `settings.specialTokens` as `specialTokens.policy` of its model.',
     );
-  return model;
+  return guardModel(model, family);
 }

@@ -62,7 +62,7 @@ export class OptimizerShards {
    */
   async gather(before: Parameters, own: Parameters, changed: readonly string[]): Promise<Parameters> {
     const { group } = this;
-    const after: Parameters = { ...before, ...own };
+    const after: Record<string, tf.Tensor> = { ...before, ...own };
     const gathering = Array.from({ length: group.count }, async (_, owner) => {
       const names = changed.filter((name) => this.owners.get(name) === owner);
       if (names.length === 0) return;

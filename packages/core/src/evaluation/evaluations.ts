@@ -1,6 +1,7 @@
 import { PluginError } from '@graft/engine';
 import type { EvaluationProgress, Evaluator, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random/streams';
+import { lend } from '../components/lending';
 import { failedAt } from '../util/training-error';
 import { unlessStuck } from '../util/pending';
 import { isRecord, kindOf } from '../util/returned';
@@ -78,15 +79,17 @@ export class Evaluations {
       let metrics: Record<string, number>;
       onProgress?.(name);
       const progress = (report: EvaluationProgress): void => onProgress?.(name, report);
+      const { lent, end } = lend(parameters, `Evaluator "${name}" at step ${step}`);
       try {
         // The same stream at every step, so that only the model changes; an evaluator may fork it by `step`.
         const random = this.options.random.fork(name);
-        const evaluated = evaluator.evaluate({ model, parameters, step, random, signal, progress });
+        const evaluated = evaluator.evaluate({ model, parameters: lent, step, random, signal, progress });
         metrics = await unlessStuck(Promise.resolve(evaluated), signal);
       } catch (error) {
         if (signal?.aborted) return;
         throw failedAt(`Evaluator "${name}" at step ${step}`, error);
       } finally {
+        end();
         onProgress?.(undefined);
       }
       checkMetrics(metrics, `Evaluator "${name}" at step ${step}`);

@@ -297,6 +297,13 @@ export interface Tokenizer extends TokenizerFacts {
    * cut at such places and encoded in parts; a tokenizer without this method receives every document whole.
    */
   separates?(before: string, after: string): boolean;
+  /**
+   * The files that every checkpoint of a run keeps of the tokenizer, by name, so that a checkpoint can be used without the
+   * tokenizer's source. Its component can open them again: commands give the option `path`, if there is one, the
+   * checkpoint's folder. The run calls it once, in the thread that trains. Default: the files of published tokenizers in
+   * the folder that the option `path` names, if any.
+   */
+  files?(): Promise<Readonly<Record<string, string | Uint8Array>>>;
 }
 
 export interface RunInfo {

@@ -37,6 +37,8 @@ export interface ModelFamily {
   classifier?(checkpoint: CheckpointReader, settings?: ModelSettings): Promise<Classifier>;
   /** For `graft adapt`: writes an encoder-decoder made from decoder-only checkpoints of this family. */
   adapt?(request: FamilyAdaptRequest): Promise<FamilyAdaptResult>;
+  /** For `graft export`: writes the encoder of an encoder-decoder of this family as a checkpoint of its own. */
+  exportEncoder?(request: FamilyExportRequest): Promise<FamilyAdaptResult>;
 }
 
 /** A model with a classification head as pure functions of its parameters; it owns no tensors. */
@@ -79,6 +81,12 @@ export interface FamilyAdaptRequest {
   /** The command's other options (`crossAttention`, `seed`, …), undefined if not given; see `graft adapt --help`. */
   readonly choices: Readonly<Record<string, unknown>>;
 }
+
+/**
+ * `encoder` is the folder of the encoder-decoder, and `choices` has `encoderWindow` and `encoderAttention`. The code of an
+ * abort ends in `.export-interrupted`.
+ */
+export type FamilyExportRequest = Omit<FamilyAdaptRequest, 'decoder'>;
 
 export interface FamilyAdaptResult {
   /** The new folder. */

@@ -46,6 +46,10 @@ describe('the amount of data', () => {
     expect(amount({ length: 3 }, 1000, 4)).toBeUndefined();
     expect(amount({ repeats: false }, 1000, 4)).toBeUndefined();
     expect(amount({ length: 3, repeats: false, select: () => [] }, 1000, 4)).toBeUndefined();
+    const cut = dataset({ length: 3, repeats: false, cut: () => undefined });
+    const asks = { exampleTokens: () => 2 };
+    expect(checkAmountOfData({ steps: 1000, batchSize: 4 }, cut, 'dataset "text"', asks)).toBeUndefined();
+    expect(() => checkAmountOfData({ steps: 1000, batchSize: 4 }, cut, 'dataset "text"', {})).toThrow('ends after 3');
   });
 });
 

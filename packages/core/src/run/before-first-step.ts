@@ -1,7 +1,7 @@
 import { ConfigError } from '@graft/engine';
 import type { ExperimentConfig } from '../config';
 import type { NamedEvaluator } from '../evaluation/evaluations';
-import type { Dataset, Model } from '../interfaces';
+import type { Dataset, Model, Objective } from '../interfaces';
 import { failedAt } from '../util/training-error';
 
 /**
@@ -33,9 +33,12 @@ export function checkAmountOfData(
   { steps, batchSize }: Pick<ExperimentConfig['train'], 'steps' | 'batchSize'>,
   dataset: Dataset,
   name: string,
+  objective?: Pick<Objective, 'exampleTokens'>,
 ): string | undefined {
   const { length, repeats, kind } = dataset;
   if (length === undefined || repeats === undefined || dataset.select) return undefined;
+  // The length counts examples of the dataset's own length.
+  if (dataset.cut && objective?.exampleTokens) return undefined;
   const perStep = kind === 'examples' ? batchSize : 1;
   if (repeats) {
     if (perStep <= length) return undefined;

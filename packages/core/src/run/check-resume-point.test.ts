@@ -94,9 +94,9 @@ describe('a damaged newest checkpoint', () => {
       const error = await failureOf(run(runs, { resume: true }));
       expect(tf.memory().numTensors).toBe(tensors);
       expect(error.message).toContain(newest);
-      expect(error.message).toMatch(/; the run can go on from step-4\.$/);
+      expect(error.message).toMatch(/; the run can continue from step-4\.$/);
       expect(error.hint).toBe(
-        `The same command with --resume ${id} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`,
+        `The same command with --resume ${id} --from-last-good checks every byte, and continues from the newest undamaged checkpoint.`,
       );
       expect(files(folder)).toEqual(before);
 
@@ -119,7 +119,7 @@ describe('a damaged newest checkpoint', () => {
     const { runs, folder, id } = await stopped();
     DAMAGE['a bit of the model'](join(folder, 'checkpoints', 'step-6'));
     DAMAGE['a bit of the optimizer'](join(folder, 'checkpoints', 'step-4'));
-    expect((await failureOf(run(runs, { resume: id }))).message).toMatch(/; the run can go on from step-2\.$/);
+    expect((await failureOf(run(runs, { resume: id }))).message).toMatch(/; the run can continue from step-2\.$/);
   });
 
   it('an intact checkpoint beyond the end of metrics.jsonl is set aside as unused, not as damaged', async () => {
@@ -170,12 +170,12 @@ describe('a run that contradicts its checkpoint', () => {
     const text = readFileSync(file, 'utf8');
     const lines = text.trimEnd().split('\n');
     const changed: [string | undefined, RegExp, string?][] = [
-      [undefined, /ends after 0 lines, .* after 6 steps; the run has no other that is whole\.$/],
+      [undefined, /ends after 0 lines, .* after 6 steps; the run has no other undamaged one\.$/],
       ['', /ends after 0 lines/],
-      [`${lines.slice(0, 5).join('\n')}\n`, /ends after 5 lines, .*; the run can go on from step-4\.$/, 'step-4'],
+      [`${lines.slice(0, 5).join('\n')}\n`, /ends after 5 lines, .*; the run can continue from step-4\.$/, 'step-4'],
       [
         `${lines.slice(1).join('\n')}\n${lines[5]}\n{}\n`,
-        /Line 1 of .* is not that of step 1; the checkpoint was written after 6 steps; the run has no other that is whole\.$/,
+        /Line 1 of .* is not that of step 1; the checkpoint was written after 6 steps; the run has no other undamaged one\.$/,
       ],
       [`${lines.slice(0, 5).join('\n')}\n{"step":\n`, /Line 6 of .* is not that of step 6/],
     ];
@@ -184,7 +184,9 @@ describe('a run that contradicts its checkpoint', () => {
       else writeFileSync(file, content);
       const error = await failureOf(run(runs, { resume: id }));
       expect(error.message).toMatch(message);
-      expect(error.hint?.includes('--from-last-good')).toBe(next !== undefined || error.message.includes('can go on'));
+      expect(error.hint?.includes('--from-last-good')).toBe(
+        next !== undefined || error.message.includes('can continue'),
+      );
       if (content !== undefined) expect(readFileSync(file, 'utf8')).toBe(content);
     }
     writeFileSync(file, text);
@@ -196,7 +198,7 @@ describe('a run that contradicts its checkpoint', () => {
     const at = join(folder, 'checkpoints', 'step-6');
     const state = JSON.parse(readFileSync(join(at, 'trainer.json'), 'utf8')) as { state: Record<string, unknown> };
     const wrong: [Record<string, unknown>, RegExp][] = [
-      [{ step: 5 }, /trainer\.json is that of step 5; the run can go on from step-4/],
+      [{ step: 5 }, /trainer\.json is that of step 5; the run can continue from step-4/],
       [{ step: '6' }, /trainer\.json has no valid "state\.step"/],
       [{ seed: 8 }, /trainer\.json has the seed 8, but the run's is 0/],
       [{ metricsLines: 4 }, /trainer\.json counts 4 lines of metrics after 6 steps/],
@@ -222,7 +224,7 @@ describe('a run that contradicts its checkpoint', () => {
     const error = await failureOf(run(runs, { resume: id }));
     expect(error).toMatchObject({ code: 'run.checkpoint-lost' });
     expect(error.message).toMatch(
-      /^The checkpoint after step 6, .* is gone: .*step-4; the run can go on from step-4\.$/,
+      /^The checkpoint after step 6, .* no longer exists: .*step-4; the run can continue from step-4\.$/,
     );
     expect(await run(runs, { resume: id, fromLastGood: true })).toMatchObject({ steps: 10 });
   });

@@ -65,7 +65,7 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
     }
   }
   throw new CheckpointError(
-    `The run ${folder.path} has no checkpoint that it could go on from: ${skipped.map(({ reason }) => reason.replace(/\.$/, '')).join('; ')}.`,
+    `The run ${folder.path} has no checkpoint from which it could continue: ${skipped.map(({ reason }) => reason.replace(/\.$/, '')).join('; ')}.`,
     { code: 'run.no-good-checkpoint', hint: 'Put what was lost back, or start a new run.' },
   );
 }
@@ -79,7 +79,7 @@ const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expe
 function lost(folder: RunFolder, newest: string): CheckpointError {
   const { steps } = folder.record;
   return new CheckpointError(
-    `The checkpoint after step ${steps}, which run.json counts, is gone: the newest one is ${newest}.`,
+    `The checkpoint after step ${steps}, which run.json counts, no longer exists: the newest one is ${newest}.`,
     { code: 'run.checkpoint-lost' },
   );
 }

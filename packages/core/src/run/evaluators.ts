@@ -1,3 +1,4 @@
+import { placeSection } from '../components/config-place';
 import { evaluatorSection, type EvaluationConfig } from '../config';
 import type { NamedEvaluator } from '../evaluation/evaluations';
 import type { ComponentFactory } from '../interfaces';
@@ -12,8 +13,9 @@ export async function createEvaluators(
   signal?: AbortSignal,
 ): Promise<NamedEvaluator[]> {
   const created: NamedEvaluator[] = [];
-  for (const section of evaluators) {
+  for (const [i, section] of evaluators.entries()) {
     const { name, every, component } = evaluatorSection(section);
+    placeSection(component, `evaluators.${i}`);
     const evaluator = await unlessStuck(components.create('evaluator', component), signal);
     created.push({ name, every, evaluator: owned.add(`evaluator "${name}"`, evaluator) });
   }

@@ -193,7 +193,7 @@ async function checkResumable(config: ExperimentConfig, found: RunFolder): Promi
   if (found.record.status === 'finished' && found.record.steps >= config.train.steps) {
     throw new UsageError(`The run ${found.path} is finished: it has done its ${found.record.steps} steps.`, {
       code: 'run.finished',
-      hint: 'Raise train.steps to go on with it.',
+      hint: 'Raise train.steps to continue it.',
     });
   }
 }

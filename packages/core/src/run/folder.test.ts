@@ -123,7 +123,7 @@ it('the nearest run id is suggested for a mistyped one', async () => {
 it('only one process at a time can claim a run', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   const again = await RunFolder.open(folder.path);
-  await expect(again.claim()).rejects.toThrow(`is still going on, in process ${process.pid}`);
+  await expect(again.claim()).rejects.toThrow(`is still running, in process ${process.pid}`);
   await folder.update({ steps: 7 });
   await folder.release();
   await again.claim();

@@ -128,7 +128,7 @@ export class RunFolder implements RunSink {
       const state = livenessOf(owner);
       const isHere = owner.host === ownIdentity().host && owner.started === undefined;
       if (state === 'alive' || (state === 'unknown' && isHere))
-        throw new UsageError(`The run ${this.path} is still going on, in process ${owner.pid}.`, {
+        throw new UsageError(`The run ${this.path} is still running, in process ${owner.pid}.`, {
           code: 'run.busy',
           hint: BUSY_HINT,
         });

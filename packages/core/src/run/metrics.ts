@@ -74,7 +74,7 @@ export class MetricsFile {
     await this.check();
     throw new CheckpointError(`${this.file} was deleted, moved or replaced while the run wrote to it.`, {
       code: 'run.metrics-lost',
-      hint: 'Put it back to go on with the run: a checkpoint counts on the lines before it.',
+      hint: 'Put it back to continue the run: a checkpoint counts on the lines before it.',
     });
   }
 

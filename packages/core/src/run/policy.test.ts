@@ -57,7 +57,7 @@ test('a run of an earlier version without a policy continues without a start tok
   const on = await run({ train: { steps: 2 } }, [], true);
   expect(on.logged).toEqual([
     EARLIER,
-    'This run began before there was a policy for special tokens; it goes on with those it began with.',
+    'This run began before there was a policy for special tokens; it continues with those it began with.',
   ]);
   const stored = { decoder: { bos: false, eos: 'auto' }, teacher: { bos: false } };
   expect((await json(snapshot(folder, 2))).special_token_policy).toEqual(stored);
@@ -68,7 +68,7 @@ test('a run of an earlier version without a policy continues without a start tok
 test('a run cannot be resumed with another policy', async () => {
   await run({ train: { steps: 1 } });
   await expect(run({ train: { steps: 2 } }, ['specialTokens.bos=false'], true)).rejects.toThrow(
-    /cannot go on with a changed config: specialTokens \(was nothing, is \{"bos":false\}\)/,
+    /cannot continue with a changed config: specialTokens \(was nothing, is \{"bos":false\}\)/,
   );
 });
 

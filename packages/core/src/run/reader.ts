@@ -72,7 +72,7 @@ export async function findResumableRun({ runs, name, id, steps = 0, kind, warn }
   if (id === '')
     throw new UsageError('The id of the run to resume is empty.', {
       code: 'run.empty-id',
-      hint: 'Is a shell variable not set? Name a run, or leave the id out to go on with the newest one.',
+      hint: 'Is a shell variable not set? Name a run, or leave the id out to continue the newest one.',
     });
   const known = await listRuns(parent);
   const ids = known.map((run) => run.id);
@@ -106,7 +106,7 @@ export async function findResumableRun({ runs, name, id, steps = 0, kind, warn }
         : `Nothing to resume: there is no run in ${parent}.`,
     {
       code: 'run.none',
-      hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.',
+      hint: 'Start a new run without --resume, or raise train.steps to continue a finished one.',
     },
   );
 }
@@ -121,7 +121,7 @@ function checkKind(folder: RunFolder, kind: RunRecord['kind']): RunFolder {
   const [is, command] = kind === 'evaluation' ? ['trained', 'graft run'] : ['evaluated', 'graft evaluate'];
   throw new UsageError(`The run ${folder.path} ${is} a model.`, {
     code: 'run.kind',
-    hint: `Go on with it by \`${command}\`.`,
+    hint: `Continue it with \`${command}\`.`,
   });
 }
 

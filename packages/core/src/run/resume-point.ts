@@ -1,5 +1,6 @@
 import type { WorkerGroup } from '@graft/engine';
 import { componentName } from '../components/calls';
+import { callingDataset } from '../components/dataset-calls';
 import type { ExperimentConfig } from '../config';
 import { checkPosition } from '../data/positions';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
@@ -132,8 +133,8 @@ export class ResumePoint {
     const { model, context, sent } = this;
     const { step, data, average } = sent;
     if (step > 0) {
-      const end = beginCall(`${componentName(dataset, 'the dataset')} has not gone back to where it was`);
-      await dataset.restore(data).finally(end);
+      const end = beginCall(`${componentName(dataset, 'the dataset')} has not returned to its saved position`);
+      await callingDataset(dataset, () => dataset.restore(data)).finally(end);
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
     const parameters = await this.parameters();

@@ -42,7 +42,7 @@ export async function refuseChanges(
   );
   if (changed.length === 0) return;
   const list = changed.map(({ path, before: from, now: to }) => `${path} (was ${show(from)}, is ${show(to)})`);
-  throw new UsageError(`The run ${folder.path} cannot go on with a changed config: ${list.join(', ')}.`, {
+  throw new UsageError(`The run ${folder.path} cannot continue with a changed config: ${list.join(', ')}.`, {
     code: 'run.changed',
     hint: 'Resume with the old values (the run folder has them in config.json), or start a new run.',
   });

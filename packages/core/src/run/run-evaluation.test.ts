@@ -120,7 +120,9 @@ test('a failed evaluation resumes at the failed evaluator, and only with the sam
     'Evaluator "norm" at step 0 failed: no norm today.',
   );
   const changed = evaluationOnly(runs, { evaluators: [evaluators[0], { use: 'norm' }] });
-  await expect(evaluate(changed, { resume: true })).rejects.toThrow(/cannot go on with a changed config: evaluators/);
+  await expect(evaluate(changed, { resume: true })).rejects.toThrow(
+    /cannot continue with a changed config: evaluators/,
+  );
   // As if the evaluator had been mended.
   const [id] = (await readdir(join(runs, 'toy'))).filter((name) => name !== 'latest');
   const file = join(runs, 'toy', id, 'config.json');

@@ -19,7 +19,7 @@ import { versions } from './versions';
 
 /** A sentence if the engine is a fallback for a fast one that could not start; undefined for any other engine. */
 export function fallbackWarning({ fallbackReason }: Engine): string | undefined {
-  return fallbackReason && `${fallbackReason} Going on with the portable engine, which is much slower.`;
+  return fallbackReason && `${fallbackReason} Continuing with the portable engine, which is much slower.`;
 }
 
 export interface SessionOptions {

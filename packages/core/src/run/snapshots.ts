@@ -130,11 +130,11 @@ export async function withWayOut(error: unknown, folder: string): Promise<unknow
   }
   const run = basename(dirname(dirname(folder)));
   const { message, code, exitCode } = error;
-  const then = next === undefined ? 'the run has no other that is whole' : `the run can go on from ${next}`;
+  const then = next === undefined ? 'the run has no other undamaged one' : `the run can continue from ${next}`;
   const hint =
     next === undefined
       ? 'Put what was lost back, or start a new run.'
-      : `The same command with --resume ${run} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`;
+      : `The same command with --resume ${run} --from-last-good checks every byte, and continues from the newest undamaged checkpoint.`;
   return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
 }
 

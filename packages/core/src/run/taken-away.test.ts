@@ -35,7 +35,7 @@ async function runWith(
 }
 
 const lost = (folder: string, how: string): object => ({
-  message: `The run ${folder} cannot go on: ${how} while this process was writing to it.`,
+  message: `The run ${folder} cannot continue: ${how} while this process was writing to it.`,
   exitCode: 1,
   code: 'checkpoint.lost',
 });

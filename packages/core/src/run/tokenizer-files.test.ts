@@ -1,10 +1,18 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { openEngine } from '@graft/engine';
+import { failureOf } from '@graft/test-support';
+import { averageCheckpoints, readTokenizerRecord } from '@graft/checkpoint';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { componentOption, loadConfig, pathOption } from '../config';
+import { createComponentFactory } from '../components/factory';
 import { defineComponent, definePlugin } from '../components/plugin';
+import type { Registry } from '../components/registry';
+import type { ComponentFactory, Tokenizer } from '../interfaces';
+import { createRandom } from '../random/streams';
+import { createLogger } from '../util/logger';
 import { runExperiment } from './experiment';
 import { findTokenizerFiles } from './tokenizer-files';
 
@@ -27,9 +35,11 @@ const encoded = z.strictObject({
   tokenizer: componentOption('tokenizer').optional(),
   parts: z.array(z.strictObject({ dataset: componentOption('dataset') })).default([]),
 });
-const never = (): never => {
-  throw new Error('of no need here');
-};
+const tokenizer = (files?: Tokenizer['files']): Tokenizer => ({
+  ...{ vocabularySize: 3, padId: 0, eosId: 1, bosId: 2, files },
+  encode: () => new Int32Array(),
+  decode: () => '',
+});
 const plugin = definePlugin({
   name: 'tokens',
   components: [
@@ -38,14 +48,24 @@ const plugin = definePlugin({
       id: 'file',
       description: 'from a file',
       options: z.strictObject({ path: pathOption() }),
-      useFactory: never,
+      useFactory: () => tokenizer(),
+    }),
+    defineComponent({
+      interface: 'tokenizer',
+      id: 'words',
+      description: 'names its files itself',
+      options: z.strictObject({ files: z.record(z.string(), z.any()).optional() }),
+      useFactory: ({ options: { files } }) =>
+        tokenizer(() =>
+          files ? Promise.resolve(files as Record<string, string>) : Promise.reject(new Error('they are gone')),
+        ),
     }),
     defineComponent({
       interface: 'tokenizer',
       id: 'plain',
       description: 'without files',
       options: z.strictObject({}),
-      useFactory: never,
+      useFactory: () => tokenizer(),
     }),
     defineComponent({
       interface: 'dataset',
@@ -70,6 +90,12 @@ const load = (sections: object, runs = join(scratch, 'runs')): ReturnType<typeof
     value: toyConfig(runs, sections as Record<string, unknown>),
     plugins: [toyPlugin, plugin],
     workingFolder: scratch,
+  });
+const factoryOf = async (registry: Registry): Promise<ComponentFactory> =>
+  createComponentFactory(registry, {
+    engine: await openEngine({ mode: 'portable' }),
+    random: createRandom(0),
+    logger: createLogger({ level: 'silent' }),
   });
 const file = (path: string): object => ({ use: 'file', path });
 const copied = { use: 'copied', path: 'parameters' };
@@ -102,9 +128,11 @@ it.each<[string, object, Record<string, string>]>([
   ],
 ])('the tokenizer of a run is %s', async (_, sections, expected) => {
   const { config, registry } = await load(sections);
-  const found = await findTokenizerFiles(config, registry, join(scratch, 'no-checkpoints'));
-  const texts = Object.entries(found).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]);
+  const components = await factoryOf(registry);
+  const found = await findTokenizerFiles(config, { registry, components }, join(scratch, 'no-checkpoints'));
+  const texts = Object.entries(found.files).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]);
   expect(Object.fromEntries(texts)).toEqual(expected);
+  expect(found.record).toBeUndefined();
 });
 
 it('every checkpoint contains the tokenizer, and a resumed run keeps it when its source is gone', async () => {
@@ -118,4 +146,59 @@ it('every checkpoint contains the tokenizer, and a resumed run keeps it when its
   await runExperiment(await load({ ...sections, train: { ...train, steps: 3 } }), { resume: true });
   for (const checkpoint of ['step-2', 'step-3', 'step-3/average'])
     expect(await readFile(join(folder, 'checkpoints', checkpoint, 'tokenizer.json'), 'utf8')).toBe('kept');
+});
+
+describe('a tokenizer that names its files', () => {
+  const words = (files?: object): object => ({ dataset: { use: 'encoded', tokenizer: { use: 'words', files } } });
+
+  it('every checkpoint contains them, and graft.json says whose they are, also after a resume and in an average', async () => {
+    const runs = join(scratch, 'named');
+    const train = { steps: 2 };
+    const files = { 'words.txt': 'a b', 'tokenizer_config.json': '{}' };
+    const { folder } = await runExperiment(await load({ ...words(files), train }, runs));
+    const sections = { ...words({ 'other.txt': 'not this one' }), train: { steps: 3 } };
+    const loaded = await load(sections, runs);
+    await writeFile(
+      join(folder, 'config.json'),
+      JSON.stringify({ ...loaded.config, train: { ...loaded.config.train, steps: 2 } }),
+    );
+    await runExperiment(loaded, { resume: true });
+    const mean = join(scratch, 'mean');
+    await averageCheckpoints(
+      [2, 3].map((step) => join(folder, 'checkpoints', `step-${step}`)),
+      mean,
+    );
+    for (const checkpoint of [...['step-2', 'step-3'].map((name) => join(folder, 'checkpoints', name)), mean]) {
+      expect(await readFile(join(checkpoint, 'words.txt'), 'utf8')).toBe('a b');
+      expect(await readFile(join(checkpoint, 'tokenizer_config.json'), 'utf8')).toBe('{}');
+      expect(await readTokenizerRecord(checkpoint)).toEqual({
+        use: 'tokens/words',
+        files: ['words.txt', 'tokenizer_config.json'],
+      });
+      expect(await readdir(checkpoint)).not.toContain('other.txt');
+    }
+  });
+
+  it.each<[string, object | undefined, string]>([
+    ['throws', undefined, 'files failed: they are gone'],
+    [
+      'returns a number',
+      { 'words.txt': 3 },
+      'files returned a number for "words.txt"; expected a text or a Uint8Array',
+    ],
+    ...['config.json', 'model-00001.safetensors', 'graft.json', '../words.txt', 'a/b', '.hidden', 'MANIFEST.json'].map(
+      (name): [string, object, string] => [
+        `names ${name}`,
+        { [name]: 'x' },
+        `files returned a file "${name}"; expected names without a folder that no file of a checkpoint's own has`,
+      ],
+    ),
+  ])('is named in the error if it %s', async (_, files, message) => {
+    const { config, registry } = await load(words(files));
+    const components = await factoryOf(registry);
+    const given = { registry, components };
+    const error = await failureOf(findTokenizerFiles(config, given, join(scratch, 'no-checkpoints')));
+    expect(error.message).toContain(`tokenizer "tokens/words": ${message}`);
+    expect(error).toMatchObject({ name: 'PluginError' });
+  });
 });

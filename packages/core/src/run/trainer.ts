@@ -1,6 +1,6 @@
 import { ConfigError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import { recordFile } from '@graft/checkpoint';
+import { recordFile, TOKENIZER_SECTION } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';
 import type { Registry } from '../components/registry';
@@ -88,7 +88,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     if (group) await compareFiles(group, objective);
-    const repeated = checkAmountOfData(config.train, dataset, names.dataset);
+    const repeated = checkAmountOfData(config.train, dataset, names.dataset, objective);
     if (folder && repeated !== undefined) logger.warn(repeated);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
@@ -114,9 +114,10 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       trackers: request.trackers,
       callbacks,
     };
-    const extraFiles = folder && {
-      ...(await findTokenizerFiles(config, registry, folder.checkpoints)),
-      ...recordFile({ ...run.recorded, ...settled?.record }),
+    const tokenizer = folder && (await findTokenizerFiles(config, { registry, components }, folder.checkpoints));
+    const extraFiles = tokenizer && {
+      ...tokenizer.files,
+      ...recordFile({ ...run.recorded, ...settled?.record, [TOKENIZER_SECTION]: tokenizer.record }),
     };
 
     const start = await resumePoint.start(parts);
@@ -208,13 +209,13 @@ function warnOfUnrecorded(settled: Settled | undefined, run: RunInfo, step: numb
 function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, settled: Settled | undefined): string[] {
   const { workers, step, state } = start;
   const count = countParameters(model);
-  const from = step > 0 ? `, going on after step ${step}` : '';
+  const from = step > 0 ? `, continuing after step ${step}` : '';
   const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, state)}`;
   const earlier =
     'This run began before there was a policy for special tokens; ' +
     (model.specialTokens.policy
-      ? 'it goes on with those it began with.'
-      : 'its model family takes none, so that it goes on as `auto` says.');
+      ? 'it continues with those it began with.'
+      : 'its model family takes none, so that it continues as `auto` says.');
   return [
     `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
     describeSpecialTokens(model),

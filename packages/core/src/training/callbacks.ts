@@ -2,6 +2,7 @@ import { PluginError } from '@graft/engine';
 import { shortened } from '@graft/engine/internal';
 import type { Callback, CallbackContext, EndStatus, JsonValue, Model, Parameters, RunInfo } from '../interfaces';
 import type { EvaluationRecord } from '../evaluation/evaluations';
+import { lend } from '../components/lending';
 import { failedAt } from '../util/training-error';
 import type { Logger } from '../util/logger';
 import { describeLost } from '../util/plain-json';
@@ -58,9 +59,14 @@ export class Callbacks {
   }
 
   async step(metrics: Readonly<Record<string, number>>, parameters: Parameters, isLast: boolean): Promise<void> {
-    await this.all('onStep', (callback, context) => {
-      if (!isLast && context.step % (callback.every ?? 1) !== 0) return undefined;
-      return callback.onStep?.({ ...context, metrics, parameters });
+    await this.all('onStep', async (callback, context, where) => {
+      if (!callback.onStep || (!isLast && context.step % (callback.every ?? 1) !== 0)) return;
+      const { lent, end } = lend(parameters, where);
+      try {
+        await callback.onStep({ ...context, metrics, parameters: lent });
+      } finally {
+        end();
+      }
     });
   }
 
@@ -113,10 +119,10 @@ export class Callbacks {
 
   private async all(
     hook: keyof Callback,
-    call: (callback: Callback, context: CallbackContext) => Promise<void> | void,
+    call: (callback: Callback, context: CallbackContext, where: string) => Promise<void> | void,
   ): Promise<void> {
     for (const { name, callback } of this.callbacks)
-      await this.call(name, hook, () => call(callback, this.contextOf(name)));
+      await this.call(name, hook, () => call(callback, this.contextOf(name), this.where(name, hook)));
   }
 
   private async call(name: string, hook: keyof Callback, call: () => Promise<void> | void): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type Precision,
 } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
+import { lending } from '../components/lending';
 import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import type { GradientReport } from './gradient-check';
@@ -131,21 +132,29 @@ export function lossAndGradients(
 ): LossAndGradients {
   const groupsOfPhase = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
   const trained = Object.assign({}, ...groupsOfPhase) as Parameters;
-  const { loss, gradients, auxiliary, unreached } = valueAndGradients((own) => {
+  const who = componentName(objective, THE_OBJECTIVE);
+  const forward = (own: Parameters): { loss: tf.Scalar; auxiliary: Required<Omit<LossOutput, 'loss'>> } => {
     const output = callComponent(objective, THE_OBJECTIVE, 'loss', () =>
-      objective.loss(model, { ...parameters, ...own }, batch, { training: true, randomKey, variant }),
+      lending({ ...parameters, ...own }, who, (lent) =>
+        objective.loss(model, lent, batch, { training: true, randomKey, variant }),
+      ),
     );
     checkLoss(objective, output);
     const { loss, weight = tf.scalar(1), metrics = {}, sums = {} } = output;
     return { loss, auxiliary: { weight, metrics, sums } };
-  }, trained);
+  };
+  const { loss, gradients, auxiliary, unreached } = callComponent(
+    objective,
+    THE_OBJECTIVE,
+    'the gradient of loss',
+    () => valueAndGradients(forward, trained),
+  );
   onGradients?.({ trained: Object.keys(trained), unreached, variant });
   const { metrics, sums } = auxiliary as Pick<LossAndGradients, 'metrics' | 'sums'>;
   const clash = [...Object.keys(metrics), ...Object.keys(sums)].find((name) =>
     (LOOP_METRICS as readonly string[]).includes(name),
   );
   if (clash !== undefined) {
-    const who = componentName(objective, THE_OBJECTIVE);
     throw new PluginError(`${who} names a metric "${clash}", which the training loop gives itself.`, {
       code: 'training.metric-name',
     });

@@ -73,6 +73,6 @@ export class Trackers {
     if (this.failed.has(tracker)) return;
     this.failed.add(tracker);
     const reason = messageOf(error);
-    this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run goes on. It will not be said again.`);
+    this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run continues. This is reported only once.`);
   }
 }

@@ -1,5 +1,6 @@
 import { PluginError, tf } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
+import { lending } from '../components/lending';
 import { show } from '../util/show';
 import { isObject } from '../util/objects';
 import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../interfaces';
@@ -42,9 +43,11 @@ const STORED_DTYPES: readonly tf.DataType[] = ['float32', 'int32'];
  * checkpoint could not store later.
  */
 export function initialState(optimizer: Optimizer, parameters: Parameters): OptimizerState {
+  const name = componentName(optimizer, THE_OPTIMIZER);
   return tf.tidy(() => {
-    const made: unknown = callComponent(optimizer, THE_OPTIMIZER, 'init', () => optimizer.init(parameters));
-    const name = componentName(optimizer, THE_OPTIMIZER);
+    const made: unknown = callComponent(optimizer, THE_OPTIMIZER, 'init', () =>
+      lending(parameters, name, (lent) => optimizer.init(lent)),
+    );
     const refused = (got: string): PluginError =>
       new PluginError(`${name}: init returned ${got}; expected float32 or int32 tensors by name.`, {
         code: 'training.optimizer',
@@ -111,7 +114,11 @@ const THE_OPTIMIZER = 'The optimizer';
 
 /** Throws PluginError for anything but parameters and state: plugins may be written without types. */
 function update(optimizer: Optimizer, given: OptimizerUpdate): ReturnType<Optimizer['update']> {
-  const result = callComponent(optimizer, THE_OPTIMIZER, 'update', () => optimizer.update(given));
+  const result = callComponent(optimizer, THE_OPTIMIZER, 'update', () =>
+    lending(given.parameters, componentName(optimizer, THE_OPTIMIZER), (parameters) =>
+      optimizer.update({ ...given, parameters }),
+    ),
+  );
   const { parameters, state } = (result ?? {}) as Partial<typeof result>;
   if (!isObject(parameters) || !isObject(state)) {
     const expected = '{ parameters, state } with tensors by name';

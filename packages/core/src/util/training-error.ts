@@ -1,4 +1,5 @@
-import { GraftError } from '@graft/engine';
+import { EngineError, GraftError } from '@graft/engine';
+import { blamedEngineError } from './engine-error';
 import { reasonOf } from './reason';
 
 /** Training that cannot continue: non-finite numbers, or a component that fails. */
@@ -8,8 +9,9 @@ export class TrainingError extends GraftError {}
 export const lastGood = (checkpoint: string | undefined): string =>
   checkpoint ? `The last good checkpoint is ${checkpoint}.` : 'No checkpoint was written before it.';
 
-/** An error of a component, with the place where it happened; Graft's own errors are passed on. */
+/** An error of a component or of the engine in it, with the place where it happened; Graft's others are passed on. */
 export function failedAt(where: string, cause: unknown): unknown {
+  if (cause instanceof EngineError) return blamedEngineError(where, cause);
   if (cause instanceof GraftError) return cause;
   return new TrainingError(`${where} failed: ${reasonOf(cause)}.`, {
     code: 'training.component',

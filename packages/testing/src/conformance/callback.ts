@@ -86,7 +86,7 @@ export function callback(
           const step = await runSteps(made, 0, steps, parameters);
           await made.onEnd?.({ ...context(step), status: 'finished' });
           const lost = Object.keys(values).find((name) => parameters[name]?.isDisposed ?? true);
-          if (lost !== undefined) broken(`the parameter "${lost}" is gone.`);
+          if (lost !== undefined) broken(`the parameter "${lost}" was disposed.`);
           const difference = valuesDifference(values, valuesOf(parameters));
           if (difference !== undefined) broken(`the parameter ${difference}.`);
           if (tensorCount() !== before) broken(`${tensorCount() - before} tensors were left.`);

@@ -61,7 +61,7 @@ export function evaluator(
         const before = valuesOf(context.parameters);
         await made.evaluate(context);
         const lost = Object.keys(before).find((name) => context.parameters[name]?.isDisposed ?? true);
-        if (lost !== undefined) broken(`the parameter "${lost}" is gone.`);
+        if (lost !== undefined) broken(`the parameter "${lost}" was disposed.`);
         const difference = valuesDifference(before, valuesOf(context.parameters));
         if (difference !== undefined) broken(`the parameter ${difference}.`);
       });

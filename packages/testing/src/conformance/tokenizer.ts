@@ -95,6 +95,23 @@ export function tokenizer(
         seen.add(id);
       }
     }),
+    check(
+      'tokenizer',
+      'files',
+      'files are texts or bytes under plain names, and the same every time',
+      async (broken) => {
+        const made = await make();
+        if (!made.files) return;
+        const [files, again] = [await made.files(), await (await make()).files!()];
+        for (const [name, content] of Object.entries(files)) {
+          if (!/^[^./\\\0][^/\\\0]*$/.test(name)) broken(`the file ${shown(name)} is in a folder or hidden.`);
+          if (typeof content !== 'string' && !(content instanceof Uint8Array))
+            broken(`the file ${shown(name)} is neither a text nor a Uint8Array.`);
+          if (!Buffer.from(content).equals(Buffer.from(again[name] ?? '')))
+            broken(`the file ${shown(name)} differs the second time.`);
+        }
+      },
+    ),
     check('tokenizer', 'separates', 'where separates is true, both parts have the ids of the whole', async (broken) => {
       const made = await make();
       if (!made.separates) return;

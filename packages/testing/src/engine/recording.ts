@@ -87,7 +87,7 @@ function compare(first: Recording, now: Recording): void {
 function refuseDonatedTwice(first: unknown, donates: readonly string[], name: string): void {
   const leaves = donates.flatMap((member) => treeLeaves((first as Record<string, unknown> | undefined)?.[member]));
   if (new Set(leaves).size === leaves.length) return;
-  throw new EngineError(`jit "${name}" got one tensor twice in what it takes over.`, {
+  throw new EngineError(`jit "${name}" got one tensor twice among the arguments that it donates.`, {
     code: 'engine.consumed-twice',
     hint: 'Give it a clone of the tensor at one of the two places.',
   });

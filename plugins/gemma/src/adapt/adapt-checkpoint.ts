@@ -3,7 +3,9 @@ import {
   fromFloat32,
   parseFloatDtype,
   readTokenizerFiles,
+  readTokenizerRecord,
   recordFile,
+  TOKENIZER_SECTION,
   type StoredDtype,
 } from '@graft/checkpoint';
 import { sourceBytes, writeCheckpointResumably, type FileRange } from '@graft/checkpoint/internal';
@@ -156,7 +158,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
         maxShardBytes: request.maxShardBytes,
         extraFiles: {
           ...(await readTokenizerFiles(sources.decoder.path)),
-          ...recordFile({ adapted }),
+          ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(sources.decoder.path), adapted }),
         },
         concurrency: CONCURRENCY,
       },

@@ -4,7 +4,9 @@ import {
   configDtypeName,
   parseFloatDtype,
   readTokenizerFiles,
+  readTokenizerRecord,
   recordFile,
+  TOKENIZER_SECTION,
 } from '@graft/checkpoint';
 import { sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
 import { checkTensors, countParameters } from '@graft/core';
@@ -93,7 +95,10 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
         config: toCheckpointConfig(config, configDtypeName(dtype)),
         tensors: reported,
         maxShardBytes: request.maxShardBytes,
-        extraFiles: { ...(await readTokenizerFiles(reader.path)), ...recordFile({ exported }) },
+        extraFiles: {
+          ...(await readTokenizerFiles(reader.path)),
+          ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(reader.path), exported }),
+        },
         concurrency: CONCURRENCY,
       },
       {

@@ -1,5 +1,6 @@
-import type { FamilyAdaptRequest, FamilyAdaptResult } from '@graft/core';
+import type { FamilyAdaptRequest, FamilyAdaptResult, FamilyExportRequest } from '@graft/core';
 import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
+import { exportEncoder, type ExportEncoderRequest } from './export-encoder';
 
 /** What `graft adapt` can choose for this family. */
 type Choices = Pick<AdaptRequest, 'crossAttention' | 'crossAttentionNorms' | 'expandHeads' | 'random' | 'seed' | 'std'>;
@@ -8,6 +9,19 @@ type Choices = Pick<AdaptRequest, 'crossAttention' | 'crossAttentionNorms' | 'ex
 export async function adaptFor({ choices, ...request }: FamilyAdaptRequest): Promise<FamilyAdaptResult> {
   const report = await adaptCheckpoint({ ...(choices as Choices), ...request });
   return { out: report.out, notes: notesOn(report, choices as Choices) };
+}
+
+/** Exports as `graft export` asks for it. */
+export async function exportFor({ choices, ...request }: FamilyExportRequest): Promise<FamilyAdaptResult> {
+  const { encoderWindow, encoderAttention } = choices as Pick<
+    ExportEncoderRequest,
+    'encoderWindow' | 'encoderAttention'
+  >;
+  const { out, tensors, parameters, dtype } = await exportEncoder({ ...request, encoderWindow, encoderAttention });
+  return {
+    out,
+    notes: [`${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; an encoder alone.`],
+  };
 }
 
 function notesOn(report: AdaptReport, { expandHeads }: Choices): string[] {

@@ -59,7 +59,7 @@ export function reporting(
         if (signal?.aborted)
           throw new CheckpointError(`${doing} was interrupted at ${Math.floor(100 * (doneBytes / bytes))} %.`, {
             code: interruptedCode,
-            hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
+            hint: 'Files that were finished are kept; the same call with resume (--resume) continues from there.',
           });
         yield piece;
         progress(source.name, piece.byteLength, 0);

@@ -116,7 +116,7 @@ export interface LoadedClassifier extends LoadedAny {
 /** Loads a classifier's folder, widened to float32. Throws CheckpointError naming what is missing or does not fit. */
 export async function loadClassifier(folder: string, options: GemmaOptions = {}): Promise<LoadedClassifier> {
   const reader = await CheckpointReader.open(folder);
-  const parameters: Parameters = {};
+  const parameters: Record<string, tf.Tensor> = {};
   const dispose = (): void => tf.dispose(parameters);
   try {
     const classifier = await classifierOf(reader, options);

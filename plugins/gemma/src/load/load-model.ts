@@ -1,11 +1,6 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import {
-  checkTensors,
-  streamParameters,
-  type LoadedModel as LoadedAny,
-  type Parameters,
-  type WeightPrecision,
-} from '@graft/core';
+import { checkTensors, streamParameters, type LoadedModel as LoadedAny, type WeightPrecision } from '@graft/core';
+import type { tf } from '@graft/engine';
 import { readGenerationConfig } from '../generate/generation-defaults';
 import { parseCheckpointConfig, readModelConfig } from '../model/config';
 import type { GemmaConfig, GemmaOptions } from '../model/config-types';
@@ -51,7 +46,7 @@ async function load<M extends AnyGemma>(
   ) => Promise<M>,
 ): Promise<LoadedModel<M>> {
   const reader = await CheckpointReader.open(folder);
-  const parameters: Parameters = {};
+  const parameters: Record<string, tf.Tensor> = {};
   const dispose = (): void => {
     for (const tensor of Object.values(parameters)) tensor.dispose();
   };

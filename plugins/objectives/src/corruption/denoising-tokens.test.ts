@@ -1,10 +1,10 @@
-import { createRandom, type NamedToken, type Settled, type TokenizerFacts } from '@graft/core';
+import { createRandom, type JsonValue, type NamedToken, type Settled, type TokenizerFacts } from '@graft/core';
 import fc from 'fast-check';
 import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { Mixture } from '../objectives/mixture';
 import { idsOfStretches, stretchesOfIds } from './sentinels';
 import { Ul2 } from '../objectives/ul2';
-import { ul2Options } from '../objectives/ul2-options';
+import { ul2Options, type Ul2Options } from '../objectives/ul2-options';
 
 /** Like Gemma 2's: unused tokens behind the special ones, and one at the end. */
 const named: NamedToken[] = [
@@ -148,12 +148,34 @@ describe('names of tokens', () => {
 
   test('tokens that occur in text are accepted with a warning', () => {
     expect(settle({ sentinels: { count: 100 } }).warnings).toEqual([
-      'objective.sentinels: 99 of the 100 sentinels (298, 297, 296, …) are tokens that text gives, and cannot be told from it; `sentinels: auto` takes unused ones.',
+      'objective.sentinels: 99 of the 100 sentinels (298, 297, 296, …) are tokens that text can produce, so that the model cannot distinguish them from text; `sentinels: auto` takes unused ones.',
     ]);
     expect(settle({ modeTokens: { R: '<table>' } }).warnings).toEqual([
-      'objective.modeTokens.R: <table> (30) is a token that text gives; `modeTokens: auto` takes an unused one.',
+      'objective.modeTokens.R: <table> (30) is a token that text can produce; `modeTokens: auto` takes an unused one.',
     ]);
     expect(settle({ sentinels: { first: 7, step: 1, count: 20 } }).warnings).toEqual([]);
+  });
+
+  test('tokens that occur in text are an error in a new run, unless it allows them or the checkpoint was trained with them', () => {
+    const given = { model, tokenizer: gemma };
+    const inNewRun =
+      (options: Ul2Options, recorded?: JsonValue): (() => unknown) =>
+      () =>
+        new Ul2(options, recorded, true).settle(given).warnings;
+    const overlapping = { sentinels: { count: 100 } };
+    expect(inNewRun(overlapping)).toThrow(
+      refused(
+        'objective.sentinels: 99 of the 100 sentinels (298, 297, 296, …) are tokens that text can produce, so that the model cannot distinguish them from text.',
+        '`sentinels: auto` takes unused ones; `objective.allowTextTokens: true` trains with these all the same.',
+      ),
+    );
+    expect(inNewRun({ modeTokens: { R: '<table>' } })).toThrow(
+      refused('<table> (30) is a token that text can produce.'),
+    );
+    expect(inNewRun({ ...overlapping, allowTextTokens: true })()).toHaveLength(1);
+    const { record } = new Ul2(overlapping).settle(given);
+    expect(inNewRun(overlapping, record.ul2)()).toHaveLength(1);
+    expect(inNewRun({})()).toEqual([]);
   });
 });
 

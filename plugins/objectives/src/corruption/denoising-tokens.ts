@@ -1,4 +1,4 @@
-import type { JsonValue, Settled } from '@graft/core';
+import { DataError, type JsonValue, type Settled } from '@graft/core';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import {
@@ -42,6 +42,8 @@ export interface TokenRequest {
   readonly needsSentinels: boolean;
   /** The tokens of the checkpoint from which the run starts. */
   readonly recorded?: DenoisingTokens;
+  /** Whether tokens that text can produce are an error, unless the checkpoint was trained with them. Default: a warning. */
+  readonly rejectsTextTokens?: boolean;
 }
 
 export interface ChosenTokens extends Settled {
@@ -50,7 +52,8 @@ export interface ChosenTokens extends Settled {
 
 /**
  * Chooses sentinels and mode tokens according to the config. For `auto` it uses the checkpoint's tokens if they fit,
- * otherwise free tokens. Sentinels and mode tokens never overlap. Throws DataError if that is impossible.
+ * otherwise free tokens. Sentinels and mode tokens never overlap. Throws DataError if that is impossible, or for tokens
+ * that the request rejects.
  */
 export function chooseTokens(request: TokenRequest, supply: TokenSupply): ChosenTokens {
   const { recorded, prefixes, needsSentinels } = request;
@@ -121,15 +124,28 @@ function reportOn(tokens: DenoisingTokens, { request, supply, kept, keepsModes }
     notes.push(
       `Mode tokens: ${modes.map(([name, token]) => `${name} ${shown(token)}`).join(', ')}${from(keepsModes)}.`,
     );
+  const inText = (problem: string, better: string, isTrained: boolean): void => {
+    if (request.rejectsTextTokens && !isTrained)
+      throw new DataError(`${problem}.`, {
+        code: 'objective.text-tokens',
+        exitCode: 2,
+        hint: `${better[0].toUpperCase()}${better.slice(1)}; \`objective.allowTextTokens: true\` trains with these all the same.`,
+      });
+    warnings.push(`${problem}; ${better}.`);
+  };
   const ordinary = ordinaryTokens(sentinels, supply.tokenizer);
   if (ordinary.length > 0)
-    warnings.push(
-      `objective.sentinels: ${ordinary.length} of the ${sentinels.length} sentinels (${ordinary.slice(0, 3).join(', ')}${ordinary.length > 3 ? ', …' : ''}) are tokens that text gives, and cannot be told from it; \`sentinels: auto\` takes unused ones.`,
+    inText(
+      `objective.sentinels: ${ordinary.length} of the ${sentinels.length} sentinels (${ordinary.slice(0, 3).join(', ')}${ordinary.length > 3 ? ', …' : ''}) are tokens that text can produce, so that the model cannot distinguish them from text`,
+      '`sentinels: auto` takes unused ones',
+      ordinary.every((token) => recorded?.sentinels.includes(token)),
     );
   for (const [name, token] of modes)
     if (ordinaryTokens([token], supply.tokenizer).length > 0)
-      warnings.push(
-        `objective.modeTokens.${name}: ${shown(token)} is a token that text gives; \`modeTokens: auto\` takes an unused one.`,
+      inText(
+        `objective.modeTokens.${name}: ${shown(token)} is a token that text can produce`,
+        '`modeTokens: auto` takes an unused one',
+        recorded?.modeTokens[name] === token,
       );
   if (
     recorded &&

@@ -170,7 +170,7 @@ test('only one process at a time fills a cache, and none fills a folder with oth
   const folder = temporaryFolder();
   const writer = await open(folder);
   await expect(open(folder)).rejects.toMatchObject({
-    message: `The filling of the teacher's cache ${folder} is still going on, in process ${process.pid}.`,
+    message: `The filling of the teacher's cache ${folder} is still running, in process ${process.pid}.`,
     code: 'distillation.cache-shared',
     exitCode: 2,
   });

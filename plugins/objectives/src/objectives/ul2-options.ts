@@ -17,6 +17,12 @@ export const ul2Options = z
     modeTokens: modeTokenOptions
       .default({})
       .describe("Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default."),
+    allowTextTokens: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether a new run may train with sentinels and mode tokens that text can produce: a warning instead of an error.',
+      ),
     appendEos: z
       .boolean()
       .default(true)
@@ -24,7 +30,7 @@ export const ul2Options = z
     suffixEos: z
       .boolean()
       .optional()
-      .describe('The same of a `suffix` denoiser, whose target is a piece of text that may go on. Default: false.'),
+      .describe('The same of a `suffix` denoiser, whose target is a piece of text that may continue. Default: false.'),
     inputTokens: z
       .int()
       .min(8)

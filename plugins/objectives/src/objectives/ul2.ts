@@ -69,8 +69,15 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
   private chosen:
     { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
-  /** `recorded`: the sentinels and mode tokens that the checkpoint was trained with; `auto` uses them. */
-  constructor(given: Ul2Options = {}, recorded?: JsonValue) {
+  /**
+   * `recorded`: the sentinels and mode tokens that the checkpoint was trained with; `auto` uses them. `isNewRun`: whether
+   * tokens that text can produce are an error, as long as the options do not allow them. Default: a warning.
+   */
+  constructor(
+    given: Ul2Options = {},
+    recorded?: JsonValue,
+    private readonly isNewRun = false,
+  ) {
     const options = parseOptions(ul2Options, given, 'Ul2');
     super(options);
     this.recorded = recordedTokens(recorded);
@@ -130,12 +137,13 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
         hint: 'Set appendEos: false, or name an end token for the model.',
       });
     }
-    const { modeTokens, sentinels } = this.options;
+    const { modeTokens, sentinels, allowTextTokens } = this.options;
     const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
     const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
     const request = {
       ...{ modeTokens, sentinels, prefixes, needsSentinels },
       recorded: recorded ? recordedTokens(recorded[RECORD_SECTION]) : this.recorded,
+      rejectsTextTokens: this.isNewRun && !allowTextTokens,
     };
     const chosen = chooseTokens(request, { model, tokenizer });
     const groups = this.fit(modelInputSurplus(model));
@@ -364,5 +372,11 @@ export const ul2 = defineComponent({
   id: 'ul2',
   description: 'a mixture of denoisers: span corruption with sentinels, and prefix language modelling',
   options: ul2Options,
-  useFactory: ({ options, run }) => new Ul2(options, run?.recorded?.[RECORD_SECTION]),
+  useFactory: ({ options, run, purpose }) =>
+    new Ul2(
+      options,
+      run?.recorded?.[RECORD_SECTION],
+      // What an earlier run was trained with is resumed and measured as it is.
+      run !== undefined && purpose === 'training' && run.resumedFromStep === undefined,
+    ),
 });

@@ -36,7 +36,7 @@ describe('the jsonl dataset', () => {
     });
     await expect(open({ files: join(long, 'long.jsonl'), ...once })).rejects.toMatchObject({
       code: 'data.bad-line',
-      message: `${join(long, 'long.jsonl')}:3 has more than 67108864 bytes, which is the longest line that is read.`,
+      message: `dataset "@graft/text/jsonl": ${join(long, 'long.jsonl')}:3 has more than 67108864 bytes, which is the longest line that is read.`,
     });
   });
 

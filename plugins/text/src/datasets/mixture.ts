@@ -10,6 +10,7 @@ import {
   type RandomStream,
   type TokenizerFacts,
 } from '@graft/core';
+import { callingDataset } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
@@ -135,7 +136,8 @@ export class MixtureDataset implements Dataset {
   async restore(position: JsonValue): Promise<void> {
     const { given, members, ended } = parsePosition(positionSchema, position, this.data);
     await this.close();
-    for (const [i, { dataset }] of this.members.entries()) await dataset.restore(members[i]);
+    for (const [i, { dataset }] of this.members.entries())
+      await callingDataset(dataset, () => dataset.restore(members[i]));
     this.given = given;
     this.ended = ended;
   }
@@ -187,9 +189,10 @@ export class MixtureDataset implements Dataset {
   /** A dataset whose iteration has ended is iterated again: it decides whether that begins another epoch. */
   private async nextOf(i: number): Promise<HostFields | undefined> {
     for (let attempt = 0; attempt < 2; attempt++) {
-      const iteration = this.open.get(i) ?? { iterator: this.members[i].dataset[Symbol.asyncIterator]() };
+      const { dataset } = this.members[i];
+      const iteration = this.open.get(i) ?? { iterator: dataset[Symbol.asyncIterator]() };
       this.open.set(i, iteration);
-      const result = await iteration.iterator.next();
+      const result = await callingDataset(dataset, () => iteration.iterator.next());
       if (!result.done) return result.value;
       this.open.delete(i);
     }
@@ -198,7 +201,8 @@ export class MixtureDataset implements Dataset {
 
   /** Reads an item if the member cannot skip, or may be at the end of an epoch. */
   private async skipOf(i: number): Promise<true | undefined> {
-    if ((await this.members[i].dataset.skip?.(1)) === 1) return true;
+    const { dataset } = this.members[i];
+    if ((await callingDataset(dataset, () => dataset.skip?.(1))) === 1) return true;
     return (await this.nextOf(i)) && true;
   }
 

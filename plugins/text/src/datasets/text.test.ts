@@ -24,6 +24,18 @@ const open = (options: object = {}, seed = 0): Promise<Dataset> =>
 const once = { repeat: false };
 
 describe('the text dataset', () => {
+  it('little text is counted, so that a run can be refused before its first step', async () => {
+    const { length, repeats } = await open(once);
+    expect(repeats).toBe(false);
+    expect(length).toBe((await take(await open(once), 1e6)).length);
+    expect(await open()).toMatchObject({ length, repeats: true });
+    const held = { ...once, split: { holdOut: 0.5, part: 'heldOut' } };
+    expect((await open(held)).length).toBe((await take(await open(held), 1e6)).length);
+    const large = folderWith({ 'large.txt': 'a line of text\n'.repeat(80_000) });
+    expect((await open({ files: join(large, '*') })).length).toBeUndefined();
+    expect((await open({ lengthTokens: 1e6, ...once })).length).toBeUndefined();
+  });
+
   it('a document that begins with more blank lines than fit into a piece is kept', async () => {
     const late = folderWith({ 'late.txt': `${'\n'.repeat(200_000)}something`, 'blank.txt': '\n'.repeat(200_000) });
     const dataset = await open({ files: join(late, '*'), lengthTokens: 2, shuffle: false, ...once });
@@ -182,7 +194,7 @@ describe('the text dataset', () => {
     expect(await count({ files: [join(folder, 'doc01.txt'), join(folder, 'doc0[1].txt')] })).toBe(one);
     expect(await count({ files: join(folder, 'doc{01,02}.txt'), exclude: ['**/doc02.txt'] })).toBe(one);
     await expect(open({ files: join(folder, '*.md') })).rejects.toMatchObject({
-      message: `No file matches ${join(folder, '*.md')}.`,
+      message: `dataset "@graft/text/text": No file matches ${join(folder, '*.md')}.`,
       hint: expect.stringContaining('dataset.files') as string,
       exitCode: 2,
     });

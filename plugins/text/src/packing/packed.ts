@@ -130,6 +130,9 @@ export interface PackedOptions {
   readonly onDropped?: (tokens: number) => void;
   /** Identifies the data, so that a position in other data is refused. */
   readonly fingerprint: string;
+  /** Windows of `lengthTokens` in an epoch, and whether another epoch follows. Default: unknown. */
+  readonly length?: number;
+  readonly repeats?: boolean;
 }
 
 /**
@@ -141,6 +144,8 @@ export interface PackedOptions {
 export class PackedDataset<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
   readonly fields: readonly FieldSpec[];
+  readonly length?: number;
+  readonly repeats?: boolean;
   private readonly blocks = new Map<number, Block<C>>();
   /** Where the next block begins. */
   private place: SourcePosition<C>;
@@ -154,6 +159,8 @@ export class PackedDataset<C extends Cursor> implements Dataset {
   ) {
     this.place = { chunk: source.start, used: 0 };
     this.wanted = options.lengthTokens;
+    this.length = options.length;
+    this.repeats = options.repeats;
     this.fields = options.segments ? [TOKENS_FIELD, segmentsSpec('segments')] : [TOKENS_FIELD];
   }
 

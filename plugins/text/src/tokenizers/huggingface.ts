@@ -1,7 +1,8 @@
+import { readTokenizerFiles } from '@graft/checkpoint';
 import { DataError, defineComponent, parseOptions, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
-import { shortened } from '@graft/core/internal';
+import { readRegularFile, shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { namedTokensOf } from './named-tokens';
 import { readObject, type ObjectBounds } from '../files/text-file';
@@ -143,6 +144,13 @@ export class HuggingFaceTokenizer implements Tokenizer {
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
     const text = this.bounded(() => this.pipeline.decode(ids, keepSpecial));
     return this.cleansUp ? cleanUpSpaces(text) : text;
+  }
+
+  /** Under the published names, with the chat template next to it. */
+  async files(): Promise<Readonly<Record<string, Uint8Array>>> {
+    const files = await readTokenizerFiles(this.folder);
+    if (basename(this.file) === 'tokenizer.json') return files;
+    return { ...files, 'tokenizer.json': await readRegularFile(this.file, TOKENIZER_BOUNDS) };
   }
 
   private bounded<T>(work: () => T): T {

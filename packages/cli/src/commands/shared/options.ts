@@ -46,9 +46,17 @@ export type BosRule = 'auto' | boolean;
 export function pluginOption(): Option {
   return new Option(
     '--plugin <name>',
-    "plugin with the model family of the checkpoint (a package or a file), in addition to Graft's own; may be repeated",
+    "plugin with the model family or the tokenizer (a package or a file), in addition to Graft's own; may be repeated",
   ).argParser(collect);
 }
+
+/** `what`: the input that it encodes, `for --prompt`. */
+export function tokenizerOption(what: string): Option {
+  return new Option('--tokenizer <name>', `${what}: ${WHICH_TOKENIZER} (default: the model folder's)`);
+}
+
+/** For the help of commands. */
+export const WHICH_TOKENIZER = "`bytes`, a tokenizer.json or its folder, or the name of a plugin's tokenizer";
 
 /** Options of commands that open a checkpoint. */
 export interface FamilyOptions {

@@ -121,7 +121,11 @@ it('an error of the dataset is thrown when its batch is read', async () => {
   await read(source, 2);
   const error: unknown = await source.next().catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(DataError);
-  expect(error).toMatchObject({ message: 'Number 9 is bad.', code: 'numbers.bad', hint: 'Count on.' });
+  expect(error).toMatchObject({
+    message: 'dataset "numbers/numbers": Number 9 is bad.',
+    code: 'numbers.bad',
+    hint: 'Count on.',
+  });
 });
 
 it.each([

@@ -5,6 +5,7 @@
 import 'reflect-metadata';
 import { GraftError, type Engine } from '@graft/engine';
 import { parentPort, workerData } from 'node:worker_threads';
+import { callingDataset } from '../../components/dataset-calls';
 import { createComponentFactory } from '../../components/factory';
 import { loadPluginFile } from '../../config/plugins';
 import type { Dataset, TokenizerFacts } from '../../interfaces';
@@ -105,7 +106,7 @@ async function answer(request: ThreadRequest): Promise<void> {
       });
     }
     case 'restore':
-      await dataset!.restore(request.position);
+      await callingDataset(dataset!, () => dataset!.restore(request.position));
       return reply({ done: true });
     case 'begin':
       sentVariants = [];

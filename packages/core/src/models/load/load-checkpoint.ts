@@ -116,7 +116,7 @@ async function withReader<T>(folder: string, use: (reader: CheckpointReader) => 
 async function collect(
   stream: AsyncIterable<readonly [string, tf.Tensor]>,
 ): Promise<{ readonly parameters: Parameters; dispose(): void }> {
-  const parameters: Parameters = {};
+  const parameters: Record<string, tf.Tensor> = {};
   const dispose = (): void => tf.dispose(parameters);
   try {
     for await (const [name, value] of stream) parameters[name] = value;

@@ -82,7 +82,7 @@ test('a worker that sends no heartbeats is given up by all others', async () => 
   const channels = [start(0, quick), start(1, quick), start(2, { heartbeatMs: 60_000 })];
   await Promise.all(channels.map(({ joined }) => joined));
   for (const channel of channels.slice(0, 2))
-    expect((await lost(channel)).message).toMatch(`Worker 2 (${workers[2]}) is gone: nothing was heard of it`);
+    expect((await lost(channel)).message).toMatch(`Worker 2 (${workers[2]}) was lost: nothing was heard from it`);
 });
 
 test('a worker that leaves causes an error only in a later exchange', async () => {

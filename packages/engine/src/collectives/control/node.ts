@@ -87,7 +87,7 @@ export abstract class ControlNode {
 
 export function gone(name: string, reason?: string): Failure {
   return {
-    message: `${name} is gone: its process has ended${reason ? ` (${reason})` : ''}.`,
+    message: `${name} was lost: its process has ended${reason ? ` (${reason})` : ''}.`,
     code: 'workers.gone',
     hint: RESUME,
   };
@@ -95,7 +95,7 @@ export function gone(name: string, reason?: string): Failure {
 
 export function silent(name: string, silenceMs: number): Failure {
   return {
-    message: `${name} is gone: nothing was heard of it for ${Math.round(silenceMs / 1000)} s.`,
+    message: `${name} was lost: nothing was heard from it for ${Math.round(silenceMs / 1000)} s.`,
     code: 'workers.gone',
     hint: RESUME,
   };
@@ -117,4 +117,4 @@ export function leftEarly(name: string): Failure {
   return { message: `${name} has ended before the others.`, code: 'workers.left' };
 }
 
-const RESUME = 'A run goes on from its last checkpoint with --resume, with any number of workers.';
+const RESUME = 'A run continues from its last checkpoint with --resume, with any number of workers.';

@@ -217,7 +217,7 @@ describe('a client without the secret', () => {
     change = true;
     worker.socket.write(value(1));
     const errors = await Promise.all([coordinator, other].map((one) => failureOf<WorkersError>(one.exchange('right'))));
-    for (const { message } of errors) expect(message).toMatch(/^Worker 1 .* is gone: its process has ended/);
+    for (const { message } of errors) expect(message).toMatch(/^Worker 1 .* was lost: its process has ended/);
   });
 });
 

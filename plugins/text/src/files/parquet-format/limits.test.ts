@@ -28,7 +28,7 @@ it('more rows than fit into a file of its size are refused before memory is allo
   const data = new Array<undefined>(2 ** 20 + 1).fill(undefined);
   const columnData = [{ name: 'text', data, type: 'STRING' as const, nullable: true }];
   expect(await complaint(write('rows.parquet', { columnData, rowGroupSize: 2 ** 21, statistics: false }))).toMatch(
-    /^rows\.parquet cannot be read: row group 1 has 1048577 rows in \d+ bytes, which are in memory together: more than 1048576 are not read\.$/,
+    /: rows\.parquet cannot be read: row group 1 has 1048577 rows in \d+ bytes, which are in memory together: more than 1048576 are not read\.$/,
   );
 });
 

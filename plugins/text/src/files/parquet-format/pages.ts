@@ -99,7 +99,7 @@ function pageOf(bytes: Uint8Array, header: ThriftFields, start: number): Page {
   if (kind === undefined) throw new Damaged('there is a page of an unknown kind');
   const length = numberIn(header, 2);
   const packed = numberIn(header, 3);
-  if (packed > bytes.length - start) throw new Damaged('a page goes on behind its column');
+  if (packed > bytes.length - start) throw new Damaged('a page extends beyond its column');
   if (length > LONGEST_PAGE_BYTES)
     throw new Unsupported(`it has a page of ${length} bytes: more than ${LONGEST_PAGE_BYTES} are not read`);
   const data = bytes.subarray(start, start + packed);

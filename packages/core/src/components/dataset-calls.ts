@@ -1,0 +1,34 @@
+import { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError } from '@graft/engine';
+import type { Dataset } from '../interfaces';
+import { reasonOf } from '../util/reason';
+import { placedName } from './calls';
+
+const CLASSES = { CheckpointError, ConfigError, DataError, EngineError, PluginError };
+
+/** An error that names its dataset already: that of the part which failed, or one from another thread. */
+const NAMED = /\bdataset "[^"]*\/[^"]*"/;
+
+/**
+ * An error of a dataset with the dataset's name in front: of the same class, code and hint if it is one of Graft's. An
+ * error that names a dataset is returned as it is.
+ */
+export function namedDatasetError<E>(name: string, error: E): E | Error {
+  if (!(error instanceof GraftError)) {
+    const reason = reasonOf(error);
+    return NAMED.test(reason) ? error : new Error(`${name}: ${reason}`, { cause: error });
+  }
+  if (NAMED.test(error.message)) return error;
+  const { code, exitCode, hint, message } = error;
+  const Class = CLASSES[error.name as keyof typeof CLASSES] ?? GraftError;
+  return new Class(`${name}: ${message}`, { code, exitCode, hint, cause: error });
+}
+
+/** Calls a dataset; an error names it, with its place in the config, if a factory created it. */
+export async function callingDataset<T>(dataset: Dataset, call: () => Promise<T> | T): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    const name = placedName(dataset, '', 'dataset');
+    throw name === '' ? error : namedDatasetError(name, error);
+  }
+}
