@@ -34,7 +34,7 @@ test('the portable engine works where koffi has no build', () => {
   expect({ stderr, stdout }).toEqual({ stderr: '', stdout: '6\n' });
 });
 
-test('workers of one machine are told that they need koffi', () => {
+test('workers of one machine are refused without koffi', () => {
   const { stdout } = run(`${WITHOUT_KOFFI}
     openEngine({ mode: 'portable' })
       .then(({ collectives }) => collectives.join({ workers: ['127.0.0.1:49000', '127.0.0.1:49001'], rank: 0, local: true, secret: 's'.repeat(32) }))
