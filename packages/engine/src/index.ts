@@ -30,7 +30,11 @@ export {
   installNativeLibrary,
   unsupportedPlatformReason,
   RELEASE,
+  type FindOptions,
+  type LibraryFile,
   type NativeLibrary,
+  type Platform,
+  type Release,
   type InstallOptions,
   type InstallProgress,
   type DoctorCheck,
@@ -41,7 +45,15 @@ export { type Collectives, type JoinOptions, type Message, type TensorSpec, type
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
-export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
+export {
+  innerGradients,
+  orderAfter,
+  recomputed,
+  valueAndGradients,
+  withGradient,
+  withoutGradient,
+} from './autodiff';
+export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';

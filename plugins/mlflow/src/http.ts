@@ -8,6 +8,7 @@ const LARGEST_ANSWER = 16 << 20;
 /** Characters of a server's description of an error. */
 const LONGEST_REASON = 200;
 
+/** The server and how it is called. */
 export interface ServerOptions {
   /** http or https, without a user. */
   readonly server: string;

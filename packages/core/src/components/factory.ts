@@ -86,6 +86,7 @@ export class Services {
   }
 }
 
+/** What a component factory provides to components. */
 export interface RunServices {
   engine: Engine;
   random: RandomStream;

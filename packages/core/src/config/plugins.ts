@@ -13,6 +13,7 @@ import { checkFoundPackage, ownersOf } from './trust';
 /** A package's name, a file, or a plugin itself. */
 export type PluginReference = string | Plugin;
 
+/** What loading a plugin reports, and whom it trusts. */
 export interface PluginOptions {
   /** Called with a plugin's file before it runs, except for Graft's own plugins. */
   readonly onCode?: OnCode;

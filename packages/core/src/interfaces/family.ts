@@ -58,6 +58,7 @@ export interface Classifier {
   logits(parameters: Parameters, fields: BatchTensors): tf.Tensor;
 }
 
+/** What `ModelFamily.adapt` converts, and where to. */
 export interface FamilyAdaptRequest {
   /** Folder of the checkpoint that becomes the encoder. */
   readonly encoder: string;
@@ -80,6 +81,7 @@ export interface FamilyAdaptRequest {
   readonly choices: Readonly<Record<string, unknown>>;
 }
 
+/** What `ModelFamily.adapt` has written. */
 export interface FamilyAdaptResult {
   /** The new folder. */
   readonly out: string;

@@ -12,6 +12,7 @@ const MOST_METRICS = 1000;
 /** Maximum number of values of all lines together, eight bytes each. */
 const MOST_NUMBERS = 2 ** 24;
 
+/** The columns of metrics.jsonl, all of one length. */
 export interface MetricLines {
   readonly steps: number[];
   readonly tokens: number[];

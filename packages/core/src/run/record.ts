@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';
 import type { SpecialTokensSection } from '../config/schema';
 
+/** How a run goes or went, as in run.json. */
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
 /** run.json: the status of the run. */

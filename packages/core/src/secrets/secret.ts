@@ -9,6 +9,7 @@ import { MASK, rememberSecret } from './redact';
 /** The source of a secret, as a config writes it; a string is the secret itself. */
 export type SecretSource = string | { readonly env: string } | { readonly file: string };
 
+/** How a secret is masked. */
 export interface SecretOptions {
   /**
    * Whether it is masked in any text, such as logs and errors, once it is known. Default: true. false for possible
@@ -78,6 +79,7 @@ export class Secret {
     return this.#source;
   }
 
+  /** How the secret is masked. */
   get options(): SecretOptions {
     return this.#options;
   }

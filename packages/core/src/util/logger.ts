@@ -2,7 +2,10 @@ import type pino from 'pino';
 import { maskedForMessage } from '../secrets/mask';
 import { redact } from '../secrets/redact';
 
+/** A pino logger. */
 export type Logger = pino.Logger;
+
+/** The least important lines that are logged. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- loaded with the first logger: importing Graft must not cost that */
