@@ -10,7 +10,7 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** What its name says in every class that has it. */
 const SELF_EXPLAINING = ['dispose', 'close', 'toString', 'toJSON'];
 
-/** Types that an export refers to, and that are no use by name: parts of declarations, written apart from them. */
+/** Types that an export refers to, and that nobody needs by name: parts of declarations, written apart from them. */
 const INTENDED = [
   'Choice',
   'Constructor',
@@ -87,7 +87,8 @@ for (const module of project.children) {
 }
 app.validate(project);
 const missing = undocumented(project);
-for (const reflection of missing) app.logger.error(`${placeOf(reflection)}: ${reflection.getFullName()} has no sentence`);
+for (const reflection of missing)
+  app.logger.error(`${placeOf(reflection)}: ${reflection.getFullName()} has no sentence`);
 for (const [type, from] of unexported(project))
   app.logger.error(`${type} is not exported, but ${from} refers to it: export it, or list it in scripts/docs-api.mjs`);
 if (!process.argv.includes('--check')) await app.generateOutputs(project);

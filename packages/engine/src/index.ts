@@ -45,14 +45,7 @@ export { type Collectives, type JoinOptions, type Message, type TensorSpec, type
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
-export {
-  innerGradients,
-  orderAfter,
-  recomputed,
-  valueAndGradients,
-  withGradient,
-  withoutGradient,
-} from './autodiff';
+export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
 export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
