@@ -138,6 +138,7 @@ function legend(titles: readonly string[]): string {
 const GROUPS: readonly { readonly section: Chart['section']; readonly title: string }[] = [
   { section: 'model', title: '' },
   { section: 'speed', title: 'Throughput and time' },
+  { section: 'hardware', title: 'Hardware' },
 ];
 
 function cards(all: readonly Chart[]): string {

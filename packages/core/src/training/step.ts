@@ -51,6 +51,8 @@ export const LOOP_METRICS = [
   'seconds',
   'waitSeconds',
   'waitShare',
+  'residentMemoryBytes',
+  'cpuCores',
   'compileSeconds',
 ] as const;
 
