@@ -7,6 +7,7 @@ export default defineConfig(
   {
     ignores: [
       '**/dist/**',
+      'packages/cli/types/components.d.ts',
       'packages/engine/vendor/*.js',
       '**/node_modules/**',
       '**/runs/**',

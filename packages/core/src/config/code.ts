@@ -9,7 +9,7 @@ import { CodeCache } from './code-cache';
 import { ownersOf, untrustedPackage } from './trust';
 
 /** The packages that configs and plugins in code can import, in any folder. */
-const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
+const HOST_PACKAGES = ['@graft/core', '@graft/cli', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
 
 /** Loaded with the first config or plugin in TypeScript: importing Graft must not cost that. */
 // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
