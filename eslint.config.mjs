@@ -7,10 +7,11 @@ export default defineConfig(
   {
     ignores: [
       '**/dist/**',
-      'packages/cli/types/components.d.ts',
+      'packages/cli/types/**',
       'packages/engine/vendor/*.js',
       '**/node_modules/**',
       '**/runs/**',
+      '.cache/**',
       'test/golden/fixtures/**',
       'coverage/**',
     ],
