@@ -16,4 +16,6 @@ const print = (form) => execFileSync(process.execPath, [command, 'plugins', form
 const page = print('--markdown');
 writeFileSync(PAGE, page);
 writeFileSync(TYPES, print('--types'));
-console.log(`${page.match(/^### /gm).length} tables of options in docs/reference.md; packages/cli/types has their types.`);
+console.log(
+  `${page.match(/^### /gm).length} tables of options in docs/reference.md; packages/cli/types has their types.`,
+);
