@@ -1,4 +1,4 @@
-import { checkRegularFile } from '@graft/engine/internal';
+import { checkRegularFile } from '@graft/files';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';

@@ -1,5 +1,5 @@
 import { PluginError } from '@graft/engine';
-import { checkRegularFile } from '@graft/engine/internal';
+import { checkRegularFile } from '@graft/files';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';

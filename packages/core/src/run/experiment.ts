@@ -1,5 +1,5 @@
 import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
-import { messageOf } from '@graft/engine/internal';
+import { messageOf } from '@graft/errors';
 import { createComponentFactory } from '../components/factory';
 import type { ExperimentConfig, LoadedExperiment } from '../config';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from '../distributed/group';

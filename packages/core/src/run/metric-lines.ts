@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/engine';
-import { streamRegularFile } from '@graft/engine/internal';
+import { streamRegularFile } from '@graft/files';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 

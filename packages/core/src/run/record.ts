@@ -1,6 +1,6 @@
 import { readJsonObject, type ProcessIdentity } from '@graft/checkpoint/internal';
 import { CheckpointError } from '@graft/engine';
-import { shortened } from '@graft/engine/internal';
+import { shortened } from '@graft/errors';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';

@@ -1,6 +1,6 @@
 import { decodeUtf8 } from '@graft/checkpoint/internal';
 import { ConfigError } from '@graft/engine';
-import { openRegularFileSync } from '@graft/engine/internal';
+import { openRegularFileSync } from '@graft/files';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { inspect } from 'node:util';
 
