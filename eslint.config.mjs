@@ -7,9 +7,11 @@ export default defineConfig(
   {
     ignores: [
       '**/dist/**',
+      'packages/cli/types/**',
       'packages/engine/vendor/*.js',
       '**/node_modules/**',
       '**/runs/**',
+      '.cache/**',
       'test/golden/fixtures/**',
       'coverage/**',
     ],

@@ -5,6 +5,7 @@ import { cpus } from 'node:os';
 const node = (...args) => spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
 console.log(`${cpus()[0].model.trim()}, ${cpus().length} cores, Node ${process.versions.node}`);
+process.stdout.write(node('test/bench/imports.mjs').stdout);
 process.stdout.write(node('test/bench/engine.mjs').stdout);
 let failed = false;
 for (const [size, precision, mode] of [

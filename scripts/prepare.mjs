@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeStale } from './stale.mjs';
 
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -38,6 +39,7 @@ export async function build() {
   await vendor();
   const { status } = run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   if (status !== 0) fail('The build failed; see above.');
+  removeStale();
 }
 
 /** The native library, or a sentence on why the portable engine will do the work. */

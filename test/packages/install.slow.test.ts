@@ -55,7 +55,7 @@ function megabytesOf(folder: string): number {
 }
 
 const linesOf = (folder: string): string => {
-  const [, lines] = /```ts\n([^`]*)```/.exec(readFileSync(join(ROOT, folder, 'README.md'), 'utf8'))!;
+  const [, lines] = /^```ts\n([^]*?)^```$/m.exec(readFileSync(join(ROOT, folder, 'README.md'), 'utf8'))!;
   return lines;
 };
 

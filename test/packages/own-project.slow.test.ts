@@ -43,6 +43,16 @@ it('the page has the files that it lists', () => {
   expect(filesOfPage().map(([name]) => name)).toEqual(['graft.config.yaml', 'stairs.ts', 'tsconfig.json', 'longer.ts']);
 });
 
+it("options of Graft's own components are checked before anything is generated", async () => {
+  const config = (optimizer: string): string =>
+    `import { defineExperiment } from '@graft/cli';\nexport default defineExperiment({ optimizer: ${optimizer} });\n`;
+  write(join(project, 'fresh', 'good.ts'), config("{ use: 'adamw', learningRate: 0.1 }"));
+  write(join(project, 'fresh', 'bad.ts'), config("{ use: 'adamw', learningRat: 0.1 }"));
+  write(join(project, 'fresh', 'tsconfig.json'), '{ "extends": "../tsconfig.json", "include": ["*.ts"] }');
+  const { stdout } = (await npx('tsc', '-p', 'fresh').catch((error: unknown) => error)) as Outcome;
+  expect(stdout.trim().split(/\n(?=\S)/)).toEqual([expect.stringContaining("'learningRat' does not exist")]);
+});
+
 it('types of all components, nested and foreign ones included, are generated and checked', async () => {
   const { stdout } = await npx('graft', 'plugins', '--plugin', './stairs.ts', '--types');
   write(join(project, 'graft-env.d.ts'), stdout);

@@ -1,11 +1,15 @@
 /** What is published: each package's tarball, before anybody installs it. */
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../support';
+import { write } from '../e2e/support/graft';
 import { manifestOf, nodeTool, packAll, WORKSPACES, type Tarball } from './tarballs';
 
 let tarballs: Tarball[];
+const stale = join(ROOT, 'packages', 'errors', 'dist', 'renamed', 'earlier.js');
 beforeAll(async () => {
+  write(stale, '// The source of this file has another name now.');
   tarballs = await packAll(temporaryFolder());
 });
 
@@ -17,6 +21,14 @@ describe.each(WORKSPACES.map((folder) => [manifestOf(folder).name]))('the tarbal
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'package.json', 'dist/index.js']));
     expect(paths.filter((path) => /^(src|test)|\.test\.|tsbuildinfo/.test(path))).toEqual([]);
     expect(readFileSync(join(ROOT, folder, 'README.md'), 'utf8')).toMatch(/```ts\n[^`]*import /);
+  });
+
+  it('contains only built files that a source has', () => {
+    const { paths, folder } = tarball();
+    const built = paths.filter((path) => path.startsWith('dist/') && !path.endsWith('.map'));
+    const sourceOf = (path: string): string =>
+      path.replace(/^dist/, 'src').replace(/(?:\.d)?\.([mc]?)[jt]s$/, (_, kind: string) => `.${kind}ts`);
+    expect(built.filter((path) => !existsSync(join(ROOT, folder, sourceOf(path))))).toEqual([]);
   });
 
   it('contains every source map that its files name, with the sources inside', () => {
@@ -39,4 +51,16 @@ describe.each(WORKSPACES.map((folder) => [manifestOf(folder).name]))('the tarbal
   it('passes publint', async () => {
     await nodeTool('publint/src/cli.js', [tarball().file, '--strict']);
   });
+});
+
+it('packing removes built files that no source has, and nothing else', () => {
+  const root = temporaryFolder();
+  const file = (path: string): string => join(root, 'packages', 'one', path);
+  const kept = ['dist/index.js', 'dist/index.d.ts', 'dist/index.js.map', 'dist/index.mjs', 'dist/tsconfig.tsbuildinfo'];
+  const gone = ['dist/old.js', 'dist/old.d.ts', 'dist/inner/old.js.map', 'dist/a.test.js', 'dist/index.cjs'];
+  for (const path of ['src/index.ts', 'src/index.mts', 'src/a.test.ts', ...kept, ...gone]) write(file(path), '');
+  spawnSync(process.execPath, [join(ROOT, 'scripts', 'stale.mjs'), root]);
+  expect(kept.filter((path) => !existsSync(file(path)))).toEqual([]);
+  expect([...gone, 'dist/inner'].filter((path) => existsSync(file(path)))).toEqual([]);
+  expect(existsSync(stale)).toBe(false);
 });

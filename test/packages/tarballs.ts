@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT } from '../support';
@@ -51,13 +51,11 @@ export async function npmPack(args: readonly string[], cwd: string): Promise<Pac
   return Object.values(JSON.parse(stdout) as Packed[] | Record<string, Packed>);
 }
 
-/** `npm pack` of every package, as it was built. */
+/** Every package, packed as `npm run pack` does, as it was built. */
 export async function packAll(target: string): Promise<Tarball[]> {
-  mkdirSync(target, { recursive: true });
-  const chosen = WORKSPACES.flatMap((folder) => ['--workspace', folder]);
-  const packed = await npmPack(['--pack-destination', target, ...chosen], ROOT);
-  if (packed.length !== WORKSPACES.length)
-    throw new Error(`${packed.length} of ${WORKSPACES.length} packages were packed.`);
+  const script = join(ROOT, 'scripts', 'pack.mjs');
+  const { stdout } = await run(process.execPath, [script, target, '--no-build', '--json'], { maxBuffer: 1 << 26 });
+  const packed = JSON.parse(stdout) as Packed[];
   return WORKSPACES.map((folder) => {
     const manifest = manifestOf(folder);
     const { filename, files } = packed.find(({ name }) => name === manifest.name)!;

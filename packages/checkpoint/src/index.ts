@@ -33,6 +33,9 @@ export {
 } from './folder/record';
 export { isTokenizerFileName, RECORD_FILE, TOKENIZER_FILES } from './folder/names';
 export { readHostTensors, writeHostTensors, type HostTensor } from './safetensors/host';
+export type { FileRange } from './safetensors/direct';
+export type { ProcessIdentity } from './files/identity';
+export type { FileRecord, Manifest, TensorDigests } from './snapshot/manifest';
 export { listSnapshots, stepOf } from './snapshot/list-snapshots';
 export { verifySnapshot } from './snapshot/snapshot';
 export { averageCheckpoints, readTokenizerFiles } from './folder/average';

@@ -107,6 +107,7 @@ export {
   definePlugin,
   provide,
   type ComponentDefinition,
+  type ComponentDescription,
   type ComponentMaker,
   type Plugin,
   type Provision,
@@ -140,6 +141,7 @@ export { watchedItems } from './data/items';
 export { checkSource, meansVariant, uploadBatch } from './data/loader';
 export type { WorkerOptions } from './distributed/group';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
+export type { TrainingResult } from './training';
 export { TrainingError } from './util/training-error';
 export { matchesName } from './util/match-name';
 export {
@@ -173,7 +175,9 @@ export {
   type NamedCode,
   type OnCode,
   type OptionDescription,
+  type PluginOptions,
   type PluginReference,
+  type JsonSchema,
 } from './config';
 export {
   countParameters,

@@ -4,14 +4,8 @@
  */
 import 'reflect-metadata';
 
+export { cutText, isObject, listed, listedProblems, messageOf, shortened, shownJson } from '@graft/errors';
 export {
-  cutText,
-  isObject,
-  listed,
-  listedProblems,
-  messageOf,
-  shortened,
-  shownJson,
   FileProblem,
   LARGEST_SETTINGS_BYTES,
   LARGEST_WHOLE_FILE_BYTES,
@@ -20,7 +14,7 @@ export {
   readInput,
   readRegularFile,
   streamRegularFile,
-} from '@graft/engine/internal';
+} from '@graft/files';
 export { streamNamed, STREAMS } from './random/streams';
 export { NormalPool } from './random/normal-pool';
 export { discreetLogger } from './util/logger';

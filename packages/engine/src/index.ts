@@ -30,7 +30,11 @@ export {
   installNativeLibrary,
   unsupportedPlatformReason,
   RELEASE,
+  type FindOptions,
+  type LibraryFile,
   type NativeLibrary,
+  type Platform,
+  type Release,
   type InstallOptions,
   type InstallProgress,
   type DoctorCheck,
@@ -42,6 +46,7 @@ export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
 export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
+export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './trace/layout-hints';

@@ -24,6 +24,7 @@ export type Precision = 'float32' | 'bfloat16';
 export type Tree =
   tf.Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree };
 
+/** Options of `Engine.jit`. */
 export interface JitOptions {
   /** Shown in errors and statistics. Default: the function's own name. */
   name?: string;
@@ -52,6 +53,7 @@ export interface JitOptions {
   largePages?: boolean;
 }
 
+/** What a compiled function has cost so far. */
 export interface JitStatistics {
   /** Distinct signatures (shapes, dtypes, static values) traced so far. */
   traces: number;
@@ -82,6 +84,7 @@ export interface Jitted<A extends readonly unknown[], R> {
   dispose(): void;
 }
 
+/** Counts of what is alive, as `Engine.memory` returns them. */
 export interface EngineMemory {
   /** Tensors alive in tfjs (global to the process). */
   tensors: number;
@@ -93,6 +96,7 @@ export interface EngineMemory {
   residentBytes: number;
 }
 
+/** Options of `openEngine`. */
 export interface EngineOptions {
   mode?: EngineMode;
   /**
@@ -127,6 +131,11 @@ export interface Engine {
   readonly fallbackReason?: string;
   /** How processes work together; the portable engine has workers of one machine only. */
   readonly collectives: Collectives;
+  /**
+   * Compiles a function of tensors, at its first call for each signature. On `eager` and `portable` it calls the
+   * function.
+   */
   jit<A extends readonly unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
+  /** What is alive now, in tensors, handles and bytes. */
   memory(): EngineMemory;
 }

@@ -8,6 +8,7 @@ const LONGEST_MESSAGE = 4000;
  */
 const BRANDS = Symbol.for('graft.errors');
 
+/** What an error says in addition to its sentence. */
 export interface GraftErrorOptions {
   /** Stable, machine-readable: `checkpoint.truncated`, `config.unknown-key`. */
   code?: string;

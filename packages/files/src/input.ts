@@ -13,6 +13,7 @@ const POLL_MS = 20;
 /** Pipes and files that this process inherited from its parent: `/dev/stdin`, `<(command)` of a shell. */
 const INHERITED = /^\/dev\/(stdin|fd\/\d+)$|^\/proc\/(self|\d+)\/fd\/\d+$/;
 
+/** Options of `readInput`. */
 export interface InputOptions extends ReadOptions {
   /** Seconds to wait for a process that writes to a FIFO. Default: 10. */
   readonly writerSeconds?: number;

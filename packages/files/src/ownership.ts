@@ -3,6 +3,7 @@ import { dirname, join, relative, sep } from 'node:path';
 
 const [GROUP_WRITES, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 
+/** Who must be able to trust an entry, and whom else. */
 export interface TrustOptions {
   /**
    * The user who must be able to trust the entry. Default: this process's user; without one (on Windows), everything is

@@ -76,6 +76,7 @@ export function openRegularFileSync(path: string): number {
   }
 }
 
+/** How much is read at most. */
 export interface ReadOptions {
   /** Maximum size in bytes; a longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
   readonly maxBytes?: number;
@@ -116,6 +117,7 @@ export async function readToEnd(
   }
 }
 
+/** Which part of a file is streamed, and in which chunks. */
 export interface StreamOptions {
   /** First byte. Default: 0. */
   readonly start?: number;

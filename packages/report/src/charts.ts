@@ -1,5 +1,5 @@
 import { measurements } from './measurements';
-import { evaluatedUnit, isOfSpeed, lossUnit, trainingFacts } from './metrics';
+import { evaluatedUnit, lossUnit, sectionOf, trainingFacts, type MetricFacts } from './metrics';
 import type { RunData, Series } from './read-run';
 
 /** A line of a chart, as the page's script draws it. */
@@ -27,8 +27,8 @@ export interface Chart {
   readonly unit?: string;
   /** A sentence on what does not compare. */
   readonly note?: string;
-  /** `speed`: about throughput and time, not about the model. */
-  readonly section: 'model' | 'speed';
+  /** `speed`: about throughput and time, `hardware`: about memory and processor, not about the model. */
+  readonly section: 'model' | 'speed' | 'hardware';
   /** Noisy: a smoothed line is drawn over the light raw one. */
   readonly smooth: boolean;
   /** Drawn with a logarithmic axis if the reader selects it. */
@@ -47,6 +47,7 @@ export function charts(runs: readonly RunData[], titles: readonly string[]): Cha
     ...evaluationCharts(runs, titles),
     ...training.filter((one) => !isLoss(one) && one.section === 'model'),
     ...training.filter(({ section }) => section === 'speed'),
+    ...training.filter(({ section }) => section === 'hardware'),
   ];
   const taken = new Map<string, number>();
   return all.map((one) => {
@@ -65,13 +66,19 @@ function trainingCharts(runs: readonly RunData[], titles: readonly string[]): Ch
     }
   }
   return [...byMetric].flatMap(([metric, lines]) => {
-    const facts = metric === 'loss' ? lossFacts(runs, lines) : trainingFacts(metric);
-    return chart(metric, facts, lines, metric !== 'learningRate', isOfSpeed(metric) ? 'speed' : 'model');
+    const { divisor = 1, ...facts } = metric === 'loss' ? lossFacts(runs, lines) : trainingFacts(metric);
+    const scaled = divisor === 1 ? lines : lines.map((line) => dividedBy(divisor, line));
+    return chart(metric, facts, scaled, metric !== 'learningRate', sectionOf(metric));
   });
 }
 
+const dividedBy = (divisor: number, line: ChartLine): ChartLine => ({
+  ...line,
+  values: line.values.map((value) => value && value / divisor),
+});
+
 /** The unit that all drawn runs share, and whether they have one objective. */
-function lossFacts(runs: readonly RunData[], lines: readonly ChartLine[]): Facts {
+function lossFacts(runs: readonly RunData[], lines: readonly ChartLine[]): Facts & MetricFacts {
   const drawn = lines.map(({ color }) => runs[color]);
   const units = new Set(drawn.map(lossUnit));
   const objectives = new Set(drawn.map(({ config }) => JSON.stringify(config.objective)));

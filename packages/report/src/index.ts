@@ -13,15 +13,17 @@ import { open, writeFile } from 'node:fs/promises';
 import { GENERATOR, renderReport } from './page';
 import { readRun, type RunData } from './read-run';
 
-export { renderReport } from './page';
+export { renderReport, type PageOptions } from './page';
 export { findRun, readRun, type RunData, type Series } from './read-run';
 export { watchReport, type WatchOptions } from './watch/watch-report';
 
+/** Options of `writeReport`. */
 export interface ReportOptions {
   /** Whether to overwrite any existing file. Default: only a page that a report wrote. */
   readonly force?: boolean;
 }
 
+/** What `writeReport` could not show. */
 export interface WrittenReport {
   /** A sentence for each run that the page omits because its files cannot be read. */
   readonly leftOut: readonly string[];

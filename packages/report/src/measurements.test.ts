@@ -98,3 +98,28 @@ test('panels whose lines have no point are not drawn', () => {
   const training = [...empty.training, { ...empty.training[0], metric: 'auxLoss', values: [null, null] }];
   expect(charts([{ ...empty, training }], ['a']).map(({ id }) => id)).not.toContain('chart-auxLoss');
 });
+
+test('memory in GiB and processor use have a part of the page, with the lines of the runs that recorded them', () => {
+  const [earlier, later] = [run('a', {}), run('b', {})];
+  const add = (metric: string, values: number[]): RunData['training'][number] => ({
+    ...later.training[0],
+    metric,
+    values,
+  });
+  const training = [
+    ...later.training,
+    add('residentMemoryBytes', [2 ** 30, 3 * 2 ** 29]),
+    add('cpuCores', [1.5, 1.75]),
+    add('tokensPerSecond', [10, 20]),
+  ];
+  const all = charts([earlier, { ...later, training }], ['a', 'b']);
+  expect(
+    all.slice(-3).map(({ id, section, unit, lines }) => [id, section, unit, lines.map(({ run: name }) => name)]),
+  ).toEqual([
+    ['chart-tokensPerSecond', 'speed', 'tokens per second', ['b']],
+    ['chart-residentMemoryBytes', 'hardware', 'GiB', ['b']],
+    ['chart-cpuCores', 'hardware', 'cores busy, on average over a step', ['b']],
+  ]);
+  expect(all.find(({ id }) => id === 'chart-residentMemoryBytes')!.lines[0].values).toEqual([1, 1.5]);
+  expect(charts([earlier], ['a']).map(({ section }) => section)).not.toContain('hardware');
+});

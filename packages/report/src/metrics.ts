@@ -4,6 +4,8 @@ import type { RunData } from './read-run';
 export interface MetricFacts {
   readonly title: string;
   readonly unit?: string;
+  /** Values are divided by this before they are drawn. */
+  readonly divisor?: number;
 }
 
 const TRAINING: Readonly<Record<string, MetricFacts>> = {
@@ -15,12 +17,21 @@ const TRAINING: Readonly<Record<string, MetricFacts>> = {
   stepSeconds: { title: 'Time of a step', unit: 'seconds, without compiling' },
   waitShare: { title: 'Waiting for data', unit: 'share of the time of a step' },
   targetTokens: { title: 'Target tokens', unit: 'tokens per step' },
+  residentMemoryBytes: { title: 'Memory of the process', unit: 'GiB', divisor: 2 ** 30 },
+  cpuCores: { title: 'Use of the processor', unit: 'cores busy, on average over a step' },
 };
 
-/** Metrics about the speed and resources of a run, rather than the quality of its model. */
+/** Metrics about the speed of a run, rather than the quality of its model. */
 const OF_SPEED = ['tokensPerSecond', 'samplesPerSecond', 'stepSeconds', 'waitShare', 'targetTokens'];
 
-export const isOfSpeed = (metric: string): boolean => OF_SPEED.includes(metric);
+/** Metrics about what a run uses of its machine. */
+const OF_HARDWARE = ['residentMemoryBytes', 'cpuCores'];
+
+/** The part of the page in which a training metric is drawn. */
+export function sectionOf(metric: string): 'model' | 'speed' | 'hardware' {
+  if (OF_HARDWARE.includes(metric)) return 'hardware';
+  return OF_SPEED.includes(metric) ? 'speed' : 'model';
+}
 
 /** Not a plain property lookup, because a metric may have the name `constructor`. */
 export const trainingFacts = (metric: string): MetricFacts =>

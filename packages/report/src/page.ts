@@ -13,6 +13,7 @@ const ECHARTS = require.resolve('echarts/dist/echarts.common.min.js');
 /** Marks a page that a report may overwrite. */
 export const GENERATOR = 'graft report';
 
+/** How a page differs from one that a report writes to a file. */
 export interface PageOptions {
   /** Whether the page follows its server, `graft report --watch`. */
   readonly live?: boolean;
@@ -137,6 +138,7 @@ function legend(titles: readonly string[]): string {
 const GROUPS: readonly { readonly section: Chart['section']; readonly title: string }[] = [
   { section: 'model', title: '' },
   { section: 'speed', title: 'Throughput and time' },
+  { section: 'hardware', title: 'Hardware' },
 ];
 
 function cards(all: readonly Chart[]): string {

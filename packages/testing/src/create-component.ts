@@ -12,6 +12,7 @@ import {
 import type { Engine } from '@graft/engine';
 import { openStrictEngine } from './engine/strict-engine';
 
+/** What a component gets when `createComponent` creates it. */
 export interface CreateOptions {
   /** Default: `openStrictEngine()`. */
   readonly engine?: Engine;

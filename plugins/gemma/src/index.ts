@@ -42,6 +42,7 @@ export {
   type AdaptReport,
   type AdaptRequest,
 } from './adapt/adapt-checkpoint';
+export type { StreamProgress } from './adapt/stream-checkpoint';
 export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './adapt/export-encoder';
 export {
   CROSS_ATTENTION_CHOICES,

@@ -4,6 +4,7 @@ import { GemmaFamily } from './family';
 import { LoadInitializer, loadOptions } from './load/load-initializer';
 import { modelOptions } from './model/model-options';
 
+/** The model family and the initializers of Gemma. */
 export const plugin = definePlugin({
   name: '@graft/gemma',
   components: [

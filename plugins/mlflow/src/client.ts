@@ -67,6 +67,7 @@ export class MlflowClient {
     this.api.abort();
   }
 
+  /** Whether `abort` was called. */
   get aborted(): boolean {
     return this.api.aborted;
   }
@@ -167,6 +168,7 @@ export class MlflowClient {
     await this.api.post('/mlflow/runs/update', { run_id: runId, status: 'RUNNING' }, Done);
   }
 
+  /** Sets the end of a run, in milliseconds since 1970. */
   async finishRun(runId: string, status: 'FINISHED' | 'FAILED' | 'KILLED', endTime: number): Promise<void> {
     await this.api.post('/mlflow/runs/update', { run_id: runId, status, end_time: endTime }, Done);
   }

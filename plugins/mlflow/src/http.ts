@@ -1,6 +1,6 @@
 import type { Secret } from '@graft/core';
 import { cutText } from '@graft/core/internal';
-import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
+import type { AxiosInstance, AxiosResponse } from 'axios';
 import { z } from 'zod';
 
 /** Bytes of a response, unpacked. A run with every possible parameter and metric takes a few MB. */
@@ -8,6 +8,7 @@ const LARGEST_ANSWER = 16 << 20;
 /** Characters of a server's description of an error. */
 const LONGEST_REASON = 200;
 
+/** The server and how it is called. */
 export interface ServerOptions {
   /** http or https, without a user. */
   readonly server: string;
@@ -48,6 +49,9 @@ export class JsonServer {
   private readonly ending = new AbortController();
 
   constructor(private readonly options: ServerOptions) {
+    // Loaded here: runs without MLflow need not load it.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+    const axios = require('axios') as typeof import('axios');
     this.http = axios.create({
       baseURL: options.server,
       // Credentials must not be sent to wherever a response redirects.

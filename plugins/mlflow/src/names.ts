@@ -11,6 +11,7 @@ const PARAMETER_LENGTH = 500;
 const NAME_LENGTH = 250;
 const TAG_LENGTH = 5000;
 
+/** A number of a step, as MLflow's REST API takes it. */
 export interface Metric {
   readonly key: string;
   readonly value: number;
@@ -19,6 +20,7 @@ export interface Metric {
   readonly step: number;
 }
 
+/** A parameter of a run, as MLflow's REST API takes it. */
 export interface Parameter {
   readonly key: string;
   readonly value: string;

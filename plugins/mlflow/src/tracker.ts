@@ -31,6 +31,7 @@ function isAddress(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && !/[?#\s]/.test(text);
 }
 
+/** The options of the tracker `mlflow`. */
 export const mlflowOptions = z
   .strictObject({
     // The message does not quote the value: a wrong address may contain a password.

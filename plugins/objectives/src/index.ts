@@ -46,7 +46,8 @@ export {
   type ModeTokenOptions,
   type SentinelOptions,
 } from './corruption/sentinels';
-export { corrupt, drawSpans, planNoise, type NoisePlan, type Span } from './corruption/spans';
+export type { ChosenTokens } from './corruption/denoising-tokens';
+export { corrupt, drawSpans, planNoise, type Corrupted, type NoisePlan, type Span } from './corruption/spans';
 export { CausalLm, causalLmOptions, type CausalLmOptions, type ResolvedCausalLmOptions } from './objectives/causal-lm';
 export {
   Mixture,

@@ -6,6 +6,7 @@ import { prefixLm } from './objectives/prefix-lm';
 import { seq2seq } from './objectives/seq2seq';
 import { ul2 } from './objectives/ul2';
 
+/** The objectives, and the evaluator of the held-out loss. */
 export const plugin = definePlugin({
   name: '@graft/objectives',
   components: [seq2seq, prefixLm, causalLm, ul2, mixture, lossEvaluator],

@@ -11,6 +11,7 @@ import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './common';
 
+/** The options of the optimizer `adafactor`. */
 export const adafactorOptions = z.strictObject({
   ...commonOptions,
   decayExponent: z

@@ -2,6 +2,7 @@ import { GraftError, type OptimizerState, type OptimizerUpdate, type Parameters 
 import { tf } from '@graft/engine';
 import { clipFactor } from './common';
 
+/** The options of AdamW with their defaults filled in. */
 export interface AdamWSettings {
   /** Decay rates of the two moments, each in [0, 1). */
   readonly betas: readonly [number, number];

@@ -10,6 +10,7 @@ import { z } from 'zod';
 import { initAdamW, updateAdamW, type AdamWSettings } from './adamw-update';
 import { commonOptions, decayRate, decaysBy } from './common';
 
+/** The options of the optimizer `adamw`. */
 export const adamwOptions = z.strictObject({
   ...commonOptions,
   betas: z.tuple([decayRate, decayRate]).default([0.9, 0.999]).describe('Decay rates of the first and second moment.'),

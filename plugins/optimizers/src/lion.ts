@@ -11,6 +11,7 @@ import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './common';
 
+/** The options of the optimizer `lion`. */
 export const lionOptions = z.strictObject({
   ...commonOptions,
   betas: z

@@ -17,8 +17,13 @@ const decayingOptions = z.strictObject({
     .describe('Steps of the decay, after the warm-up. Default: the rest of the run.'),
 });
 
+/** The options of the schedule `constant`. */
 export const constantOptions = z.strictObject({ warmupSteps });
+
+/** The options of the schedule `cosine`. */
 export const cosineOptions = decayingOptions;
+
+/** The options of the schedule `linear`. */
 export const linearOptions = decayingOptions;
 
 /** What a config or code may write. */

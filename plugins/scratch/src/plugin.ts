@@ -1,6 +1,7 @@
 import { defineComponent, definePlugin } from '@graft/core';
 import { ScratchInitializer, scratchOptions } from './scratch-initializer';
 
+/** The initializer `scratch` and its sizes. */
 export const plugin = definePlugin({
   name: '@graft/scratch',
   components: [

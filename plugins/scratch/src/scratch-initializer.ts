@@ -10,6 +10,7 @@ import {
 import { random as draws, tf } from '@graft/engine';
 import { z } from 'zod';
 
+/** The options of the initializer `scratch`. */
 export const scratchOptions = z.strictObject({
   std: z
     .number()

@@ -7,6 +7,7 @@ export interface EncodedExample {
   readonly tokens: Int32Array;
 }
 
+/** How examples become tokens. */
 export interface EncodeOptions {
   /** The longest sequence, special tokens included. */
   readonly maxTokens: number;
@@ -18,6 +19,7 @@ export interface EncodeOptions {
   readonly eos?: number;
 }
 
+/** Examples as tokens. */
 export interface EncodedExamples {
   readonly encoded: readonly EncodedExample[];
   /** How many were too long and lost a part of their passage. */

@@ -27,6 +27,7 @@ import { TrialStore, type TrialRecord } from './trial-store';
 const taskIds = TASKS.map(({ id }) => id);
 const listOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).min(1);
 
+/** The options of the evaluator `superglue`. */
 export const superGlueOptions = z.strictObject({
   folder: pathOption().describe("The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl."),
   tasks: listOf(z.enum(taskIds)).default(taskIds).describe('The tasks to evaluate.'),

@@ -27,6 +27,7 @@ export interface Trial {
   readonly modelDropout?: number;
 }
 
+/** How a model is fine-tuned on a task. */
 export interface FineTuneSettings {
   /** Epochs over the training examples. */
   readonly epochs: number;

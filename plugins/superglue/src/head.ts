@@ -60,7 +60,7 @@ export function classLogits(
   return headLogits(parameters, last);
 }
 
-/** Mean cross-entropy in nats, weighted by `weights` [B]: rows that pad the batch have weight 0. Traceable. */
+/** Mean cross-entropy in nats, weighted by `weights`, `[B]`: rows that pad the batch have weight 0. Traceable. */
 export function classificationLoss(logits: tf.Tensor2D, { labels, weights }: ClassificationBatch): tf.Scalar {
   return maskedCrossEntropy(logits, labels, { weights }).loss;
 }

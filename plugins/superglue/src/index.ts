@@ -17,7 +17,14 @@ export {
   type SuperGlueOptions,
 } from './evaluator';
 export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
-export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type Trial } from './fine-tune';
+export {
+  FineTuner,
+  DivergedError,
+  type EpochResult,
+  type FineTuneSettings,
+  type Trial,
+  type TrialRun,
+} from './fine-tune';
 export { type ClassificationBatch } from './batches';
 export { classLogits, classificationLoss, initialHead } from './head';
 export { HEAD_BIAS, HEAD_WEIGHT } from '@graft/core';

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { SYNTHETIC_ROWS } from './synthetic-rows';
 import { TASKS, type SuperGlueTask } from './tasks';
 
+/** How many rows of synthetic tasks are made, from which seed. */
 export interface SyntheticBenchmarkOptions {
   readonly seed: number;
   /** Rows of each task's train.jsonl. A row of MultiRC and of ReCoRD gives two examples. */

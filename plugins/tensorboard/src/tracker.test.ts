@@ -26,12 +26,12 @@ test('a run leaves its config and the numbers of every step, grouped', async () 
   const folder = temporaryFolder();
   const tracker = new TensorboardTracker();
   await tracker.start(runIn(folder));
-  tracker.log(1, { step: 1, loss: 2, 'heldOut/loss': 3 });
+  tracker.log(1, { step: 1, loss: 2, 'heldOut/loss': 3, cpuCores: 1.5 });
   // Nothing waits in memory for the end.
   expect(eventsIn(folder)).toEqual([
     event(0, { fileVersion: 'brain.Event:2' }),
     event(0, { text: CONFIG }),
-    event(1, { scalars: { 'train/loss': 2, 'heldOut/loss': 3 } }),
+    event(1, { scalars: { 'train/loss': 2, 'heldOut/loss': 3, 'hardware/cpuCores': 1.5 } }),
   ]);
   await tracker.finish();
   expect(() => tracker.log(2, { loss: 1 })).not.toThrow();

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { EventWriter } from './event-writer';
 
+/** Metrics of a step that are about the machine, in a group of their own. */
+const HARDWARE = ['residentMemoryBytes', 'cpuCores'];
+
 const Options = z.strictObject({
   folder: pathOption()
     .optional()
@@ -29,7 +32,10 @@ export class TensorboardTracker implements Tracker {
   log(step: number, metrics: Readonly<Record<string, number>>): void {
     const entries = Object.entries(metrics).filter(([name]) => name !== 'step');
     // Training metrics do not have a group of their own.
-    const tagged = entries.map(([name, value]) => [name.includes('/') ? name : `train/${name}`, value] as const);
+    const groupOf = (name: string): string => (HARDWARE.includes(name) ? 'hardware' : 'train');
+    const tagged = entries.map(
+      ([name, value]) => [name.includes('/') ? name : `${groupOf(name)}/${name}`, value] as const,
+    );
     this.writer?.scalars(step, Object.fromEntries(tagged));
   }
 

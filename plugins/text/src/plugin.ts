@@ -8,6 +8,7 @@ import { parquet } from './datasets/parquet';
 import { tensors } from './datasets/tensors';
 import { text } from './datasets/text';
 
+/** The tokenizers and datasets. */
 export const plugin = definePlugin({
   name: '@graft/text',
   components: [bytes, huggingface, text, jsonl, parquet, chat, tensors, mixture],

@@ -1,4 +1,4 @@
-import { isProcess } from '@graft/engine/internal';
+import { isProcess } from '@graft/files';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';

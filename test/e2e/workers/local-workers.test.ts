@@ -1,5 +1,5 @@
 import { findNativeLibrary } from '@graft/engine';
-import { isProcess } from '@graft/engine/internal';
+import { isProcess } from '@graft/files';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

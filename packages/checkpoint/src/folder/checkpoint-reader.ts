@@ -43,6 +43,10 @@ export class CheckpointReader {
     readonly notes: readonly string[] = [],
   ) {}
 
+  /**
+   * Opens a folder, or one safetensors file, and reads all headers. Throws CheckpointError naming what is missing or
+   * damaged.
+   */
   static async open(path: string): Promise<CheckpointReader> {
     const entry = await stat(path).catch((cause: unknown) => {
       throw unreadable(path, cause);
@@ -144,11 +148,13 @@ export class CheckpointReader {
     });
   }
 
+  /** The contents of generation_config.json; undefined if the checkpoint has none. */
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
     const file = this.folder && join(this.folder, GENERATION_CONFIG_FILE);
     return file && (await exists(file)) ? readJsonObject(file) : undefined;
   }
 
+  /** Dtype, shape and place of a tensor. Throws CheckpointError if the checkpoint has no tensor of that name. */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (!info)
@@ -161,22 +167,27 @@ export class CheckpointReader {
     return this.reader(name).readBytes(name, range);
   }
 
+  /** Fills `target` with the bytes of a tensor, from byte `start` on (default 0). */
   readInto(name: string, target: Uint8Array, start?: number): Promise<void> {
     return this.reader(name).readInto(name, target, start);
   }
 
+  /** The bytes of a tensor in order, in pieces of whole elements. A piece is valid until the next one is requested. */
   chunks(name: string, chunkBytes?: number): AsyncGenerator<Uint8Array, undefined, undefined> {
     return this.reader(name).chunks(name, chunkBytes);
   }
 
+  /** The bytes of a tensor in order, as ranges that a writer copies without loading them here. */
   ranges(name: string, pieceBytes?: number): AsyncGenerator<FileRange, undefined, undefined> {
     return this.reader(name).ranges(name, pieceBytes);
   }
 
+  /** The tensor as `writeCheckpoint` takes it: its bytes are read when they are written. */
   source(name: string): TensorSource {
     return this.reader(name).source(name);
   }
 
+  /** The values of a floating-point tensor in order, widened to float32. */
   readFloat32(name: string): Promise<Float32Array> {
     return this.reader(name).readFloat32(name);
   }
@@ -186,6 +197,7 @@ export class CheckpointReader {
     return this.reader(name).float32Chunks(name);
   }
 
+  /** The values of an integer tensor in order, as int32. */
   readInt32(name: string): Promise<Int32Array> {
     return this.reader(name).readInt32(name);
   }

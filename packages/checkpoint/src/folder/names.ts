@@ -2,7 +2,11 @@ import { stat } from 'node:fs/promises';
 
 export const SINGLE_FILE = 'model.safetensors';
 export const INDEX_FILE = 'model.safetensors.index.json';
+
+/** Name of the file with a model's config, as on the Hub. */
 export const CONFIG_FILE = 'config.json';
+
+/** Name of the file with the defaults of generation, as on the Hub. */
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 
 /**

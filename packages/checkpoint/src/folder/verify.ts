@@ -3,6 +3,7 @@ import { CheckpointReader } from './checkpoint-reader';
 import { Manifest } from '../snapshot/manifest';
 import { verifySnapshot } from '../snapshot/snapshot';
 
+/** What `verifyCheckpoint` counted and found. */
 export interface VerifyReport {
   readonly files: number;
   readonly tensors: number;

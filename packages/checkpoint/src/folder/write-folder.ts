@@ -8,6 +8,7 @@ import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors
 
 const DEFAULT_SHARD_BYTES = 5e9;
 
+/** What `writeCheckpoint` writes: configs, and tensors whose bytes are requested one after the other. */
 export interface CheckpointContents {
   readonly config: Readonly<Record<string, unknown>>;
   readonly generationConfig?: Readonly<Record<string, unknown>>;

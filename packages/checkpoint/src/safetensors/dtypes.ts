@@ -20,6 +20,7 @@ const WIDTHS: Readonly<Record<StoredDtype, number>> = {
   BOOL: 1,
 };
 
+/** Whether it is the name of a dtype of safetensors files. */
 export function isStoredDtype(name: unknown): name is StoredDtype {
   return typeof name === 'string' && Object.hasOwn(WIDTHS, name);
 }
@@ -34,6 +35,7 @@ export function storedWidth(dtype: StoredDtype): number {
   return WIDTHS[dtype];
 }
 
+/** All dtypes that tensors of a safetensors file may have. */
 export const STORED_DTYPES = Object.keys(WIDTHS) as readonly StoredDtype[];
 
 /** The spelling that config.json uses (`bfloat16`), and back. */
@@ -44,6 +46,7 @@ const CONFIG_NAMES: Readonly<Partial<Record<StoredDtype, string>>> = {
   F64: 'float64',
 };
 
+/** The dtype as config.json spells it: `BF16` is `bfloat16`. */
 export function configDtypeName(dtype: StoredDtype): string {
   return CONFIG_NAMES[dtype] ?? dtype.toLowerCase();
 }

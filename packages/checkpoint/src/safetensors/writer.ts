@@ -21,6 +21,7 @@ export interface TensorSource extends TensorSpec {
   readonly computed?: boolean;
 }
 
+/** How a safetensors file is written. */
 export interface SafetensorsOptions {
   /** Metadata of the file. Default `{ format: 'pt' }`, which other readers expect. */
   readonly metadata?: Readonly<Record<string, string>>;

@@ -29,7 +29,7 @@ export async function workerSecret(file: string | undefined, variable: string | 
 }
 
 async function readSecret(path: string): Promise<Buffer> {
-  const { FileProblem, openRegularFile } = await import('@graft/engine/internal');
+  const { FileProblem, openRegularFile } = await import('@graft/files');
   const refuse = (problem: string, hint: string): never => {
     throw new CommandLineError(`${path} cannot be the workers' secret: ${problem}. ${hint}`);
   };

@@ -88,6 +88,7 @@ export class Services {
   }
 }
 
+/** What a component factory provides to components. */
 export interface RunServices {
   engine: Engine;
   random: RandomStream;

@@ -8,7 +8,7 @@ import type { Token } from './tokens';
 type Constructor<T> = new (...args: any[]) => T;
 
 /** Description of a component in its definition; `ComponentMaker` contains how it is created. */
-interface ComponentDescription<I extends InterfaceName, S> {
+export interface ComponentDescription<I extends InterfaceName, S> {
   readonly interface: I;
   /** Bare id, as in `use: adamw`. */
   readonly id: string;
@@ -48,6 +48,7 @@ export interface Provision<T = any> {
 }
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
+/** A named list of components, as `definePlugin` takes it. */
 export interface Plugin {
   readonly name: string;
   readonly version?: string;
@@ -84,6 +85,7 @@ export function provide<T>(token: Token<T>, provision: Omit<Provision<T>, 'token
   return { token, ...provision };
 }
 
+/** Returns the plugin as it is, with its type checked. */
 export function definePlugin(plugin: Plugin): Plugin {
   return plugin;
 }

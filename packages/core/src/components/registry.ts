@@ -94,6 +94,7 @@ export class Registry {
     return this.plugins.get(plugin);
   }
 
+  /** The components in the order of their registration: of one interface, or of all. */
   list(interface_?: InterfaceName): readonly RegisteredComponent[] {
     return interface_ ? this.components.get(interface_)! : [...this.components.values()].flat();
   }

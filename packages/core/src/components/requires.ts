@@ -1,11 +1,15 @@
 import { PluginError } from '@graft/engine';
-import { satisfies, validRange } from 'semver';
 import { show } from '../util/show';
 import { ownVersion } from '../util/version';
+
+/** Loaded with the first plugin that requires a version: importing Graft must not cost that. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+const loadSemver = (): typeof import('semver') => require('semver') as typeof import('semver');
 
 /** Throws PluginError if a plugin's `requires` excludes this version of Graft, or is not a valid range. */
 export function checkRequires(name: string, requires: unknown, origin: string, version = ownVersion()): void {
   if (requires === undefined) return;
+  const { satisfies, validRange } = loadSemver();
   if (typeof requires !== 'string' || requires.trim() === '' || validRange(requires) === null)
     throw new PluginError(
       `Plugin "${name}" (${origin}) requires ${show(requires)} of Graft, which is not a range of versions; expected one such as "^0.2".`,

@@ -37,6 +37,8 @@ export const OPTIONS = coreToken<unknown>('OPTIONS');
 export const RANDOM = coreToken<RandomStream>('RANDOM');
 /** Creates other components that the options name. */
 export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
+
+/** Where a component logs; secrets are masked. */
 export const LOGGER = coreToken<Logger>('LOGGER');
 /** The run for which the component works; available only inside a run. */
 export const RUN = coreToken<RunInfo>('RUN');

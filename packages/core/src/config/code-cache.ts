@@ -1,12 +1,12 @@
 import { cacheFolder } from '@graft/engine';
 import {
-  codeFolder,
   findUntrusted,
   LARGEST_WHOLE_FILE_BYTES,
   makePrivateFolder,
   openRegularFileSync,
   untrustedEntry,
-} from '@graft/engine/internal';
+} from '@graft/files';
+import { codeFolder } from '@graft/engine/internal';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,

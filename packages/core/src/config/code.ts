@@ -1,5 +1,4 @@
-import { checkRegularFile } from '@graft/engine/internal';
-import { createJiti } from 'jiti';
+import { checkRegularFile } from '@graft/files';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
@@ -9,12 +8,16 @@ import { reasonOf } from '../util/reason';
 import { CodeCache } from './code-cache';
 import { ownersOf, untrustedPackage } from './trust';
 
-const { version: JITI_VERSION } = createRequire(__filename)('jiti/package.json') as { version: string };
-
 /** The packages that configs and plugins in code can import, in any folder. */
-const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
+const HOST_PACKAGES = ['@graft/core', '@graft/cli', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
 
-type Jiti = ReturnType<typeof createJiti>;
+/** Loaded with the first config or plugin in TypeScript: importing Graft must not cost that. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+export const loadJiti = (): typeof import('jiti') => require('jiti') as typeof import('jiti');
+
+type Jiti = ReturnType<ReturnType<typeof loadJiti>['createJiti']>;
+
+const jitiVersion = (): string => (createRequire(__filename)('jiti/package.json') as { version: string }).version;
 
 /** Code that is about to run. */
 export interface NamedCode {
@@ -52,6 +55,7 @@ export async function importCode(file: string, { onCode, ...options }: ImportOpt
       alias[name] = resolveFrom(host, name) ?? name;
   }
   const settings = { interopDefault: true, alias, fsCache: false, esmEvalTempFile: false };
+  const { createJiti } = loadJiti();
   const compiler = createJiti(file, settings);
   const cache = new CodeCache();
   return createJiti(file, {
@@ -65,7 +69,7 @@ export async function importCode(file: string, { onCode, ...options }: ImportOpt
 
 /** jiti's own cache is in a temporary folder that every user can write to, and jiti would run files from there. */
 function compiled(compiler: Jiti, cache: CodeCache, source: Parameters<Jiti['transform']>[0]): string {
-  const versions = [JITI_VERSION, process.versions.node];
+  const versions = [jitiVersion(), process.versions.node];
   return cache.get([versions, source], () => compiler.transform(source));
 }
 

@@ -1,10 +1,9 @@
 import { ConfigError } from '@graft/engine';
-import { Type } from 'js-yaml';
 import { rememberSecret } from '../secrets/redact';
 import { isObject } from '../util/objects';
 import { didYouMean } from '../util/suggest';
 import { joinPath } from './merge';
-import { parseYaml, parseYamlScalar } from './yaml';
+import { loadJsYaml, parseYaml, parseYamlScalar } from './yaml';
 
 /** `${env:NAME}`, `${env:NAME:default}`, or either behind another `$`, which makes it a text. */
 const REFERENCE = /\$?\$\{env:[^}\r\n]*\}?/g;
@@ -64,6 +63,7 @@ export function parseYamlWithEnvironment(
   if (references.length === 0) return { value: parseYaml(text), variables: new Map() };
   const mark = new RegExp(`${open}(\\d+)${close}`, 'g');
   const whole = new RegExp(`^${open}(\\d+)${close}$`);
+  const { Type } = loadJsYaml();
   const plain = new Type('tag:graft/environment', {
     kind: 'scalar',
     resolve: (data: unknown) => typeof data === 'string' && whole.test(data),

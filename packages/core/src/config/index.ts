@@ -25,14 +25,15 @@ export {
 export { parseOptions } from './parse-options';
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
-export { configJsonSchema } from './json-schema';
+export { configJsonSchema, type JsonSchema } from './json-schema';
 export { componentTypes } from './component-type-text';
 export { describeOptions, describeSections, type OptionDescription } from './describe-options';
-export { loadPlugin, type PluginReference } from './plugins';
+export { loadPlugin, type PluginOptions, type PluginReference } from './plugins';
 export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';
 export type { NamedCode, OnCode } from './code';
 
+/** Where `loadConfig` finds a config, and what it changes in it. */
 export interface LoadOptions {
   /** yaml, json, ts or js. Without `file` and `value`, `graft.config.*` is searched from `workingFolder` upwards. */
   file?: string;
@@ -48,6 +49,7 @@ export interface LoadOptions {
   onCode?: OnCode;
 }
 
+/** A checked config of an experiment, and the components that it can name. */
 export interface LoadedExperiment {
   readonly config: ExperimentConfig;
   readonly registry: Registry;
@@ -65,6 +67,7 @@ export async function loadRegistry(
   return loader.registry;
 }
 
+/** A checked config of evaluators, and the components that it can name. */
 export interface LoadedEvaluation {
   readonly config: EvaluationConfig;
   readonly registry: Registry;

@@ -7,6 +7,7 @@ import { markerOf } from './markers';
 import { COMPONENT_SECTIONS, EngineSection, EvaluatorKeys, PlainSections } from './schema';
 import { walk, type Visitor } from './walk';
 
+/** A JSON Schema, as JSON. */
 export type JsonSchema = Record<string, unknown>;
 
 /**

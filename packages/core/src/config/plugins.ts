@@ -1,19 +1,19 @@
 import { PluginError } from '@graft/engine';
-import { checkRegularFile } from '@graft/engine/internal';
-import { createJiti } from 'jiti';
+import { checkRegularFile } from '@graft/files';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../components/plugin';
 import { Registry } from '../components/registry';
-import { importCode, loadReason, type OnCode } from './code';
+import { importCode, loadJiti, loadReason, type OnCode } from './code';
 import { show } from '../util/show';
 import { checkFoundPackage, ownersOf } from './trust';
 
 /** A package's name, a file, or a plugin itself. */
 export type PluginReference = string | Plugin;
 
+/** What loading a plugin reports, and whom it trusts. */
 export interface PluginOptions {
   /** Called with a plugin's file before it runs, except for Graft's own plugins. */
   readonly onCode?: OnCode;
@@ -104,7 +104,8 @@ function resolvePackage(name: string, folder: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_PACKAGE_PATH_NOT_EXPORTED') return undefined;
     // A package that can only be imported, not required.
-    const url = createJiti(from, { fsCache: false }).esmResolve(name, { try: true, conditions: ['node', 'import'] });
+    const jiti = loadJiti().createJiti(from, { fsCache: false });
+    const url = jiti.esmResolve(name, { try: true, conditions: ['node', 'import'] });
     return url?.startsWith('file:') ? fileURLToPath(url) : url;
   }
 }

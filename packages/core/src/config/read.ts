@@ -1,6 +1,7 @@
 import { parseJson, readTextFile } from '@graft/checkpoint/internal';
 import { ConfigError, GraftError } from '@graft/engine';
-import { checkRegularFile, FileProblem, LARGEST_SETTINGS_BYTES, listed } from '@graft/engine/internal';
+import { listed } from '@graft/errors';
+import { checkRegularFile, FileProblem, LARGEST_SETTINGS_BYTES } from '@graft/files';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../util/reason';
 import { importCode, loadReason, type OnCode } from './code';

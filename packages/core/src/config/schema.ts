@@ -129,6 +129,7 @@ export const EvaluatorKeys = z.object({
   every: count().default(0).describe('steps between evaluations; 0: only at the end'),
 });
 
+/** An evaluator as a config names it. */
 export interface EvaluatorSection {
   /** Prefix of its metrics. Default: the component's id. */
   readonly name: string;

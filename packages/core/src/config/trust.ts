@@ -1,5 +1,5 @@
 import { ConfigError, PluginError } from '@graft/engine';
-import { untrustedEntry, type TrustOptions, type Untrusted } from '@graft/engine/internal';
+import { untrustedEntry, type TrustOptions, type Untrusted } from '@graft/files';
 import { lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 

@@ -1,10 +1,21 @@
 import { escapedUnit, loneSurrogate } from '@graft/checkpoint/internal';
-import { CORE_SCHEMA, load, Type } from 'js-yaml';
+import type { Schema, Type } from 'js-yaml';
 
-const MERGE = new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (data: unknown) => data === '<<' });
+/** Loaded with the first YAML: importing Graft must not cost that. */
+// eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+export const loadJsYaml = (): typeof import('js-yaml') => require('js-yaml') as typeof import('js-yaml');
+
+let coreSchema: Schema | undefined;
 
 /** YAML's core types and `<<`. Without dates: `name: 2024-01-01` is a string, as in JSON. */
-const SCHEMA = CORE_SCHEMA.extend({ implicit: [MERGE] });
+function schema(): Schema {
+  const { CORE_SCHEMA, Type } = loadJsYaml();
+  const isMerge = (data: unknown): boolean => data === '<<';
+  coreSchema ??= CORE_SCHEMA.extend({
+    implicit: [new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: isMerge })],
+  });
+  return coreSchema;
+}
 
 /** Maximum number of values from aliases, in addition to ten for each written value. */
 const ALIASED_VALUES = 10_000;
@@ -18,8 +29,8 @@ export function parseYaml(text: string, types: readonly Type[] = []): unknown {
   /** The lines of anchors by their values. */
   const anchors = new Map<object, { readonly name: string; readonly line: number }>();
   const lines: number[] = [];
-  const value = load(text, {
-    schema: types.length === 0 ? SCHEMA : SCHEMA.extend({ implicit: [...types] }),
+  const value = loadJsYaml().load(text, {
+    schema: types.length === 0 ? schema() : schema().extend({ implicit: [...types] }),
     listener: (event, state) => {
       // js-yaml does not expose the anchor; its line is that of the value's beginning, or the one before.
       const { anchor, result, line } = state as unknown as { anchor: string | null; result: unknown; line: number };
@@ -40,7 +51,7 @@ export function parseYaml(text: string, types: readonly Type[] = []): unknown {
 export function parseYamlScalar(text: string): unknown {
   if (text.trim() === '' || text !== text.trim()) return text;
   try {
-    const value = load(text, { schema: SCHEMA });
+    const value = loadJsYaml().load(text, { schema: schema() });
     return typeof value === 'object' && value !== null ? text : value;
   } catch {
     return text;

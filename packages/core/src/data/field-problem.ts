@@ -1,4 +1,4 @@
-import { shortened } from '@graft/engine/internal';
+import { shortened } from '@graft/errors';
 import type { z } from 'zod';
 
 const LONGEST = 300;

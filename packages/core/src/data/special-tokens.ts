@@ -180,6 +180,7 @@ export function describeSpecialTokens(model: Tokens): string {
   return `Special tokens: ${read}${taught}; ${eos.length > 0 ? `end ${eos.join(' or ')}` : 'no end'}, pad ${pad}`;
 }
 
+/** What decides about special tokens when a model is built. */
 export interface BuildSettings {
   /** The config's section; it overrides what the checkpoint says, field by field. */
   readonly section?: SpecialTokensSection;

@@ -6,6 +6,7 @@ import { failedAt } from '../util/training-error';
 import { unlessStuck } from '../util/pending';
 import { isRecord, kindOf } from '../util/returned';
 
+/** An evaluator with the name and the interval of its config. */
 export interface NamedEvaluator {
   readonly name: string;
   /** Steps between evaluations; 0: only at the end. */

@@ -1,5 +1,6 @@
 import type { tf } from '@graft/engine';
 
+/** Dtype of an array of a batch. */
 export type FieldDtype = 'int32' | 'float32';
 
 /** Declares one named array of an example or a batch, as data that is checked at both ends. */

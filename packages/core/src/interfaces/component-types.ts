@@ -25,8 +25,10 @@ export interface ComponentTypes {
   callback: Callback;
 }
 
+/** Name of an interface, as `defineComponent` takes it. */
 export type InterfaceName = keyof ComponentTypes;
 
+/** The names of all interfaces. */
 export const INTERFACES: readonly InterfaceName[] = [
   'model',
   'initializer',

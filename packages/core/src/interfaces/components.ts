@@ -6,6 +6,7 @@ import type { Model, SpecialTokenPolicy } from './model';
 import type { Parameters } from './parameters';
 import type { RandomStream } from '../random/streams';
 
+/** Anything that JSON can represent. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /**
@@ -26,6 +27,7 @@ export type ObjectiveSource =
   | { readonly kind: 'examples'; readonly examples: readonly HostFields[] }
   | { readonly kind: 'batch'; readonly batch: HostFields };
 
+/** What an objective is given with a batch. */
 export interface ObjectiveContext {
   /** Completed steps before this one; undefined in an evaluation. */
   readonly step?: number;
@@ -64,6 +66,7 @@ export interface Settled {
   readonly record: Readonly<Record<string, JsonValue>>;
 }
 
+/** What `Objective.loss` returns. */
 export interface LossOutput {
   /** Scalar, float32. */
   loss: tf.Scalar;
@@ -145,6 +148,7 @@ export interface Objective {
 /** Tensors by name, e.g. `adamw.m/<parameter>`. Keyed by parameter name, never by position. */
 export type OptimizerState = Record<string, tf.Tensor>;
 
+/** What an optimizer is given in a step: maps with the same names. */
 export interface OptimizerUpdate {
   readonly gradients: Parameters;
   readonly parameters: Parameters;
@@ -168,6 +172,7 @@ export interface Optimizer {
    * `tf.tidy`; it is not async. The name of a parameter's state ends in `/<parameter>`.
    */
   init(parameters: Parameters): OptimizerState;
+  /** The new values and states of some parameters. Traceable, and pure: it disposes nothing that it is given. */
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
 }
 
@@ -208,6 +213,7 @@ export interface Dataset extends AsyncIterable<HostFields> {
   cut?(tokens: number | undefined): void;
   /** The position of the next item as plain JSON: a checkpoint stores it and `restore` receives it. */
   position(): JsonValue;
+  /** Continues with the item after a position that `position` returned, in this process or an earlier one. */
   restore(position: JsonValue): Promise<void>;
   /**
    * Skips the next items (of the selected variant) without creating them, because other workers or threads create
@@ -233,6 +239,7 @@ export interface EvaluationProgress {
   readonly part?: string;
 }
 
+/** What an evaluator is given. */
 export interface EvaluationContext {
   readonly model: Model;
   readonly parameters: Parameters;
@@ -255,6 +262,7 @@ export interface Evaluator {
    * same errors as `evaluate`. Default: nothing is checked.
    */
   check?(context: Pick<EvaluationContext, 'model' | 'signal'>): Promise<void>;
+  /** Measures the model and returns numbers by name. The parameters stay as they are. */
   evaluate(context: EvaluationContext): Promise<Record<string, number>>;
   dispose?(): void;
 }
@@ -290,6 +298,7 @@ export interface Tokenizer extends TokenizerFacts {
   readonly eosId: number;
   /** Ids of the text only, without bos and eos. */
   encode(text: string): Int32Array;
+  /** The text of ids. Special tokens are left out unless `keepSpecial` is set. */
   decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
   /**
    * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is
@@ -306,6 +315,7 @@ export interface Tokenizer extends TokenizerFacts {
   files?(): Promise<Readonly<Record<string, string | Uint8Array>>>;
 }
 
+/** What a component knows about the run that it works for. */
 export interface RunInfo {
   readonly name: string;
   readonly id: string;
@@ -349,7 +359,9 @@ export interface Tracker {
    * already logged.
    */
   start(run: TrackedRun): Promise<void>;
+  /** Takes the metrics of a step and returns at once. May be called with an earlier step after a resume. */
   log(step: number, metrics: Readonly<Record<string, number>>): void;
+  /** Called once at the end of a run. Resolves when everything that was logged has been sent. */
   finish(status: EndStatus): Promise<void>;
 }
 
@@ -405,8 +417,11 @@ export interface Callback {
   readonly every?: number;
   /** Before the first step of this process; after `restore`. */
   onStart?(context: CallbackContext): Promise<void> | void;
+  /** Called after every `every`-th step and after the last one. */
   onStep?(info: StepInfo): Promise<void> | void;
+  /** Called after each evaluator that ran, with its numbers. */
   onEvaluation?(info: EvaluationInfo): Promise<void> | void;
+  /** Called when a checkpoint is complete on the disk. */
   onCheckpoint?(info: CheckpointInfo): Promise<void> | void;
   /** Called once, whatever ends the run. If the status is `failed`, an error that it throws is only logged. */
   onEnd?(info: EndInfo): Promise<void> | void;

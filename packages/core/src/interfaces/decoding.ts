@@ -22,6 +22,7 @@ export interface DecodingCache {
   readonly recent: DecodingState;
 }
 
+/** What the decoder reads before it generates. */
 export interface DecodingPrompt {
   /** int32 [B, P]. Every row ends at the last position: shorter ones are padded on the left. */
   readonly ids: tf.Tensor;
@@ -29,14 +30,16 @@ export interface DecodingPrompt {
   readonly mask?: tf.Tensor;
 }
 
+/** What `prefill` leaves for the steps. */
 export interface DecodingStart {
-  /** [B, D]: the states from which `logits` computes the first token after the prompt. */
+  /** `[B, D]`: the states from which `logits` computes the first token after the prompt. */
   readonly states: tf.Tensor;
   /** Tensors that do not change between tokens, such as cross-attention's keys and values. */
   readonly fixed: DecodingState;
   readonly cache: DecodingCache;
 }
 
+/** What the model is given to compute the next token. */
 export interface DecodingStep {
   /** int32 [B]: the newest token of each row. */
   readonly tokens: tf.Tensor;

@@ -60,6 +60,7 @@ export interface Classifier {
   logits(parameters: Parameters, fields: BatchTensors): tf.Tensor;
 }
 
+/** What `ModelFamily.adapt` converts, and where to. */
 export interface FamilyAdaptRequest {
   /** Folder of the checkpoint that becomes the encoder. */
   readonly encoder: string;
@@ -88,6 +89,7 @@ export interface FamilyAdaptRequest {
  */
 export type FamilyExportRequest = Omit<FamilyAdaptRequest, 'decoder'>;
 
+/** What `ModelFamily.adapt` has written. */
 export interface FamilyAdaptResult {
   /** The new folder. */
   readonly out: string;

@@ -8,6 +8,7 @@ import type { CheckpointStorage } from './storage';
 /** The part of the model to which a parameter belongs; freezing and warm-up select by part or name. */
 export type ModelPart = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
 
+/** A parameter of a model, as the model declares it. */
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
@@ -32,6 +33,7 @@ export interface DropoutRates {
   readonly classifierDropout: number;
 }
 
+/** What changes a forward pass. */
 export interface ForwardOptions {
   /** true while training (dropout applies). Default false. */
   training?: boolean;
@@ -44,6 +46,7 @@ export interface ForwardOptions {
   dropout?: Partial<DropoutRates>;
 }
 
+/** What `Model.forward` returns. */
 export interface ModelOutputs {
   /**
    * [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder-only model does not have logits:

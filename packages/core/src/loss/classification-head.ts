@@ -5,6 +5,8 @@ import type { RandomStream } from '../random/streams';
 
 /** Tensor names of the head, a linear layer with a bias, in the published classification checkpoints. */
 export const HEAD_WEIGHT = 'score.out_proj.weight';
+
+/** Name of a classification head's bias, as in published checkpoints. */
 export const HEAD_BIAS = 'score.out_proj.bias';
 
 /**

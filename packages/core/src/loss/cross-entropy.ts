@@ -2,6 +2,7 @@
 import { tf, withGradient } from '@graft/engine';
 import { IGNORED_LABEL } from '../interfaces';
 
+/** What changes the cross-entropy of each label. */
 export interface CrossEntropySettings {
   /**
    * Label smoothing: share of every label's probability that is distributed evenly over the vocabulary, in [0, 1).
@@ -12,11 +13,13 @@ export interface CrossEntropySettings {
   readonly zLoss?: number;
 }
 
+/** Settings of `maskedCrossEntropy`, and weights of its labels. */
 export interface CrossEntropyOptions extends CrossEntropySettings {
   /** float32, the shape of the labels: the weight of each in the mean. Default 1. */
   readonly weights?: tf.Tensor;
 }
 
+/** What `maskedCrossEntropy` returns. */
 export interface MaskedCrossEntropy {
   /** Mean over the labels that are not ignored, float32 scalar; 0 if all are ignored. */
   loss: tf.Scalar;

@@ -89,6 +89,8 @@ describe('a run', () => {
         'seconds',
         'waitSeconds',
         'waitShare',
+        'residentMemoryBytes',
+        'cpuCores',
       ]);
       expect(line.tokensPerSecond).toBeCloseTo(12 / line.seconds, 6);
       expect(line.gradNorm).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
-import { messageOf } from '@graft/engine/internal';
+import { messageOf } from '@graft/errors';
 import { createComponentFactory } from '../components/factory';
 import type { ExperimentConfig, LoadedExperiment } from '../config';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from '../distributed/group';
@@ -19,6 +19,7 @@ import { configFacts } from './run-info';
 import { RunSession } from './session';
 import { prepareTrainer } from './trainer';
 
+/** Options of `runExperiment`. */
 export interface RunOptions {
   /** true: the newest unfinished run of that name; a string: the run with that id. */
   resume?: boolean | string;
@@ -42,6 +43,7 @@ export interface RunOptions {
   onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 
+/** How a run ended, and where its folder is. */
 export interface RunResult extends TrainingResult {
   readonly id: string;
   readonly folder: string;

@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/engine';
-import { streamRegularFile } from '@graft/engine/internal';
+import { streamRegularFile } from '@graft/files';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
@@ -12,6 +12,7 @@ const MOST_METRICS = 1000;
 /** Maximum number of values of all lines together, eight bytes each. */
 const MOST_NUMBERS = 2 ** 24;
 
+/** The columns of metrics.jsonl, all of one length. */
 export interface MetricLines {
   readonly steps: number[];
   readonly tokens: number[];

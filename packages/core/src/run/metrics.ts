@@ -1,6 +1,6 @@
 import { parseJson, syncFolder } from '@graft/checkpoint/internal';
 import { CheckpointError, GraftError } from '@graft/engine';
-import { readRegularFile } from '@graft/engine/internal';
+import { readRegularFile } from '@graft/files';
 import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 

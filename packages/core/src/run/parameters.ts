@@ -1,5 +1,6 @@
 import { GraftError, type tf } from '@graft/engine';
-import { elementCount, listedProblems } from '@graft/engine/internal';
+import { listedProblems } from '@graft/errors';
+import { elementCount } from '@graft/engine/internal';
 import { failedComponent } from '../components/calls';
 import type { Initializer, Model, Parameters, ParameterSpec } from '../interfaces';
 import type { RandomStream } from '../random/streams';

@@ -43,11 +43,13 @@ export async function findCheckpoints(
   return { places };
 }
 
+/** Where a run keeps its checkpoints, and those that are there. */
 export interface RunCheckpoints {
   readonly place: string;
   readonly snapshots: Awaited<ReturnType<typeof listSnapshots>>;
 }
 
+/** Which run is to be resumed. */
 export interface ResumeRequest {
   /** Folder of all runs. */
   readonly runs: string;

@@ -1,12 +1,13 @@
 import { readJsonObject, type ProcessIdentity } from '@graft/checkpoint/internal';
 import { CheckpointError } from '@graft/engine';
-import { shortened } from '@graft/engine/internal';
+import { shortened } from '@graft/errors';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';
 import type { SpecialTokensSection } from '../config/schema';
 
+/** How a run goes or went, as in run.json. */
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
 /** run.json: the status of the run. */

@@ -20,6 +20,7 @@ import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
 import { RunSession } from './session';
 
+/** Options of `runEvaluation`. */
 export interface EvaluationRunOptions {
   /** true: the newest unfinished evaluation of that name; a string: the one with that id. */
   resume?: boolean | string;
@@ -33,6 +34,7 @@ export interface EvaluationRunOptions {
   report?: (folder: string) => Promise<string>;
 }
 
+/** How an evaluation ended, and where its numbers are. */
 export interface EvaluationRunResult {
   readonly status: 'finished' | 'interrupted';
   readonly id: string;

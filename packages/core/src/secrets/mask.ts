@@ -1,4 +1,4 @@
-import { listed } from '@graft/engine/internal';
+import { listed } from '@graft/errors';
 import { isPlainObject } from '../util/objects';
 import { isSecretName, MASK, redact, redactUrls } from './redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';

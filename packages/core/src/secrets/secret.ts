@@ -1,6 +1,6 @@
 import { decodeUtf8 } from '@graft/checkpoint/internal';
 import { ConfigError } from '@graft/engine';
-import { openRegularFileSync } from '@graft/engine/internal';
+import { openRegularFileSync } from '@graft/files';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { inspect } from 'node:util';
 
@@ -9,6 +9,7 @@ import { MASK, rememberSecret } from './redact';
 /** The source of a secret, as a config writes it; a string is the secret itself. */
 export type SecretSource = string | { readonly env: string } | { readonly file: string };
 
+/** How a secret is masked. */
 export interface SecretOptions {
   /**
    * Whether it is masked in any text, such as logs and errors, once it is known. Default: true. false for possible
@@ -78,6 +79,7 @@ export class Secret {
     return this.#source;
   }
 
+  /** How the secret is masked. */
   get options(): SecretOptions {
     return this.#options;
   }

@@ -1,5 +1,5 @@
 import { PluginError } from '@graft/engine';
-import { shortened } from '@graft/engine/internal';
+import { shortened } from '@graft/errors';
 import type { Callback, CallbackContext, EndStatus, JsonValue, Model, Parameters, RunInfo } from '../interfaces';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import { lend } from '../components/lending';

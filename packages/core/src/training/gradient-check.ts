@@ -1,4 +1,4 @@
-import { listed } from '@graft/engine/internal';
+import { listed } from '@graft/errors';
 import { TrainingError } from '../util/training-error';
 
 /** For one loss: which parameters train, and which of them get no gradient. */

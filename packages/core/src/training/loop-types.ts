@@ -56,6 +56,7 @@ export interface TrainingContext {
   readonly onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 
+/** How training ended. */
 export interface TrainingResult {
   readonly status: 'finished' | 'interrupted';
   /** Steps done, including those before a resume. */

@@ -17,6 +17,7 @@ import type { Progress } from './progress-types';
 import type { ShardSpec } from '../distributed/optimizer-shards';
 import { withWholeAverage } from '../distributed/whole-average';
 import type { MetricsSink } from './run-sink';
+import { measureResources } from './resource-use';
 import { stepMetrics } from './step-metrics';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
@@ -240,6 +241,7 @@ export class TrainingLoop {
   private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<boolean> {
     const { parts, settings, context } = this;
     const began = performance.now();
+    const resources = measureResources();
     const isFirst = this.step + 1 === this.firstStep;
     if (isFirst) progress.begin('reading the first batch');
     const batch = await loader.nextUnless(context.signal);
@@ -268,7 +270,8 @@ export class TrainingLoop {
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
     const seconds = (performance.now() - began) / 1000;
-    this.lastMetrics = stepMetrics({ step: this.step, values, tokens, seconds, waitSeconds, compileSeconds });
+    const times = { seconds, waitSeconds, compileSeconds };
+    this.lastMetrics = stepMetrics({ step: this.step, values, tokens, ...times, resources: resources() });
     metrics?.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);

@@ -1,5 +1,5 @@
 import { barOf, cutTo, openStatusLine } from '../util/status-line';
-import { compact, formatDuration, timeLeft } from './duration';
+import { formatCompact, formatDuration, timeLeft } from './duration';
 import { EvaluationText } from './evaluation-progress';
 import type { Progress, ProgressOptions } from './progress-types';
 
@@ -66,7 +66,7 @@ export function progressBar({ name, from, to, logger }: ProgressOptions): Progre
     step(done, { loss, tokensPerSecond }) {
       step = done;
       activity = undefined;
-      rates = { loss: loss.toFixed(4), tokensPerSecond: compact.format(tokensPerSecond), left: left(done) };
+      rates = { loss: loss.toFixed(4), tokensPerSecond: formatCompact(tokensPerSecond), left: left(done) };
       view.show(render);
     },
     evaluating(evaluator, report) {

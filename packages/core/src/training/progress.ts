@@ -1,4 +1,4 @@
-import { compact, timeLeft } from './duration';
+import { formatCompact, timeLeft } from './duration';
 import { EvaluationText } from './evaluation-progress';
 import { progressBar } from './progress-bar';
 import type { Progress, ProgressOptions } from './progress-types';
@@ -45,7 +45,7 @@ function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress 
       const waits = share >= SHOWN_WAIT_SHARE ? `, ${Math.round(100 * share)} % of the time waiting for data` : '';
       [waited, took] = [0, 0];
       logger.info(
-        `${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left${waits}`,
+        `${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${formatCompact(tokensPerSecond)} tokens/s, ${remaining} left${waits}`,
       );
     },
     note: (text) => logger.info(text),

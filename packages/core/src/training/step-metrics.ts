@@ -1,3 +1,5 @@
+import type { ResourceUse } from './resource-use';
+
 export interface StepMeasurements {
   /** Steps done, including this one. */
   readonly step: number;
@@ -10,6 +12,8 @@ export interface StepMeasurements {
   readonly waitSeconds: number;
   /** Part of `seconds` spent tracing and compiling: the first step of each shape, phase and variant. */
   readonly compileSeconds: number;
+  /** Of this process, during the step. */
+  readonly resources: ResourceUse;
 }
 
 /** The line of metrics.jsonl for a step. */
@@ -20,6 +24,7 @@ export function stepMetrics({
   seconds,
   waitSeconds,
   compileSeconds,
+  resources,
 }: StepMeasurements): Readonly<Record<string, number>> {
   const { loss, gradNorm, learningRate, ...others } = values;
   return {
@@ -33,5 +38,6 @@ export function stepMetrics({
     waitSeconds,
     waitShare: waitSeconds / seconds,
     ...(compileSeconds > 0 && { compileSeconds }),
+    ...resources,
   };
 }

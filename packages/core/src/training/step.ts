@@ -52,6 +52,8 @@ export const LOOP_METRICS = [
   'seconds',
   'waitSeconds',
   'waitShare',
+  'residentMemoryBytes',
+  'cpuCores',
   'compileSeconds',
 ] as const;
 

@@ -1,4 +1,4 @@
-import { messageOf } from '@graft/engine/internal';
+import { messageOf } from '@graft/errors';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import type { TrackedRun, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';

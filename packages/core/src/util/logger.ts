@@ -1,18 +1,26 @@
-import pino from 'pino';
-import pretty from 'pino-pretty';
+import type pino from 'pino';
 import { maskedForMessage } from '../secrets/mask';
 import { redact } from '../secrets/redact';
 
+/** A pino logger. */
 export type Logger = pino.Logger;
+
+/** The least important lines that are logged. */
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
+
+/* eslint-disable @typescript-eslint/no-require-imports -- loaded with the first logger: importing Graft must not cost that */
+const loadPino = (): typeof import('pino') => require('pino') as typeof import('pino');
+const loadPretty = (): typeof import('pino-pretty') => require('pino-pretty') as typeof import('pino-pretty');
+/* eslint-enable @typescript-eslint/no-require-imports */
 
 const FORMAT = { ignore: 'pid,hostname,time', messageFormat: '{msg}' };
 
 /** Human-readable lines on standard error; standard output stays free for results. */
 export function createLogger(options: { level?: LogLevel } = {}): Logger {
   const settings = { level: options.level ?? 'info', base: undefined };
+  const pino = loadPino();
   if (process.stderr.isTTY) return discreetLogger(pino(settings, terminalStream()));
-  return discreetLogger(pino(settings, pretty({ ...FORMAT, destination: 2, sync: true, colorize: false })));
+  return discreetLogger(pino(settings, loadPretty()({ ...FORMAT, destination: 2, sync: true, colorize: false })));
 }
 
 /** pino's numbers of levels. */
@@ -24,6 +32,7 @@ const ERROR = 50;
  * where NO_COLOR is set. They pass through `process.stderr`, which keeps them apart from a status line (status-line.ts).
  */
 function terminalStream(): { write(line: string): void } {
+  const pretty = loadPretty();
   const withLevel = pretty.prettyFactory({ ...FORMAT, colorize: false });
   const withoutLevel = pretty.prettyFactory({ ...FORMAT, ignore: `${FORMAT.ignore},level`, colorize: false });
   const hasColours = !process.env.NO_COLOR;
@@ -40,7 +49,7 @@ function terminalStream(): { write(line: string): void } {
 
 /** A logger that writes nothing; the default of library calls. */
 export function silentLogger(): Logger {
-  return pino({ level: 'silent' });
+  return loadPino()({ level: 'silent' });
 }
 
 const LEVELS: ReadonlySet<string | symbol> = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);

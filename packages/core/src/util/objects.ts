@@ -1,4 +1,4 @@
-export { isObject } from '@graft/engine/internal';
+export { isObject } from '@graft/errors';
 
 /** A plain object, not an instance of a class. */
 export function isPlainObject(value: object): boolean {

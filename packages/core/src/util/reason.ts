@@ -1,4 +1,4 @@
-import { hasMessage } from '@graft/engine/internal';
+import { hasMessage } from '@graft/errors';
 import { show } from './show';
 
 /**

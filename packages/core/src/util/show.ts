@@ -1,4 +1,4 @@
-import { shortened } from '@graft/engine/internal';
+import { shortened } from '@graft/errors';
 import { maskedForMessage } from '../secrets/mask';
 import { redact } from '../secrets/redact';
 

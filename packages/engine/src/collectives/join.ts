@@ -5,6 +5,7 @@ import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';
 import { ControlChannel } from './control/channel';
+import { koffi } from '../native/koffi';
 import { checkNetwork } from './network';
 import { controlKey } from './secret';
 import { nativeTensorMemory, portableTensorMemory } from './shared-memory/tensor-memory';
@@ -59,16 +60,17 @@ async function prepare(native: NativeBackend | undefined, options: JoinOptions):
   return sharedMemoryTransport(native ? nativeTensorMemory(native) : portableTensorMemory(), options);
 }
 
-/** Loaded on demand: the portable engine must also work on machines for which koffi has no build. */
+/** Loaded on demand. The portable engine works on machines for which koffi has no build; its workers do not. */
 function loadSharedMemory(): typeof import('./shared-memory/transport') {
   try {
+    koffi();
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
     return require('./shared-memory/transport') as typeof import('./shared-memory/transport');
   } catch (cause) {
-    throw new WorkersError(
-      `Workers of this machine cannot share memory: koffi, which calls the system, cannot be loaded (${(cause as Error).message}).`,
-      { code: 'workers.shared-memory', cause },
-    );
+    throw new WorkersError(`Workers of this machine cannot share memory. ${messageOf(cause)}`, {
+      code: 'workers.shared-memory',
+      cause,
+    });
   }
 }
 

@@ -10,6 +10,7 @@ export interface TensorSpec {
   readonly dtype: 'float32' | 'int32' | tf.DataType;
 }
 
+/** How a worker finds and trusts its group. */
 export interface JoinOptions {
   /** `host:port` of every worker, in the order of their ranks, the same list for all. */
   readonly workers: readonly string[];
@@ -66,6 +67,7 @@ export interface WorkerGroup {
   broadcast<T extends TensorSpec>(tensors: readonly T[], from: number): Promise<tf.Tensor[]>;
   /** Sends to one worker, which calls `receive`. The tensor stays valid. */
   send(tensor: tf.Tensor, to: number): Promise<void>;
+  /** A tensor that worker `from` sends with `send`. The caller owns it. */
   receive(spec: TensorSpec, from: number): Promise<tf.Tensor>;
   /** Reports to the others why this worker cannot continue: they stop with that sentence. Then leaves. */
   fail(reason: string): Promise<void>;

@@ -1,5 +1,5 @@
-import * as koffi from 'koffi';
 import { EngineError } from '@graft/errors';
+import { koffi, type Koffi } from './koffi';
 
 /** A pointer into native memory; 0n is null. */
 export type Pointer = bigint;
@@ -199,11 +199,11 @@ let typesDeclared = false;
 function prepareKoffi(): void {
   if (typesDeclared) return;
   try {
-    koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
-    koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
+    koffi().config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
+    koffi().struct('TF_Output', { oper: 'void *', index: 'int' });
   } catch (error) {
     // Another copy of this module in the process (a test runner's, say) has done both.
-    if (koffi.config().sync_stack_size !== 16 << 20) throw error;
+    if (koffi().config().sync_stack_size !== 16 << 20) throw error;
   }
   typesDeclared = true;
 }
@@ -213,7 +213,7 @@ function prepareKoffi(): void {
  * this, Node segfaults at a natural end of the program.
  */
 function pinLibrary(path: string): void {
-  const libc = koffi.load(null);
+  const libc = koffi().load(null);
   let dlopen: (path: string, flags: number) => Pointer;
   let dlerror: () => string | null;
   try {
@@ -221,7 +221,7 @@ function pinLibrary(path: string): void {
     dlerror = libc.func('const char *dlerror()') as any;
   } catch {
     // glibc before 2.34 keeps the two in a library of their own.
-    const libdl = koffi.load('libdl.so.2');
+    const libdl = koffi().load('libdl.so.2');
     dlopen = libdl.func('void *dlopen(const char *, int)') as any;
     dlerror = libdl.func('const char *dlerror()') as any;
   }
@@ -241,8 +241,8 @@ export function loadTensorFlowApi(frameworkPath: string, ccPath: string): Tensor
   prepareKoffi();
   pinLibrary(frameworkPath);
   pinLibrary(ccPath);
-  const framework = koffi.load(frameworkPath, { global: true });
-  const cc = koffi.load(ccPath, { global: true });
+  const framework = koffi().load(frameworkPath, { global: true });
+  const cc = koffi().load(ccPath, { global: true });
   const api: Record<string, unknown> = {};
   for (const declaration of DECLARATIONS) {
     const name = /(\w+)\(/.exec(declaration)![1];
@@ -274,7 +274,7 @@ let memcpy: ((to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: numb
  * either way), and its memory would only be released in a later turn of the event loop.
  */
 export function copyNative(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
-  memcpy ??= koffi.load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
+  memcpy ??= koffi().load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
   if (length > 0) memcpy(to, from, length);
 }
 
@@ -299,12 +299,12 @@ export function copyBuffer(buffer: Pointer): Uint8Array {
  * level yet; its errors are returned as statuses and exceptions.
  */
 export function withoutNativeChatter<T>(fn: () => T): T {
-  let libc: ReturnType<typeof koffi.load>;
+  let libc: ReturnType<Koffi['load']>;
   let nowhere: number;
   let kept: number;
   prepareKoffi();
   try {
-    libc = koffi.load(null);
+    libc = koffi().load(null);
     const open = libc.func('int open(const char *, int)') as (path: string, flags: number) => number;
     const dup = libc.func('int dup(int)') as (descriptor: number) => number;
     nowhere = open('/dev/null', 1);
@@ -329,7 +329,7 @@ export function withoutNativeChatter<T>(fn: () => T): T {
 export function systemFunction<F>(prototype: string): F | undefined {
   prepareKoffi();
   try {
-    return koffi.load(null).func(prototype) as unknown as F;
+    return koffi().load(null).func(prototype) as unknown as F;
   } catch {
     return undefined;
   }
@@ -337,7 +337,7 @@ export function systemFunction<F>(prototype: string): F | undefined {
 
 /** Native memory as an ArrayBuffer, without a copy. The array does not keep the memory alive. */
 export function viewNative(start: Pointer, bytes: number): ArrayBuffer {
-  return koffi.view(start, bytes);
+  return koffi().view(start, bytes);
 }
 
 /** Calls glibc's mallopt; returns false if the C library does not have it. */

@@ -11,6 +11,7 @@ import { checkHashes, checkTrust } from './check-trust';
 import type { DoctorCheck } from './doctor-check';
 import { currentPlatform, unsupportedPlatformReason } from './platform';
 
+/** What `doctor` found. */
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[];
   /** No check failed. A warning means that Graft still works, for example on the portable engine. */
@@ -141,6 +142,7 @@ async function checkEngine(
   }
 }
 
+/** Options of `doctor`. */
 export interface DoctorOptions {
   /** Read every byte of the native library and compare hashes. Default: only owners and modes are checked. */
   readonly verify?: boolean;

@@ -86,6 +86,7 @@ function onlyTrusted(library: NativeLibrary | undefined): NativeLibrary | undefi
   return library;
 }
 
+/** Where `findNativeLibrary` looks. */
 export interface FindOptions {
   /** Folder or file given by the user; nothing else is searched then. */
   libraryPath?: string;

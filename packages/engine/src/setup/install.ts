@@ -11,6 +11,7 @@ import { unsupportedPlatformReason } from './platform';
 import { RELEASE, type Release } from './release';
 import { hashFile, hashMismatch, unpackWheel } from './unpack';
 
+/** How far an installation is. */
 export interface InstallProgress {
   readonly stage: 'download' | 'verify' | 'unpack';
   /** Bytes done and total bytes, where known. */
@@ -18,6 +19,7 @@ export interface InstallProgress {
   readonly total?: number;
 }
 
+/** Options of `installNativeLibrary`. */
 export interface InstallOptions {
   /** Read every byte of cached files and compare hashes; otherwise only sizes are compared. */
   verify?: boolean;

@@ -7,6 +7,7 @@ export interface LibraryFile {
   readonly sha256: string;
 }
 
+/** A release of TensorFlow, with what is downloaded and kept of it. */
 export interface Release {
   readonly version: string;
   readonly package: string;
@@ -24,6 +25,7 @@ export const CC_LIBRARY = 'libtensorflow_cc.so.2';
 export const C_LIBRARY = 'libtensorflow.so.2';
 export const FRAMEWORK_LIBRARY = 'libtensorflow_framework.so.2';
 
+/** The release of TensorFlow that Graft is tested with, with the digests of its files. */
 export const RELEASE: Release = {
   version: '2.21.0',
   package: 'tensorflow-cpu',

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { open, type Entry, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import { EngineError } from '@graft/errors';
 import { streamRegularFile } from '@graft/files';
 import type { LibraryFile } from './release';
@@ -35,6 +35,8 @@ export async function unpackWheel(
   folder: string,
   onBytes?: (bytes: number) => void,
 ): Promise<void> {
+  // Loaded on demand: it is needed once, when the library is installed.
+  const { open } = await import('yauzl');
   const zip = await promisify<string, object, ZipFile>(open)(wheel, { lazyEntries: true, autoClose: false }).catch(
     (cause: unknown) => {
       throw new EngineError(`${wheel} is not a wheel: ${(cause as Error).message}.`, { code: 'engine.wheel', cause });

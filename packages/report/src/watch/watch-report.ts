@@ -5,6 +5,7 @@ import { findRun } from '../read-run';
 import { ReportServer } from './report-server';
 import { RunWatcher, type WatchedRuns } from './run-watcher';
 
+/** Options of `watchReport`. */
 export interface WatchOptions {
   /** Aborting it stops the server. */
   readonly signal: AbortSignal;

@@ -5,6 +5,7 @@ import { check, type Check, type Make } from '../check';
 import { randomParameters, toyModel } from '../toys/model';
 import { tensorCount, throughJson, valuesDifference, valuesOf } from '../values';
 
+/** What a callback is tested with. */
 export interface CallbackOptions {
   /** The run that it is given. Default: one without a folder. */
   readonly run?: Partial<RunInfo>;

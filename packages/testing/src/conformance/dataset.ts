@@ -3,6 +3,7 @@ import { describeLost } from '@graft/core/internal';
 import { check, type Broken, type Check, type Make } from '../check';
 import { copyFields, fieldsDifference, throughJson } from '../values';
 
+/** What a dataset is tested with. */
 export interface DatasetOptions {
   /** Items to read; positions before, between and after all of them are restored. Default 12. */
   readonly items?: number;

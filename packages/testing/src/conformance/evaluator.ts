@@ -4,6 +4,7 @@ import { check, type Check, type Make } from '../check';
 import { randomParameters, toyModel } from '../toys/model';
 import { tensorCount, valuesDifference, valuesOf } from '../values';
 
+/** What an evaluator is tested with. */
 export interface EvaluatorOptions {
   /** The model to evaluate. Default: `toyModel()`. */
   readonly model?: Make<Model>;

@@ -5,6 +5,7 @@ import { check, type Check, type Make } from '../check';
 import { toyModel } from '../toys/model';
 import { isFiniteList, tensorCount, valuesDifference, valuesOf, type Values } from '../values';
 
+/** What an initializer is tested with. */
 export interface InitializerOptions {
   /** The model to fill. Default: `toyModel()`. An initializer of one family needs a model of that family. */
   readonly model?: Make<Model>;

@@ -7,6 +7,7 @@ import { openStrictEngine } from '../engine/strict-engine';
 import { randomParameters } from '../toys/model';
 import { isFiniteList, numberDifference, tensorCount, valuesDifference, valuesOf } from '../values';
 
+/** What a model family is tested with. */
 export interface ModelFamilyOptions {
   /** The checkpoint's config that the family is given. Default: none. */
   readonly checkpointConfig?: Record<string, unknown>;

@@ -21,6 +21,7 @@ import { randomParameters, toyModel } from '../toys/model';
 import { ToyTokenizer } from '../toys/tokenizer';
 import { copyFields, fieldsDifference, tensorCount } from '../values';
 
+/** What an objective is tested with. */
 export interface ObjectiveOptions {
   /** A model of the kind that it trains. Default: the toy model of `modelKind`, or an encoder-decoder. */
   readonly model?: Make<Model>;

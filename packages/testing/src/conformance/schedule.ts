@@ -1,6 +1,7 @@
 import type { Schedule } from '@graft/core';
 import { check, type Check, type Make } from '../check';
 
+/** What a schedule is tested with. */
 export interface ScheduleOptions {
   /** Lengths of the runs to try, in steps. Default: 1, 10 and 1000. */
   readonly totalSteps?: readonly number[];

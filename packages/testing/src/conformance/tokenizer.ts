@@ -2,6 +2,7 @@ import { createRandom, type RandomStream, type Tokenizer } from '@graft/core';
 import { check, type Check, type Make } from '../check';
 import { numberDifference } from '../values';
 
+/** What a tokenizer is tested with. */
 export interface TokenizerOptions {
   /** Texts that must survive encoding and decoding. Default: some English sentences without line breaks. */
   readonly texts?: readonly string[];

@@ -1,6 +1,7 @@
 import type { EndStatus, RunInfo, Tracker } from '@graft/core';
 import { check, type Check, type Make } from '../check';
 
+/** What a tracker is tested with. */
 export interface TrackerOptions {
   /** The run that it is given. Default: a run whose folder does not exist. */
   readonly run?: Partial<RunInfo> | (() => Partial<RunInfo>);

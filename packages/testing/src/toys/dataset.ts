@@ -9,6 +9,7 @@ import {
 } from '@graft/core';
 import { ToyTokenizer } from './tokenizer';
 
+/** Options of `ToyDataset`. */
 export interface ToyDatasetOptions {
   /** Fields of the items, each with the tokens of a random text. Default: `tokens`. */
   readonly fields?: readonly string[];

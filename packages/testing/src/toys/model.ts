@@ -15,6 +15,7 @@ import { tf } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
 import { TOY_VOCABULARY } from './tokenizer';
 
+/** Options of `toyModel`. */
 export interface ToyModelOptions {
   /** Default `encoder-decoder`. */
   readonly kind?: ModelKind;

@@ -40,6 +40,7 @@ import {
 /** Standard deviation of random projections if none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
 
+/** What to adapt, and where to. */
 export interface AdaptRequest {
   /** Folder of the decoder-only checkpoint that becomes the encoder. */
   encoder: string;
@@ -82,8 +83,10 @@ export interface AdaptRequest {
   onWatch?: (sentence: string) => void;
 }
 
+/** How far an adaptation is. */
 export type AdaptProgress = StreamProgress;
 
+/** What an adaptation has written. */
 export interface AdaptReport {
   readonly out: string;
   readonly tensors: number;

@@ -35,6 +35,7 @@ import type { EncoderDecoderConfig } from '../model/config-types';
 import { asGemma } from '../model/model';
 import { DECODER_ONLY_EMBEDDING } from '../model/parameters';
 
+/** The options of the initializer `adapt`. */
 export const adaptOptions = z.strictObject({
   encoder: pathOption().describe('Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder.'),
   decoder: pathOption()

@@ -5,11 +5,13 @@ import type { EncoderDecoderConfig } from '../model/config-types';
 /** `auto`: the projections are copied if the two sides agree in width and heads, otherwise random. */
 export type CrossAttention = 'auto' | 'copy' | 'random';
 
+/** All ways to initialize cross-attention. */
 export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
 
 /** Initial values of the norms before and after cross-attention: those around self-attention, or gain 1. */
 export type CrossAttentionNorms = 'copy' | 'identity';
 
+/** All ways to initialize the norms around cross-attention. */
 export const CROSS_ATTENTION_NORMS: readonly CrossAttentionNorms[] = ['copy', 'identity'];
 
 /** Fields in which two sides must be equal for self-attention to serve as cross-attention. */

@@ -10,4 +10,5 @@ export interface ExpandedHeads {
  */
 export type ExpandHeads = 'encoder';
 
+/** All sides whose key and value heads can be repeated. */
 export const EXPAND_HEADS_CHOICES: readonly ExpandHeads[] = ['encoder'];

@@ -26,6 +26,7 @@ import {
   type StreamProgress,
 } from './stream-checkpoint';
 
+/** Which encoder to export, and where to. */
 export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow' | 'encoderAttention'> {
   /** Folder of an encoder-decoder. */
   encoder: string;
@@ -50,6 +51,7 @@ export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow'
   onWatch?: (sentence: string) => void;
 }
 
+/** What an export has written. */
 export interface ExportReport {
   readonly out: string;
   readonly tensors: number;

@@ -39,6 +39,7 @@ const CROSS_PROJECTIONS: Readonly<Record<string, string>> = {
   'cross_attn.o_proj.weight': 'self_attn.o_proj.weight',
 };
 
+/** Where a tensor of the new model comes from. */
 export interface MappedName {
   /** The side whose checkpoint contains the tensor. */
   readonly side: Side;

@@ -20,6 +20,8 @@ import { commonDtype } from './stream-checkpoint';
 
 /** Parts that an ablation may initialize at random instead of from the checkpoints. */
 export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
+
+/** A part of the new model that can be initialized at random. */
 export type RandomPart = (typeof RANDOM_PARTS)[number];
 
 /** One parameter of the new model and its values. */

@@ -22,6 +22,7 @@ export interface StreamedSource extends TensorSource {
   data(): AsyncIterable<Uint8Array | FileRange>;
 }
 
+/** How far writing a checkpoint is. */
 export interface StreamProgress {
   readonly tensor: string;
   readonly doneTensors: number;

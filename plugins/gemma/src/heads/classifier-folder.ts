@@ -109,6 +109,7 @@ export async function classifierOf(reader: CheckpointReader, options: GemmaOptio
   );
 }
 
+/** A classifier with its parameters, which the caller frees with `dispose`. */
 export interface LoadedClassifier extends LoadedAny {
   readonly classifier: GemmaClassifier;
 }

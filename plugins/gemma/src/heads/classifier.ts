@@ -26,6 +26,7 @@ import { GemmaModel } from '../model/model';
 /** `sequence`: a class for each text; `token`: one for each token. */
 export type ClassifierTask = 'sequence' | 'token';
 
+/** The architecture of a classifier, from its checkpoint's config. */
 export interface ClassifierConfig {
   readonly model: EncoderDecoderConfig;
   readonly task: ClassifierTask;

@@ -20,6 +20,7 @@ import { GEMMA_MODEL_TYPES, readModelConfig } from '../model/config';
 import { checkDeclared } from './declared-tensors';
 import { generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
 
+/** The options of the initializer `load`. */
 export const loadOptions = z.strictObject({
   path: pathOption().describe(
     'Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone.',

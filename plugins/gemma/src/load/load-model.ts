@@ -7,6 +7,7 @@ import type { GemmaConfig, GemmaOptions } from '../model/config-types';
 import { GemmaEncoder, type AnyGemma } from '../model/encoder-model';
 import { GemmaModel } from '../model/model';
 
+/** A Gemma with its parameters, which the caller frees with `dispose`. */
 export type LoadedModel<M extends AnyGemma = GemmaModel> = LoadedAny<M>;
 
 type LoadOptions = GemmaOptions & { readonly weights?: WeightPrecision };

@@ -1,11 +1,14 @@
 import type { DropoutRates, SpecialTokenPolicy, SpecialTokensSection } from '@graft/core';
 import type { Size } from './sizes';
 
+/** Which tokens a sliding layer of the encoder sees: distances below the window, or also the window's own. */
 export type EncoderWindow = 'strict' | 'inclusive';
 /**
  * Direction of the encoder's self-attention: both directions as published, or only backwards (the paper's ablation).
  */
 export type EncoderAttention = 'bidirectional' | 'causal';
+
+/** Whether a layer sees a window or everything, as config.json spells it. */
 export type LayerType = 'sliding_attention' | 'full_attention';
 
 /** Everything that the arithmetic of one side depends on. */
@@ -32,6 +35,7 @@ export interface SideConfig extends Size {
   readonly eosTokenIds: readonly number[];
 }
 
+/** The architecture of an encoder-decoder Gemma. */
 export interface EncoderDecoderConfig {
   readonly kind: 'encoder-decoder';
   readonly encoder: SideConfig;
@@ -53,6 +57,7 @@ export interface EncoderDecoderConfig {
   readonly dropout?: DropoutRates;
 }
 
+/** The architecture of a decoder-only Gemma. */
 export interface DecoderOnlyConfig {
   readonly kind: 'decoder-only';
   readonly decoder: SideConfig;
@@ -80,6 +85,7 @@ export interface EncoderOnlyConfig {
 /** A model that generates text. */
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
 
+/** The architecture of a Gemma of any kind. */
 export type AnyGemmaConfig = GemmaConfig | EncoderOnlyConfig;
 
 /** Choices that a checkpoint's config.json does not contain, or that override it. */

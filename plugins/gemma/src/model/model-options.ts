@@ -58,6 +58,7 @@ const sideOptions = z.strictObject({
 
 type SideOptions = z.output<typeof sideOptions>;
 
+/** The options of the model family `gemma`. */
 export const modelOptions = z.strictObject({
   kind: z
     .enum(['encoder-decoder', 'decoder-only', 'encoder-only'])

@@ -35,8 +35,10 @@ export const SIZES = {
   xl: size(24, 2048, 5120, 32, 32, 64),
 } as const satisfies Readonly<Record<string, Size>>;
 
+/** Name of a published size, such as `2b` or `ml`. */
 export type SizeName = keyof typeof SIZES;
 
+/** All published sizes. */
 export const SIZE_NAMES = Object.keys(SIZES) as readonly SizeName[];
 
 /** The pairs that were published; any other pair of sizes (`s-b`) works too. */

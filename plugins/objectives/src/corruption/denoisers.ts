@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { roundUp } from '../batch/padding';
 import { planNoise } from './spans';
 
+/** One denoiser among the options of `ul2`. */
 export const denoiserOption = z.strictObject({
   kind: z
     .enum(['span', 'suffix'])
@@ -23,6 +24,8 @@ export const denoiserOption = z.strictObject({
 
 /** A denoiser as a config or code may write it. */
 export type DenoiserOptions = z.input<typeof denoiserOption>;
+
+/** How one denoiser of UL2 corrupts its texts. */
 export type Denoiser = z.output<typeof denoiserOption>;
 
 const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({

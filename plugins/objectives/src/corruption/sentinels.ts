@@ -9,6 +9,7 @@ const tokenOption = z.union([id, z.string().min(1)], {
 
 export const AUTO = 'auto';
 
+/** The option `sentinels` of `ul2`. */
 export const sentinelOptions = z.union([
   z.string().min(1),
   z.array(tokenOption).min(1),
@@ -47,10 +48,13 @@ export const sentinelOptions = z.union([
     }),
 ]);
 
+/** The tokens that stand for masked spans. */
 export type SentinelOptions = z.output<typeof sentinelOptions>;
 
+/** The option `modeTokens` of `ul2`. */
 export const modeTokenOptions = z.union([z.literal(AUTO), z.record(z.string(), tokenOption)]);
 
+/** The token in front of each denoiser's texts: chosen from the vocabulary, or named by denoiser. */
 export type ModeTokenOptions = z.output<typeof modeTokenOptions>;
 
 /** The tokens that denoising inserts into texts. A model must keep using those that it was trained with. */

@@ -40,6 +40,7 @@ import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
 import { teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-objective';
 
+/** Options of `cacheTeacher`. */
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */
   readonly teacher?: string;
@@ -66,6 +67,7 @@ export interface CacheTeacherOptions {
   readonly onStep?: (step: number, steps: number, sequences: number) => void;
 }
 
+/** How caching a teacher ended. */
 export interface CacheTeacherResult {
   readonly status: 'finished' | 'interrupted';
   readonly folder: string;

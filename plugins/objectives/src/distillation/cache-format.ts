@@ -149,10 +149,12 @@ export class TeacherCache {
     return this.rowOfKey.size;
   }
 
+  /** The keys of all sequences. */
   keys(): IterableIterator<string> {
     return this.rowOfKey.keys();
   }
 
+  /** Whether the cache has a sequence, by its key. */
   has(key: string): boolean {
     return this.rowOfKey.has(key);
   }

@@ -46,6 +46,7 @@ const indexSchema = z.strictObject({
   progress: z.record(z.string(), z.strictObject({ step: count, data: z.json() })).default({}),
 });
 
+/** The contents of a teacher cache's index file. */
 export type TeacherCacheIndex = z.output<typeof indexSchema>;
 
 export const INDEX_FILE = 'index.json';

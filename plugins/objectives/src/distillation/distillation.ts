@@ -33,6 +33,7 @@ import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
 import type { TopK } from '../loss/top-k-divergence';
 
+/** The option `distillation` of the objectives. */
 export const distillationOptions = z
   .strictObject({
     teacher: pathOption()

@@ -29,6 +29,7 @@ import {
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
 
+/** The options of the evaluator `loss`. */
 export const lossEvaluatorOptions = z.strictObject({
   dataset: componentOption('dataset').describe('Where the held-out sequences or batches come from.'),
   objective: componentOption('objective').optional().describe("What to measure. Default: the run's own objective."),

@@ -34,6 +34,7 @@ export const lossOptions = {
     ),
 };
 
+/** What changes the loss of each token. */
 export interface LossSettings {
   readonly labelSmoothing?: number;
   readonly zLoss?: number;

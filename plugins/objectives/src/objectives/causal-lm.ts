@@ -29,6 +29,7 @@ import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/pa
 import { LanguageModelObjective } from './language-model-objective';
 import { numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
+/** The options of the objective `causal-lm`. */
 export const causalLmOptions = z.strictObject({
   padToMultipleOf: z
     .int()

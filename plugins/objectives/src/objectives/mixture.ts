@@ -25,6 +25,7 @@ import { optional } from '../batch/fields';
 import { teachersOf, type ObjectiveTeacher, type TaughtObjective } from '../distillation/taught-objective';
 import { countMaskedTokens } from '../loss/language-model-loss';
 
+/** The options of the objective `mixture`. */
 export const mixtureOptions = z.strictObject({
   objectives: z
     .array(
@@ -53,6 +54,7 @@ export type MixtureOptions = z.input<typeof mixtureOptions>;
 /** The same with every default filled in. */
 export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
 
+/** An objective of a mixture. */
 export interface MixtureMember {
   readonly name: string;
   readonly objective: Objective;

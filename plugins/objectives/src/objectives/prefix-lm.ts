@@ -30,6 +30,7 @@ import { Seq2Seq } from './seq2seq';
 import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
 import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
 
+/** The options of the objective `prefix-lm`. */
 export const prefixLmOptions = z.strictObject({
   split: z
     .enum(['half', 'random'])

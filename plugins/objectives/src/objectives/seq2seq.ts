@@ -34,6 +34,7 @@ import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/pa
 import { LanguageModelObjective } from './language-model-objective';
 import { segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
 
+/** The options of the objective `seq2seq`. */
 export const seq2seqOptions = z.strictObject({
   maxSourceTokens: z
     .int()

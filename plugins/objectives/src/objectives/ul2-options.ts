@@ -4,6 +4,7 @@ import { denoiserOption, UL2_PRESETS, type Denoiser } from '../corruption/denois
 import { lossOptions } from '../loss/language-model-loss';
 import { AUTO, modeTokenOptions, sentinelOptions } from '../corruption/sentinels';
 
+/** The options of the objective `ul2`. */
 export const ul2Options = z
   .strictObject({
     preset: z

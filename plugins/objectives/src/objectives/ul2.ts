@@ -114,6 +114,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return chosenAt(point, this.groups!, weightOf).name;
   }
 
+  /** The length in tokens that example `index` of a batch needs, before corruption. */
   exampleTokens(
     { model, random, variant }: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>,
     index: number,

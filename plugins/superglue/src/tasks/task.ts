@@ -34,10 +34,13 @@ export interface PlacedExample extends ClassificationExample {
   readonly place: RowPlace;
 }
 
+/** A part of a task's data. */
 export type Part = 'train' | 'val' | 'test';
 
+/** A task of the benchmark, as a config names it. */
 export type TaskId = 'boolq' | 'cb' | 'copa' | 'multirc' | 'record' | 'rte' | 'wic' | 'wsc';
 
+/** A task: how its rows become texts and labels, and how predictions are scored. */
 export interface SuperGlueTask {
   readonly id: TaskId;
   /** Name of the task's folder in the benchmark. */

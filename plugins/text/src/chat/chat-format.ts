@@ -13,6 +13,7 @@ export interface ChatMessage {
   readonly [key: string]: unknown;
 }
 
+/** The words that delimit turns in a chat template. */
 export interface ChatMarkers {
   readonly startOfTurn: string;
   readonly endOfTurn: string;
@@ -20,6 +21,7 @@ export interface ChatMarkers {
   readonly model: string;
 }
 
+/** The words of Gemma's chat template. */
 export const GEMMA_MARKERS: ChatMarkers = {
   startOfTurn: '<start_of_turn>',
   endOfTurn: '<end_of_turn>',
@@ -48,6 +50,7 @@ const MOST_ANSWER_CHARACTERS = 2 ** 25;
 /** Enclose the contents of `{% generation %}`: characters of the last private plane, which no text uses. */
 const MARKS = ['\u{10fffc}', '\u{10fffd}'] as const;
 
+/** Renders conversations with a checkpoint's chat template, and finds the tokens of its answers. */
 export class ChatFormat {
   private readonly specialTokens: readonly NamedToken[];
   /** Texts of special tokens, which separate turns from their contents. */

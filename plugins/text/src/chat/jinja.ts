@@ -46,6 +46,7 @@ interface Parsed {
 const UNKNOWN_MARKUP = /\{%\+|\+%\}|\{\{\+|\{%-?\s*raw\b/;
 const GENERATION = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
+/** How a template is rendered. */
 export interface JinjaOptions {
   /** The date of `strftime_now`. Default: now. */
   readonly now?: Date;

@@ -15,6 +15,7 @@ const DEFAULT_NAME = 'default';
 
 type Json = Readonly<Record<string, unknown>>;
 
+/** Which template is rendered, and for what time. */
 export interface ChatFormatOptions {
   /** Name of the template, if there are several. Default: `default`. */
   readonly name?: string;

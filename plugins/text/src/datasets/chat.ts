@@ -24,6 +24,7 @@ import { OrderedRows } from '../rows/ordered-rows';
 import { withEos } from '../packing/token-source';
 import { withTokenizer } from './with-tokenizer';
 
+/** The options of the dataset `chat`. */
 export const chatOptions = z
   .strictObject({
     files: filesOption.describe(

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 
+/** The option `split` of the datasets. */
 export const splitOption = z
   .strictObject({
     holdOut: z.number().gt(0).lt(1).describe('Fraction of the documents that is held out from training.'),
@@ -8,6 +9,7 @@ export const splitOption = z
   })
   .optional();
 
+/** Which documents are held out, and which part is read. */
 export type Split = z.output<typeof splitOption>;
 
 /** What to change where no document belongs to the wanted part. */

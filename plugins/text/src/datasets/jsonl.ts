@@ -1,6 +1,7 @@
 import { defineComponent } from '@graft/core';
 import { openRowDataset, rowOptions, type RowOptions } from './row-dataset';
 
+/** The options of the dataset `jsonl`. */
 export type JsonlOptions = RowOptions;
 
 /**

@@ -16,6 +16,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePosition } from './position';
 
+/** The options of the dataset `mixture`. */
 export const mixtureOptions = z.strictObject({
   datasets: z
     .array(
@@ -53,6 +54,7 @@ export type MixtureOptions = z.input<typeof mixtureOptions>;
 /** The same with every default filled in. */
 export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
 
+/** A dataset of a mixture. */
 export interface MixtureMember {
   readonly dataset: Dataset;
   /** Relative chance of an item. */

@@ -15,6 +15,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { parsePosition } from './position';
 
+/** The options of the dataset `tensors`. */
 export const tensorsOptions = z.strictObject({
   file: pathOption().describe(
     'A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch.',

@@ -19,6 +19,7 @@ import { PieceReader } from '../files/pieces';
 import { withTokenizer } from './with-tokenizer';
 import { withEos, type TokenChunk, type TokenSource } from '../packing/token-source';
 
+/** The options of the dataset `text`. */
 export const textOptions = z
   .strictObject({
     files: filesOption.describe('Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several.'),

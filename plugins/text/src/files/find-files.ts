@@ -14,6 +14,7 @@ export const filesOption = z.union([pathOption(), z.array(pathOption()).min(1)])
 /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`. */
 export const excludeOption = z.array(z.string().min(1)).default([]);
 
+/** A file of a dataset. */
 export interface DataFile {
   readonly path: string;
   /** Bytes. */

@@ -11,6 +11,7 @@ import { parsePosition } from '../datasets/position';
 import { exampleOf } from '../rows/row-examples';
 import type { TokenFields } from '../rows/rows';
 
+/** The option `pack` of the datasets. */
 export const packOption = z.strictObject({
   sourceTokens: z
     .int()
@@ -60,6 +61,7 @@ export const segmentsSpec = (name: string): FieldSpec => ({
   mustBeUsed: true,
 });
 
+/** How several sequences are put into a row. */
 export interface PackSettings {
   readonly fields: readonly PackedField[];
   readonly rows: number;

@@ -119,6 +119,7 @@ interface Block<C extends Cursor> {
   loaded?: { readonly windows: readonly Window[]; readonly order: Int32Array };
 }
 
+/** How windows are cut and shuffled. */
 export interface PackedOptions {
   readonly lengthTokens: number;
   /** Windows that are shuffled together; 1 keeps the source's order. They are in memory together. */

@@ -3,6 +3,7 @@ import { DataError, type JsonValue } from '@graft/core';
 /** Position of a source: JSON, with its epoch. */
 export type Cursor = { readonly epoch: number } & { readonly [key: string]: JsonValue };
 
+/** Tokens of a source, and where to continue. */
 export interface TokenChunk<C extends Cursor> {
   /** May be empty. */
   readonly tokens: Int32Array;

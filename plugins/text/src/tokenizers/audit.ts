@@ -12,6 +12,7 @@ export interface AuditedTokenizer extends Tokenizer {
   modelTokens?(word: string): readonly string[];
 }
 
+/** What is known of an id of a tokenizer. */
 export interface TokenAudit {
   readonly id: number;
   /** Undefined: the id is not used. */
@@ -53,6 +54,7 @@ export class TokenAuditor {
     this.named = new Map((tokenizer.namedTokens ?? []).map((token) => [token.id, token]));
   }
 
+  /** Whether any text is encoded into this id, with such a text or the reason why there is none. */
   audit(id: number): TokenAudit {
     const named = this.named.get(id);
     const token = named?.token ?? this.tokenizer.piece(id);

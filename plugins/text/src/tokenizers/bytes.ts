@@ -8,6 +8,7 @@ const BOS = 2;
 const FIRST_BYTE = 3;
 const SIZE = FIRST_BYTE + 256;
 
+/** The options of the tokenizer `bytes`. */
 export const bytesOptions = z.strictObject({
   vocabularySize: z
     .int()

@@ -11,6 +11,7 @@ import { loadOniguruma } from './tokenizer-json/oniguruma';
 import { TokenizerPipeline } from './tokenizer-json/pipeline';
 import { Excessive, Unsupported } from './tokenizer-json/unsupported';
 
+/** The options of the tokenizer `huggingface`. */
 export const huggingfaceOptions = z.strictObject({
   path: pathOption().describe(
     'A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file.',

@@ -16,6 +16,7 @@ import { decodingOf, startDecoding } from './decoding-of';
 import { generationOf } from './generation-defaults';
 import { newTokensLimit, promptAndSource, promptRows } from './prompts';
 
+/** The prompts and settings of `Generator.search`. */
 export interface BeamSearchOptions {
   /** See `GenerateOptions`. */
   readonly fields: HostFields;
@@ -34,6 +35,7 @@ export interface BeamSearchOptions {
   readonly lengthPenalty?: number;
 }
 
+/** What beam search returns, row by row. */
 export interface ScoredSequences {
   /**
    * The prompt, the new tokens, then pad tokens (the first eos if pad is token 0, as in the published implementation).

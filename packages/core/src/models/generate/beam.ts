@@ -15,6 +15,7 @@ export interface Candidate {
   readonly sum: number;
 }
 
+/** The settings of one row's beams. */
 export interface BeamOptions {
   readonly beams: number;
   /** Sums are divided by the length to this power: 1 gives their mean, 0 favours short sequences. */
@@ -42,6 +43,7 @@ export class BeamRow {
 
   constructor(private readonly options: BeamOptions) {}
 
+  /** Whether the search is over. */
   get done(): boolean {
     return this.isDone;
   }

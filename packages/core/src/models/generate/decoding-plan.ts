@@ -15,6 +15,7 @@ export interface DecodingRequest {
   readonly streams?: boolean;
 }
 
+/** How to decode, from a request and the checkpoint's defaults. */
 export interface DecodingPlan {
   /** More than 1: beam search, with `Generator.search`; otherwise `Generator.generate`. */
   readonly beams: number;

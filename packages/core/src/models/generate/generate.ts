@@ -17,6 +17,7 @@ import { generationOf } from './generation-defaults';
 import { newTokensLimit, promptAndSource, promptRows, repeatRows } from './prompts';
 import { checkSampling, chooseTokens, completeSampling, draws, isGreedy, type Choice, type Sampling } from './sampling';
 
+/** The prompts and settings of `generate`. */
 export interface GenerateOptions {
   /**
    * int32 [B, S]. Encoder-decoder: `input_ids`, `attention_mask` (default: all ones), and optionally
@@ -42,6 +43,7 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** One generated token of each row, as it is streamed. */
 export interface TokenEvent {
   /** From 0. */
   readonly index: number;

@@ -3,7 +3,7 @@
  */
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError } from '@graft/engine';
-import { shortened, shownJson } from '@graft/engine/internal';
+import { shortened, shownJson } from '@graft/errors';
 import { join } from 'node:path';
 import type { GenerationDefaults, Model, SpecialTokens } from '../../interfaces';
 

@@ -4,6 +4,7 @@ import { uploadBatch } from '../../data/loader';
 import type { BatchTensors, Classifier, HostArray, HostFields, Parameters } from '../../interfaces';
 import { checkIdsAndMask } from './host-fields';
 
+/** Scores and probabilities of a batch's classes. */
 export interface Classification {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
   readonly logits: HostArray;

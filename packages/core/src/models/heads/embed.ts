@@ -6,8 +6,11 @@ import { checkIdsAndMask } from './host-fields';
 
 /** `mean`: the mean of all tokens' states; `last`: the last token's state. Padding does not count. */
 export type Pooling = 'mean' | 'last';
+
+/** All ways in which token vectors become one. */
 export const POOLINGS: readonly Pooling[] = ['mean', 'last'];
 
+/** How token vectors become one vector. */
 export interface EmbedOptions {
   /** Default mean. */
   readonly pool?: Pooling;

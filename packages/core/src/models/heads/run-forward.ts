@@ -7,11 +7,14 @@ import { checkLabelIds, modelFields } from './host-fields';
 
 /** Outputs of a forward pass in addition to the logits. */
 export type ForwardOutput = 'encoder' | 'loss' | 'gradients';
+
+/** All outputs that `runForward` can compute in addition to the logits. */
 export const FORWARD_OUTPUTS: readonly ForwardOutput[] = ['encoder', 'loss', 'gradients'];
 
 /** logits [B, T, V] and labels int32 [B, T] to a scalar; traceable. */
 export type LossFunction = (logits: tf.Tensor3D, labels: tf.Tensor2D) => tf.Scalar;
 
+/** What `runForward` computes, of which model and inputs. */
 export interface ForwardRequest {
   readonly engine: Engine;
   readonly model: Model;

@@ -1,6 +1,7 @@
 import type { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, packBfloat16, tf } from '@graft/engine';
-import { listedProblems, tensorOfPieces } from '@graft/engine/internal';
+import { listedProblems } from '@graft/errors';
+import { tensorOfPieces } from '@graft/engine/internal';
 import type { Model } from '../../interfaces';
 
 /** The parts of a model or a classifier that loading its checkpoint needs. */

@@ -10,6 +10,7 @@ import { checkTensors, streamParameters, type WeightPrecision } from './checkpoi
 import { findFamily, type FoundFamily } from './find-family';
 import { refuseCommand } from './refuse-command';
 
+/** Where `loadCheckpoint` finds the family, and what overrides the checkpoint. */
 export interface LoadCheckpointOptions {
   /** Contains the plugins among which the family is searched. */
   readonly registry: Registry;
@@ -25,6 +26,7 @@ export interface LoadCheckpointOptions {
   readonly check?: (model: Model, found: FoundFamily) => void;
 }
 
+/** A model with its parameters, which the caller frees with `dispose`. */
 export interface LoadedModel<M extends Model = Model> {
   readonly model: M;
   readonly parameters: Parameters;
@@ -73,6 +75,7 @@ export async function modelOfFolder(
   });
 }
 
+/** A classifier with its parameters, which the caller frees with `dispose`. */
 export interface LoadedClassifier {
   readonly classifier: Classifier;
   readonly parameters: Parameters;

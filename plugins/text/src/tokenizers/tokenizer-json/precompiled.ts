@@ -5,7 +5,13 @@ import { Excessive, Unsupported } from './unsupported';
 
 const WHERE = 'normalizer Precompiled';
 const encoder = new TextEncoder();
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made at the first use: it takes several milliseconds. */
+function graphemes(): Intl.Segmenter {
+  return (segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' }));
+}
+
 /** ASCII except line ends, which are one grapheme. */
 const PLAIN = /^[^\r\n\u007f-\uffff]*$/;
 
@@ -29,7 +35,7 @@ export class PrecompiledMap implements Normalizer {
 
   normalize(text: string): string {
     let result = '';
-    const parts = PLAIN.test(text) ? text : Array.from(graphemes.segment(text), ({ segment }) => segment);
+    const parts = PLAIN.test(text) ? text : Array.from(graphemes().segment(text), ({ segment }) => segment);
     for (const part of parts) {
       const whole = encoder.encode(part).length < 6 ? this.find(part) : undefined;
       if (whole !== undefined) result += whole;

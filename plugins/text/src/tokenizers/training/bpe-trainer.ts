@@ -16,6 +16,7 @@ export interface LearnOptions {
   readonly onProgress?: (tokens: number) => void;
 }
 
+/** What training a tokenizer has learned. */
 export interface LearnedMerges {
   /** By id: the reserved ones, the alphabet, then merged ones, the most frequent first. */
   readonly tokens: readonly string[];

@@ -7,6 +7,7 @@ import { learnMerges, MOST_TOKENS, type LearnedMerges } from './bpe-trainer';
 import { findFiles } from '../../files/find-files';
 import { countWords, SPACE, WordCounts } from './word-counts';
 
+/** What a tokenizer is trained on. */
 export interface TrainTokenizerOptions {
   /** Files or globs, absolute; text in UTF-8, `.gz` unpacked. */
   readonly files: string | readonly string[];
@@ -33,6 +34,7 @@ export interface TrainTokenizerProgress {
   readonly total: number;
 }
 
+/** What training a tokenizer has counted. */
 export interface TrainTokenizerReport {
   readonly files: number;
   readonly bytes: number;

@@ -1,0 +1,1312 @@
+// Written by `graft plugins --types`. Write it again when plugins or their versions change.
+// It tells defineExperiment of @graft/core which components there are, and their options.
+import type { ComponentInput } from '@graft/core';
+
+declare module '@graft/core' {
+  interface ComponentOptions {
+    /** Gemma 2, decoder-only or grafted into an encoder-decoder */
+    "model:gemma": {
+      /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
+      readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
+      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides. */
+      readonly preset?: string;
+      /** Sizes of the encoder. Default: the decoder's. */
+      readonly encoder?: {
+        /** Number of blocks. */
+        readonly layers?: number;
+        /** Width of the residual stream. */
+        readonly hidden?: number;
+        /** Inner width of the feed-forward. */
+        readonly feedForward?: number;
+        /** Number of query heads. */
+        readonly heads?: number;
+        /** Number of key/value heads; divides `heads`. Default: as `heads`. */
+        readonly keyValueHeads?: number;
+        /** Width of a head. Default: hidden / heads. */
+        readonly headDim?: number;
+        /** Reach of sliding layers, in tokens. Default: 4096. */
+        readonly slidingWindow?: number;
+        /** The kind of each layer. Default: alternating, sliding first. */
+        readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
+        /** Base of the rotary positions. Default: 10000. */
+        readonly ropeTheta?: number;
+        /** Soft cap of attention scores; null: none. Default: 50. */
+        readonly attentionSoftCap?: number | null;
+        /** Soft cap of the logits; null: none. Default: 30. */
+        readonly finalLogitSoftCap?: number | null;
+        /** Scores are scaled by its power -1/2. Default: headDim. */
+        readonly queryPreAttentionScalar?: number;
+        /** Added to the mean square in every norm. Default: 1e-6. */
+        readonly rmsNormEpsilon?: number;
+        /** Written to config.json; nothing is cut off. Default: 8192. */
+        readonly maxPositions?: number;
+      };
+      /** Sizes of the decoder. Default: the encoder's. */
+      readonly decoder?: {
+        /** Number of blocks. */
+        readonly layers?: number;
+        /** Width of the residual stream. */
+        readonly hidden?: number;
+        /** Inner width of the feed-forward. */
+        readonly feedForward?: number;
+        /** Number of query heads. */
+        readonly heads?: number;
+        /** Number of key/value heads; divides `heads`. Default: as `heads`. */
+        readonly keyValueHeads?: number;
+        /** Width of a head. Default: hidden / heads. */
+        readonly headDim?: number;
+        /** Reach of sliding layers, in tokens. Default: 4096. */
+        readonly slidingWindow?: number;
+        /** The kind of each layer. Default: alternating, sliding first. */
+        readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
+        /** Base of the rotary positions. Default: 10000. */
+        readonly ropeTheta?: number;
+        /** Soft cap of attention scores; null: none. Default: 50. */
+        readonly attentionSoftCap?: number | null;
+        /** Soft cap of the logits; null: none. Default: 30. */
+        readonly finalLogitSoftCap?: number | null;
+        /** Scores are scaled by its power -1/2. Default: headDim. */
+        readonly queryPreAttentionScalar?: number;
+        /** Added to the mean square in every norm. Default: 1e-6. */
+        readonly rmsNormEpsilon?: number;
+        /** Written to config.json; nothing is cut off. Default: 8192. */
+        readonly maxPositions?: number;
+      };
+      /** Tokens of the vocabulary. Default: 256000. */
+      readonly vocabularySize?: number;
+      /** Id of the padding token. Default: 0. */
+      readonly padTokenId?: number;
+      /** Id of the token that starts a decoder input. Default: 2. */
+      readonly bosTokenId?: number;
+      /** Id of the end token, or of several. Default: 1. */
+      readonly eosTokenId?: number | readonly (number)[];
+      /** Sliding encoder layers see |i - j| < window (`strict`) or <= window (`inclusive`). Default: what the checkpoint says, otherwise `strict`. */
+      readonly encoderWindow?: "strict" | "inclusive";
+      /** `causal`: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, otherwise `bidirectional`. */
+      readonly encoderAttention?: "bidirectional" | "causal";
+      /** One embedding table for both sides and the output. Default: false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The output projection is the decoder's embedding. Default: what the checkpoint says, otherwise true. */
+      readonly tieOutput?: boolean;
+      /** `block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`. */
+      readonly rematerialize?: "none" | "block";
+      /** Dropout rate in training of embeddings, sub-layers, feed-forward and final states. Default: the checkpoint's, otherwise 0. */
+      readonly dropout?: number;
+      /** Dropout rate in training of the probabilities of attention. Default: the checkpoint's, otherwise 0. */
+      readonly attentionDropout?: number;
+      /** Dropout rate in training of what a classifier's head reads. Default: the checkpoint's, otherwise 0. */
+      readonly classifierDropout?: number;
+    };
+    /** Gemma 2, decoder-only or grafted into an encoder-decoder */
+    "model:@graft/gemma/gemma": {
+      /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
+      readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
+      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides. */
+      readonly preset?: string;
+      /** Sizes of the encoder. Default: the decoder's. */
+      readonly encoder?: {
+        /** Number of blocks. */
+        readonly layers?: number;
+        /** Width of the residual stream. */
+        readonly hidden?: number;
+        /** Inner width of the feed-forward. */
+        readonly feedForward?: number;
+        /** Number of query heads. */
+        readonly heads?: number;
+        /** Number of key/value heads; divides `heads`. Default: as `heads`. */
+        readonly keyValueHeads?: number;
+        /** Width of a head. Default: hidden / heads. */
+        readonly headDim?: number;
+        /** Reach of sliding layers, in tokens. Default: 4096. */
+        readonly slidingWindow?: number;
+        /** The kind of each layer. Default: alternating, sliding first. */
+        readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
+        /** Base of the rotary positions. Default: 10000. */
+        readonly ropeTheta?: number;
+        /** Soft cap of attention scores; null: none. Default: 50. */
+        readonly attentionSoftCap?: number | null;
+        /** Soft cap of the logits; null: none. Default: 30. */
+        readonly finalLogitSoftCap?: number | null;
+        /** Scores are scaled by its power -1/2. Default: headDim. */
+        readonly queryPreAttentionScalar?: number;
+        /** Added to the mean square in every norm. Default: 1e-6. */
+        readonly rmsNormEpsilon?: number;
+        /** Written to config.json; nothing is cut off. Default: 8192. */
+        readonly maxPositions?: number;
+      };
+      /** Sizes of the decoder. Default: the encoder's. */
+      readonly decoder?: {
+        /** Number of blocks. */
+        readonly layers?: number;
+        /** Width of the residual stream. */
+        readonly hidden?: number;
+        /** Inner width of the feed-forward. */
+        readonly feedForward?: number;
+        /** Number of query heads. */
+        readonly heads?: number;
+        /** Number of key/value heads; divides `heads`. Default: as `heads`. */
+        readonly keyValueHeads?: number;
+        /** Width of a head. Default: hidden / heads. */
+        readonly headDim?: number;
+        /** Reach of sliding layers, in tokens. Default: 4096. */
+        readonly slidingWindow?: number;
+        /** The kind of each layer. Default: alternating, sliding first. */
+        readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
+        /** Base of the rotary positions. Default: 10000. */
+        readonly ropeTheta?: number;
+        /** Soft cap of attention scores; null: none. Default: 50. */
+        readonly attentionSoftCap?: number | null;
+        /** Soft cap of the logits; null: none. Default: 30. */
+        readonly finalLogitSoftCap?: number | null;
+        /** Scores are scaled by its power -1/2. Default: headDim. */
+        readonly queryPreAttentionScalar?: number;
+        /** Added to the mean square in every norm. Default: 1e-6. */
+        readonly rmsNormEpsilon?: number;
+        /** Written to config.json; nothing is cut off. Default: 8192. */
+        readonly maxPositions?: number;
+      };
+      /** Tokens of the vocabulary. Default: 256000. */
+      readonly vocabularySize?: number;
+      /** Id of the padding token. Default: 0. */
+      readonly padTokenId?: number;
+      /** Id of the token that starts a decoder input. Default: 2. */
+      readonly bosTokenId?: number;
+      /** Id of the end token, or of several. Default: 1. */
+      readonly eosTokenId?: number | readonly (number)[];
+      /** Sliding encoder layers see |i - j| < window (`strict`) or <= window (`inclusive`). Default: what the checkpoint says, otherwise `strict`. */
+      readonly encoderWindow?: "strict" | "inclusive";
+      /** `causal`: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, otherwise `bidirectional`. */
+      readonly encoderAttention?: "bidirectional" | "causal";
+      /** One embedding table for both sides and the output. Default: false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The output projection is the decoder's embedding. Default: what the checkpoint says, otherwise true. */
+      readonly tieOutput?: boolean;
+      /** `block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`. */
+      readonly rematerialize?: "none" | "block";
+      /** Dropout rate in training of embeddings, sub-layers, feed-forward and final states. Default: the checkpoint's, otherwise 0. */
+      readonly dropout?: number;
+      /** Dropout rate in training of the probabilities of attention. Default: the checkpoint's, otherwise 0. */
+      readonly attentionDropout?: number;
+      /** Dropout rate in training of what a classifier's head reads. Default: the checkpoint's, otherwise 0. */
+      readonly classifierDropout?: number;
+    };
+    /** parameters out of a Gemma 2 or T5Gemma folder */
+    "initializer:load": {
+      /** Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone. */
+      readonly path: string;
+    };
+    /** parameters out of a Gemma 2 or T5Gemma folder */
+    "initializer:@graft/gemma/load": {
+      /** Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone. */
+      readonly path: string;
+    };
+    /** an encoder-decoder made of one or two decoder-only checkpoints */
+    "initializer:adapt": {
+      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      readonly encoder: string;
+      /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
+      readonly decoder?: string;
+      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      readonly crossAttention?: "auto" | "copy" | "random";
+      /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
+      readonly crossAttentionNorms?: "copy" | "identity";
+      /** `encoder`: its key/value heads are repeated, so that every query head has its own; for ablations. Default: none. */
+      readonly expandHeads?: "encoder";
+      /** Standard deviation of what is random.. Default: 0.02 */
+      readonly std?: number;
+      /** Parts that are not taken from the checkpoints, for ablations.. Default: [] */
+      readonly random?: readonly ("encoder" | "decoder" | "cross-attention" | "embedding")[];
+    };
+    /** an encoder-decoder made of one or two decoder-only checkpoints */
+    "initializer:@graft/gemma/adapt": {
+      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      readonly encoder: string;
+      /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
+      readonly decoder?: string;
+      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      readonly crossAttention?: "auto" | "copy" | "random";
+      /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
+      readonly crossAttentionNorms?: "copy" | "identity";
+      /** `encoder`: its key/value heads are repeated, so that every query head has its own; for ablations. Default: none. */
+      readonly expandHeads?: "encoder";
+      /** Standard deviation of what is random.. Default: 0.02 */
+      readonly std?: number;
+      /** Parts that are not taken from the checkpoints, for ablations.. Default: [] */
+      readonly random?: readonly ("encoder" | "decoder" | "cross-attention" | "embedding")[];
+    };
+    /** random parameters, for models trained from scratch */
+    "initializer:scratch": {
+      /** Standard deviation of matrices and embeddings; norms start at gain 1.. Default: 0.02 */
+      readonly std?: number;
+    };
+    /** random parameters, for models trained from scratch */
+    "initializer:@graft/scratch/scratch": {
+      /** Standard deviation of matrices and embeddings; norms start at gain 1.. Default: 0.02 */
+      readonly std?: number;
+    };
+    /** sequence to sequence, from source and target or from ready batches */
+    "objective:seq2seq": {
+      /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest target, in tokens, end of sequence included. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token).. Default: false */
+      readonly truncate?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** sequence to sequence, from source and target or from ready batches */
+    "objective:@graft/objectives/seq2seq": {
+      /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest target, in tokens, end of sequence included. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token).. Default: false */
+      readonly truncate?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** the encoder reads the first part of a sequence, the decoder predicts the rest */
+    "objective:prefix-lm": {
+      /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance.. Default: "half" */
+      readonly split?: "half" | "random";
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
+      readonly distillation?: {
+        /** Folder of a decoder-only checkpoint with the vocabulary of the student; with `cache`, the one that the cache must be of. */
+        readonly teacher?: string;
+        /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
+        readonly cache?: string;
+        /** `blend`: the cross-entropy of the labels, weighing `alpha`, and the divergence from the teacher; `gemma2`: the cross-entropy of the distribution of the teacher alone; `gemma3`: the same of some of its tokens, drawn by their probability, which is renormalised.. Default: "blend" */
+        readonly loss?: "blend" | "gemma2" | "gemma3";
+        /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default: 0.25. */
+        readonly alpha?: number;
+        /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default: 256. */
+        readonly samples?: number;
+        /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size.. Default: 1 */
+        readonly temperature?: number;
+      };
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** the encoder reads the first part of a sequence, the decoder predicts the rest */
+    "objective:@graft/objectives/prefix-lm": {
+      /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance.. Default: "half" */
+      readonly split?: "half" | "random";
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
+      readonly distillation?: {
+        /** Folder of a decoder-only checkpoint with the vocabulary of the student; with `cache`, the one that the cache must be of. */
+        readonly teacher?: string;
+        /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
+        readonly cache?: string;
+        /** `blend`: the cross-entropy of the labels, weighing `alpha`, and the divergence from the teacher; `gemma2`: the cross-entropy of the distribution of the teacher alone; `gemma3`: the same of some of its tokens, drawn by their probability, which is renormalised.. Default: "blend" */
+        readonly loss?: "blend" | "gemma2" | "gemma3";
+        /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default: 0.25. */
+        readonly alpha?: number;
+        /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default: 256. */
+        readonly samples?: number;
+        /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size.. Default: 1 */
+        readonly temperature?: number;
+      };
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** next-token prediction for decoder-only models */
+    "objective:causal-lm": {
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** next-token prediction for decoder-only models */
+    "objective:@graft/objectives/causal-lm": {
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** a mixture of denoisers: span corruption with sentinels, and prefix language modelling */
+    "objective:ul2": {
+      /** A published mixture of denoisers: `ul2` (Tay et al., 2022) or `t5gemma2`.. Default: "ul2" */
+      readonly preset?: "ul2" | "t5gemma2";
+      /** Denoisers instead of the preset's. */
+      readonly denoisers?: readonly ({
+        /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM).. Default: "span" */
+        readonly kind?: "span" | "suffix";
+        /** Tokens of a span on average; for `suffix` the rate alone decides.. Default: 3 */
+        readonly meanSpan?: number;
+        /** Share of the tokens to be predicted. */
+        readonly rate: number;
+        /** Relative chance; 0 leaves the denoiser out.. Default: 1 */
+        readonly weight?: number;
+        /** Name of its mode token in `modeTokens`. Default: none. */
+        readonly prefix?: string;
+      })[];
+      /** Which tokens stand for spans: `auto` takes unused ones of the tokenizer.. Default: "auto" */
+      readonly sentinels?: string | readonly (number | string)[] | {
+        /** `auto`: the tokenizer's unused tokens; or ids, names and patterns. Default: `auto`, unless `first`, `step` or `count` are given. */
+        readonly tokens?: string | readonly (number | string)[];
+        /** Id of the first sentinel, where no `tokens` are named. Default: the vocabulary's last token. */
+        readonly first?: number;
+        /** From one sentinel to the next. Default: -1. */
+        readonly step?: -1 | 1;
+        /** How many there are: 100 by default. With `tokens`: how many of them are taken at most, all by default. */
+        readonly count?: number;
+        /** Begins again with the first one where a sequence has more spans than there are sentinels. Default: false. */
+        readonly reuse?: boolean;
+      };
+      /** Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default.. Default: {} */
+      readonly modeTokens?: "auto" | Readonly<Record<string, number | string>>;
+      /** Whether a new run may train with sentinels and mode tokens that text can produce: a warning instead of an error.. Default: false */
+      readonly allowTextTokens?: boolean;
+      /** Whether the target of a `span` denoiser ends with the model's end token.. Default: true */
+      readonly appendEos?: boolean;
+      /** The same of a `suffix` denoiser, whose target is a piece of text that may continue. Default: false. */
+      readonly suffixEos?: boolean;
+      /** Tokens that the encoder reads: every denoiser gets as much text as fills them. Default: as much as the dataset gives. */
+      readonly inputTokens?: number;
+      /** With `inputTokens`: tokens that the decoder writes at most; what would write more gets less text. Default: as `inputTokens`. */
+      readonly targetTokens?: number;
+      /** Longest source, in tokens; what needs more is an error, never cut. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest target, in tokens; what needs more is an error, never cut. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** a mixture of denoisers: span corruption with sentinels, and prefix language modelling */
+    "objective:@graft/objectives/ul2": {
+      /** A published mixture of denoisers: `ul2` (Tay et al., 2022) or `t5gemma2`.. Default: "ul2" */
+      readonly preset?: "ul2" | "t5gemma2";
+      /** Denoisers instead of the preset's. */
+      readonly denoisers?: readonly ({
+        /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM).. Default: "span" */
+        readonly kind?: "span" | "suffix";
+        /** Tokens of a span on average; for `suffix` the rate alone decides.. Default: 3 */
+        readonly meanSpan?: number;
+        /** Share of the tokens to be predicted. */
+        readonly rate: number;
+        /** Relative chance; 0 leaves the denoiser out.. Default: 1 */
+        readonly weight?: number;
+        /** Name of its mode token in `modeTokens`. Default: none. */
+        readonly prefix?: string;
+      })[];
+      /** Which tokens stand for spans: `auto` takes unused ones of the tokenizer.. Default: "auto" */
+      readonly sentinels?: string | readonly (number | string)[] | {
+        /** `auto`: the tokenizer's unused tokens; or ids, names and patterns. Default: `auto`, unless `first`, `step` or `count` are given. */
+        readonly tokens?: string | readonly (number | string)[];
+        /** Id of the first sentinel, where no `tokens` are named. Default: the vocabulary's last token. */
+        readonly first?: number;
+        /** From one sentinel to the next. Default: -1. */
+        readonly step?: -1 | 1;
+        /** How many there are: 100 by default. With `tokens`: how many of them are taken at most, all by default. */
+        readonly count?: number;
+        /** Begins again with the first one where a sequence has more spans than there are sentinels. Default: false. */
+        readonly reuse?: boolean;
+      };
+      /** Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default.. Default: {} */
+      readonly modeTokens?: "auto" | Readonly<Record<string, number | string>>;
+      /** Whether a new run may train with sentinels and mode tokens that text can produce: a warning instead of an error.. Default: false */
+      readonly allowTextTokens?: boolean;
+      /** Whether the target of a `span` denoiser ends with the model's end token.. Default: true */
+      readonly appendEos?: boolean;
+      /** The same of a `suffix` denoiser, whose target is a piece of text that may continue. Default: false. */
+      readonly suffixEos?: boolean;
+      /** Tokens that the encoder reads: every denoiser gets as much text as fills them. Default: as much as the dataset gives. */
+      readonly inputTokens?: number;
+      /** With `inputTokens`: tokens that the decoder writes at most; what would write more gets less text. Default: as `inputTokens`. */
+      readonly targetTokens?: number;
+      /** Longest source, in tokens; what needs more is an error, never cut. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest target, in tokens; what needs more is an error, never cut. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
+      readonly padToMultipleOf?: number;
+      /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
+      readonly zLoss?: number;
+      /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** several objectives, of which each step draws one by its rate; switches by step */
+    "objective:mixture": {
+      /** The objectives of which each step draws one. */
+      readonly objectives: readonly ({
+        /** The objective, by name or with its options. */
+        readonly objective: ComponentInput<'objective'>;
+        /** Its name in metrics, and where a dataset names it. Default: the objective's id. */
+        readonly name?: string;
+        /** Relative chance of a step.. Default: 1 */
+        readonly rate?: number;
+        /** Steps at the start that never have it.. Default: 0 */
+        readonly fromStep?: number;
+        /** Step from which on none has it. Default: the end of the run. */
+        readonly untilStep?: number;
+      })[];
+    };
+    /** several objectives, of which each step draws one by its rate; switches by step */
+    "objective:@graft/objectives/mixture": {
+      /** The objectives of which each step draws one. */
+      readonly objectives: readonly ({
+        /** The objective, by name or with its options. */
+        readonly objective: ComponentInput<'objective'>;
+        /** Its name in metrics, and where a dataset names it. Default: the objective's id. */
+        readonly name?: string;
+        /** Relative chance of a step.. Default: 1 */
+        readonly rate?: number;
+        /** Steps at the start that never have it.. Default: 0 */
+        readonly fromStep?: number;
+        /** Step from which on none has it. Default: the end of the run. */
+        readonly untilStep?: number;
+      })[];
+    };
+    /** Adam with decoupled weight decay and clipping by global norm */
+    "optimizer:adamw": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** Decay rates of the first and second moment.. Default: [0.9,0.999] */
+      readonly betas?: readonly [number, number];
+      /** Added to the root of the corrected second moment.. Default: 1e-8 */
+      readonly epsilon?: number;
+    };
+    /** Adam with decoupled weight decay and clipping by global norm */
+    "optimizer:@graft/optimizers/adamw": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** Decay rates of the first and second moment.. Default: [0.9,0.999] */
+      readonly betas?: readonly [number, number];
+      /** Added to the root of the corrected second moment.. Default: 1e-8 */
+      readonly epsilon?: number;
+    };
+    /** second moments of matrices by rows and columns: next to no state */
+    "optimizer:adafactor": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** The second moment's decay at step t is 1 - t^-decayExponent.. Default: 0.8 */
+      readonly decayExponent?: number;
+      /** Decay of a first moment. Default: no first moment. */
+      readonly beta1?: number;
+      /** Added to squared gradients.. Default: 1e-30 */
+      readonly epsilon?: number;
+      /** A parameter's update is scaled down to this root mean square.. Default: 1 */
+      readonly clipThreshold?: number;
+      /** Whether the learning rate is relative to the root mean square of the parameter, which counts as at least `leastScale`.. Default: true */
+      readonly scaleParameter?: boolean;
+      /** Least root mean square that a parameter counts as, with `scaleParameter`.. Default: 0.001 */
+      readonly leastScale?: number;
+    };
+    /** second moments of matrices by rows and columns: next to no state */
+    "optimizer:@graft/optimizers/adafactor": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** The second moment's decay at step t is 1 - t^-decayExponent.. Default: 0.8 */
+      readonly decayExponent?: number;
+      /** Decay of a first moment. Default: no first moment. */
+      readonly beta1?: number;
+      /** Added to squared gradients.. Default: 1e-30 */
+      readonly epsilon?: number;
+      /** A parameter's update is scaled down to this root mean square.. Default: 1 */
+      readonly clipThreshold?: number;
+      /** Whether the learning rate is relative to the root mean square of the parameter, which counts as at least `leastScale`.. Default: true */
+      readonly scaleParameter?: boolean;
+      /** Least root mean square that a parameter counts as, with `scaleParameter`.. Default: 0.001 */
+      readonly leastScale?: number;
+    };
+    /** signs of the momentum: steps of one size, half of Adam’s state */
+    "optimizer:lion": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** The fraction of the momentum in the sign, and in the next momentum.. Default: [0.9,0.99] */
+      readonly betas?: readonly [number, number];
+    };
+    /** signs of the momentum: steps of one size, half of Adam’s state */
+    "optimizer:@graft/optimizers/lion": {
+      /** Base learning rate; a schedule scales it by step. */
+      readonly learningRate: number;
+      /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.. Default: 0 */
+      readonly weightDecay?: number;
+      /** Norms and other vectors (tensors of rank 1) do not decay unless this is true.. Default: false */
+      readonly decayVectors?: boolean;
+      /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.. Default: [] */
+      readonly noDecay?: readonly (string)[];
+      /** Global norm that gradients are scaled down to. Default: no clipping. */
+      readonly clipNorm?: number;
+      /** The fraction of the momentum in the sign, and in the next momentum.. Default: [0.9,0.99] */
+      readonly betas?: readonly [number, number];
+    };
+    /** the base learning rate, after a linear warm-up */
+    "schedule:constant": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+    };
+    /** the base learning rate, after a linear warm-up */
+    "schedule:@graft/optimizers/constant": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+    };
+    /** half a cosine down to a last factor, after a linear warm-up */
+    "schedule:cosine": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+      /** Factor at the end of the decay and after it.. Default: 0 */
+      readonly finalFactor?: number;
+      /** Steps of the decay, after the warm-up. Default: the rest of the run. */
+      readonly decaySteps?: number;
+    };
+    /** half a cosine down to a last factor, after a linear warm-up */
+    "schedule:@graft/optimizers/cosine": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+      /** Factor at the end of the decay and after it.. Default: 0 */
+      readonly finalFactor?: number;
+      /** Steps of the decay, after the warm-up. Default: the rest of the run. */
+      readonly decaySteps?: number;
+    };
+    /** falls with the root of the steps done, after a linear warm-up, whatever the length of the run */
+    "schedule:inverse-sqrt": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+    };
+    /** falls with the root of the steps done, after a linear warm-up, whatever the length of the run */
+    "schedule:@graft/optimizers/inverse-sqrt": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+    };
+    /** a straight line down to a last factor, after a linear warm-up */
+    "schedule:linear": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+      /** Factor at the end of the decay and after it.. Default: 0 */
+      readonly finalFactor?: number;
+      /** Steps of the decay, after the warm-up. Default: the rest of the run. */
+      readonly decaySteps?: number;
+    };
+    /** a straight line down to a last factor, after a linear warm-up */
+    "schedule:@graft/optimizers/linear": {
+      /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.. Default: 0 */
+      readonly warmupSteps?: number;
+      /** Factor at the end of the decay and after it.. Default: 0 */
+      readonly finalFactor?: number;
+      /** Steps of the decay, after the warm-up. Default: the rest of the run. */
+      readonly decaySteps?: number;
+    };
+    /** text files, streamed and packed into windows */
+    "dataset:text": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Tokens in an example. */
+      readonly lengthTokens: number;
+      /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
+      readonly separator?: string;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs several whole documents into each row of `lengthTokens`; attention does not cross them. Default: windows. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every document, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the files in a different order in every epoch, and shuffles windows in blocks of `shuffleWindows`.. Default: true */
+      readonly shuffle?: boolean;
+      /** Windows that are shuffled together, and are in memory together.. Default: 256 */
+      readonly shuffleWindows?: number;
+      /** Begins again at the end of the files.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** text files, streamed and packed into windows */
+    "dataset:@graft/text/text": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Tokens in an example. */
+      readonly lengthTokens: number;
+      /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
+      readonly separator?: string;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs several whole documents into each row of `lengthTokens`; attention does not cross them. Default: windows. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every document, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the files in a different order in every epoch, and shuffles windows in blocks of `shuffleWindows`.. Default: true */
+      readonly shuffle?: boolean;
+      /** Windows that are shuffled together, and are in memory together.. Default: 256 */
+      readonly shuffleWindows?: number;
+      /** Begins again at the end of the files.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** texts, or sources and targets, from files with a JSON object on each line */
+    "dataset:jsonl": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+      readonly text?: string;
+      /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+      readonly source?: string;
+      /** Key of the text to write, or a template; with `source`. */
+      readonly target?: string;
+      /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. Default: every token weighs 1. */
+      readonly weights?: string;
+      /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+      readonly lengthTokens?: number;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several in each row; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every text or target, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** texts, or sources and targets, from files with a JSON object on each line */
+    "dataset:@graft/text/jsonl": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+      readonly text?: string;
+      /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+      readonly source?: string;
+      /** Key of the text to write, or a template; with `source`. */
+      readonly target?: string;
+      /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. Default: every token weighs 1. */
+      readonly weights?: string;
+      /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+      readonly lengthTokens?: number;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several in each row; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every text or target, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** texts, or sources and targets, from the columns of Parquet files */
+    "dataset:parquet": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+      readonly text?: string;
+      /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+      readonly source?: string;
+      /** Key of the text to write, or a template; with `source`. */
+      readonly target?: string;
+      /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. Default: every token weighs 1. */
+      readonly weights?: string;
+      /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+      readonly lengthTokens?: number;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several in each row; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every text or target, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** texts, or sources and targets, from the columns of Parquet files */
+    "dataset:@graft/text/parquet": {
+      /** Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+      readonly text?: string;
+      /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+      readonly source?: string;
+      /** Key of the text to write, or a template; with `source`. */
+      readonly target?: string;
+      /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. Default: every token weighs 1. */
+      readonly weights?: string;
+      /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+      readonly lengthTokens?: number;
+      /** Whether attention stays within each document of a window.. Default: false */
+      readonly segments?: boolean;
+      /** Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several in each row; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every text or target, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** conversations from files with a JSON object on each line; the answers are learnt */
+    "dataset:chat": {
+      /** Files or globs, one or several; each line is a JSON object with a conversation, or each row of Parquet. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
+      readonly messages?: string;
+      /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
+      readonly answers?: "last" | "every";
+      /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
+      readonly template?: string;
+      /** Name of the template, if there are several. Default: `default`. */
+      readonly templateName?: string;
+      /** The date for a template that asks for it, as `2026-01-31`. Default: today. */
+      readonly date?: string;
+      /** Uses Gemma's markup with these markers, even if the tokenizer has a template. */
+      readonly markers?: {
+        /** Begins a turn.. Default: "<start_of_turn>" */
+        readonly startOfTurn?: string;
+        /** Ends a turn.. Default: "<end_of_turn>" */
+        readonly endOfTurn?: string;
+        /** Name of the user's turns.. Default: "user" */
+        readonly user?: string;
+        /** Name of the model's turns.. Default: "model" */
+        readonly model?: string;
+      };
+      /** Special tokens that are spelled out in a turn: an error (`refuse`), or encoded as those tokens, as published tokenizers do (`encode`).. Default: "refuse" */
+      readonly controlTokens?: "refuse" | "encode";
+      /** Packs several conversations into each row of `sourceTokens` and `targetTokens`; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every answer, after its end of turn, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the conversations in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Conversations that are shuffled together if they cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last conversation.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** conversations from files with a JSON object on each line; the answers are learnt */
+    "dataset:@graft/text/chat": {
+      /** Files or globs, one or several; each line is a JSON object with a conversation, or each row of Parquet. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
+      readonly messages?: string;
+      /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
+      readonly answers?: "last" | "every";
+      /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
+      readonly template?: string;
+      /** Name of the template, if there are several. Default: `default`. */
+      readonly templateName?: string;
+      /** The date for a template that asks for it, as `2026-01-31`. Default: today. */
+      readonly date?: string;
+      /** Uses Gemma's markup with these markers, even if the tokenizer has a template. */
+      readonly markers?: {
+        /** Begins a turn.. Default: "<start_of_turn>" */
+        readonly startOfTurn?: string;
+        /** Ends a turn.. Default: "<end_of_turn>" */
+        readonly endOfTurn?: string;
+        /** Name of the user's turns.. Default: "user" */
+        readonly user?: string;
+        /** Name of the model's turns.. Default: "model" */
+        readonly model?: string;
+      };
+      /** Special tokens that are spelled out in a turn: an error (`refuse`), or encoded as those tokens, as published tokenizers do (`encode`).. Default: "refuse" */
+      readonly controlTokens?: "refuse" | "encode";
+      /** Packs several conversations into each row of `sourceTokens` and `targetTokens`; attention does not cross them. Default: nothing is packed. */
+      readonly pack?: {
+        /** Tokens of the source of a packed row; for data with `source` and `target`. */
+        readonly sourceTokens?: number;
+        /** Tokens of the target of a packed row; for data with `source` and `target`. */
+        readonly targetTokens?: number;
+        /** Rows that are packed together, and are in memory together: more rows waste less.. Default: 64 */
+        readonly rows?: number;
+        /** How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`. */
+        readonly tooLong?: "split" | "error" | "truncate" | "drop";
+      };
+      /** Holds a fraction of the documents out of training. Default: all documents are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind every answer, after its end of turn, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the conversations in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Conversations that are shuffled together if they cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last conversation.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** ready batches from a safetensors file */
+    "dataset:tensors": {
+      /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch. */
+      readonly file: string;
+      /** Begins again after the last batch.. Default: false */
+      readonly repeat?: boolean;
+    };
+    /** ready batches from a safetensors file */
+    "dataset:@graft/text/tensors": {
+      /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch. */
+      readonly file: string;
+      /** Begins again after the last batch.. Default: false */
+      readonly repeat?: boolean;
+    };
+    /** several datasets, of which each item draws one by its rate */
+    "dataset:mixture": {
+      /** The datasets of which each item draws one. */
+      readonly datasets: readonly ({
+        /** The dataset, with its options. */
+        readonly dataset: ComponentInput<'dataset'>;
+        /** Relative chance of an item.. Default: 1 */
+        readonly rate?: number;
+        /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
+        readonly objective?: string;
+        /** Separates its random numbers from those of the others, independently of the order. Default: its index in the list. */
+        readonly name?: string;
+      })[];
+      /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
+      readonly atEnd?: "stop" | "continue";
+    };
+    /** several datasets, of which each item draws one by its rate */
+    "dataset:@graft/text/mixture": {
+      /** The datasets of which each item draws one. */
+      readonly datasets: readonly ({
+        /** The dataset, with its options. */
+        readonly dataset: ComponentInput<'dataset'>;
+        /** Relative chance of an item.. Default: 1 */
+        readonly rate?: number;
+        /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
+        readonly objective?: string;
+        /** Separates its random numbers from those of the others, independently of the order. Default: its index in the list. */
+        readonly name?: string;
+      })[];
+      /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
+      readonly atEnd?: "stop" | "continue";
+    };
+    /** held-out loss and perplexity of an objective */
+    "evaluator:loss": {
+      /** Where the held-out sequences or batches come from. */
+      readonly dataset: ComponentInput<'dataset'>;
+      /** What to measure. Default: the run's own objective. */
+      readonly objective?: ComponentInput<'objective'>;
+      /** Batches to measure. A dataset that ends earlier is measured whole.. Default: 16 */
+      readonly batches?: number;
+      /** Sequences in a batch; of no effect on ready batches, nor on the result.. Default: 8 */
+      readonly batchSize?: number;
+    };
+    /** held-out loss and perplexity of an objective */
+    "evaluator:@graft/objectives/loss": {
+      /** Where the held-out sequences or batches come from. */
+      readonly dataset: ComponentInput<'dataset'>;
+      /** What to measure. Default: the run's own objective. */
+      readonly objective?: ComponentInput<'objective'>;
+      /** Batches to measure. A dataset that ends earlier is measured whole.. Default: 16 */
+      readonly batches?: number;
+      /** Sequences in a batch; of no effect on ready batches, nor on the result.. Default: 8 */
+      readonly batchSize?: number;
+    };
+    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper */
+    "evaluator:superglue": {
+      /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
+      readonly folder: string;
+      /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
+      readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Longest sequence in tokens, special tokens included.. Default: 512 */
+      readonly maxTokens?: number;
+      /** `shorten`: the passage of a longer sequence loses its end; `error`: a longer one is an error.. Default: "shorten" */
+      readonly longInputs?: "shorten" | "error";
+      /** Whether the start token is put before the text. Default: the model's policy for special tokens. */
+      readonly prependBos?: boolean;
+      /** Whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
+      readonly appendEos?: boolean;
+      /** Learning rates of the grid, which is searched for each task separately (paper, section 4, which does not state its values).. Default: [0.00001,0.00003,0.0001] */
+      readonly learningRates?: readonly (number)[];
+      /** Batch sizes of the grid, in sequences.. Default: [32] */
+      readonly batchSizes?: readonly (number)[];
+      /** Dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
+      readonly dropouts?: readonly (number)[];
+      /** Dropout rates of the grid in every place that the model has. Default: the model's own rates, which are not searched. */
+      readonly modelDropouts?: readonly (number)[];
+      /** Epochs over a task's training examples.. Default: 10 */
+      readonly epochs?: number;
+      /** Maximum number of optimizer steps, whatever the epochs. Default: no limit. */
+      readonly maxSteps?: number;
+      /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
+      readonly select?: "best" | "last";
+      /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
+      readonly optimizer?: ComponentInput<'optimizer'>;
+      /** The schedule of the learning rate.. Default: {"use":"constant"} */
+      readonly schedule?: ComponentInput<'schedule'>;
+    };
+    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper */
+    "evaluator:@graft/superglue/superglue": {
+      /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
+      readonly folder: string;
+      /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
+      readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
+      /** The tokenizer, by name or with its options. */
+      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** Longest sequence in tokens, special tokens included.. Default: 512 */
+      readonly maxTokens?: number;
+      /** `shorten`: the passage of a longer sequence loses its end; `error`: a longer one is an error.. Default: "shorten" */
+      readonly longInputs?: "shorten" | "error";
+      /** Whether the start token is put before the text. Default: the model's policy for special tokens. */
+      readonly prependBos?: boolean;
+      /** Whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
+      readonly appendEos?: boolean;
+      /** Learning rates of the grid, which is searched for each task separately (paper, section 4, which does not state its values).. Default: [0.00001,0.00003,0.0001] */
+      readonly learningRates?: readonly (number)[];
+      /** Batch sizes of the grid, in sequences.. Default: [32] */
+      readonly batchSizes?: readonly (number)[];
+      /** Dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
+      readonly dropouts?: readonly (number)[];
+      /** Dropout rates of the grid in every place that the model has. Default: the model's own rates, which are not searched. */
+      readonly modelDropouts?: readonly (number)[];
+      /** Epochs over a task's training examples.. Default: 10 */
+      readonly epochs?: number;
+      /** Maximum number of optimizer steps, whatever the epochs. Default: no limit. */
+      readonly maxSteps?: number;
+      /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
+      readonly select?: "best" | "last";
+      /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
+      readonly optimizer?: ComponentInput<'optimizer'>;
+      /** The schedule of the learning rate.. Default: {"use":"constant"} */
+      readonly schedule?: ComponentInput<'schedule'>;
+    };
+    /** UTF-8 bytes; needs no file */
+    "tokenizer:bytes": {
+      /** Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels.. Default: 259 */
+      readonly vocabularySize?: number;
+    };
+    /** UTF-8 bytes; needs no file */
+    "tokenizer:@graft/text/bytes": {
+      /** Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels.. Default: 259 */
+      readonly vocabularySize?: number;
+    };
+    /** a tokenizer.json as published with checkpoints */
+    "tokenizer:huggingface": {
+      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
+      readonly path: string;
+      /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
+      readonly padToken?: string;
+      /** Text of the end-of-sequence token. Default: tokenizer_config.json's, otherwise `<eos>` or `</s>`. */
+      readonly eosToken?: string;
+      /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
+      readonly bosToken?: string;
+    };
+    /** a tokenizer.json as published with checkpoints */
+    "tokenizer:@graft/text/huggingface": {
+      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
+      readonly path: string;
+      /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
+      readonly padToken?: string;
+      /** Text of the end-of-sequence token. Default: tokenizer_config.json's, otherwise `<eos>` or `</s>`. */
+      readonly eosToken?: string;
+      /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
+      readonly bosToken?: string;
+    };
+    /** config, metrics and end of a run, to an MLflow server's REST API */
+    "tracker:mlflow": {
+      /** Address of the server, as http://HOST:5000. */
+      readonly trackingUri: string;
+      /** Name of the experiment. Default: the run's name. */
+      readonly experiment?: string;
+      /** Bearer token. Default: the environment variable MLFLOW_TRACKING_TOKEN. */
+      readonly token?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** With `password`, for Basic authentication. Default: the environment variable MLFLOW_TRACKING_USERNAME. */
+      readonly username?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** Password of `username`. Default: the environment variable MLFLOW_TRACKING_PASSWORD. */
+      readonly password?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** Pause between deliveries, in seconds.. Default: 2 */
+      readonly flushSeconds?: number;
+      /** Longest wait for one answer, in seconds.. Default: 5 */
+      readonly timeoutSeconds?: number;
+      /** Longest wait at the end of a run for what is not sent yet, in seconds.. Default: 15 */
+      readonly finishSeconds?: number;
+    };
+    /** config, metrics and end of a run, to an MLflow server's REST API */
+    "tracker:mlflow/mlflow": {
+      /** Address of the server, as http://HOST:5000. */
+      readonly trackingUri: string;
+      /** Name of the experiment. Default: the run's name. */
+      readonly experiment?: string;
+      /** Bearer token. Default: the environment variable MLFLOW_TRACKING_TOKEN. */
+      readonly token?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** With `password`, for Basic authentication. Default: the environment variable MLFLOW_TRACKING_USERNAME. */
+      readonly username?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** Password of `username`. Default: the environment variable MLFLOW_TRACKING_PASSWORD. */
+      readonly password?: {
+        /** the environment variable that holds it */
+        readonly env: string;
+      } | {
+        /** the file that holds it */
+        readonly file: string;
+      } | string;
+      /** Pause between deliveries, in seconds.. Default: 2 */
+      readonly flushSeconds?: number;
+      /** Longest wait for one answer, in seconds.. Default: 5 */
+      readonly timeoutSeconds?: number;
+      /** Longest wait at the end of a run for what is not sent yet, in seconds.. Default: 15 */
+      readonly finishSeconds?: number;
+    };
+    /** numbers, config and circumstances of a run, as TensorBoard event files */
+    "tracker:tensorboard": {
+      /** the files go to FOLDER/NAME/ID of the run; default: the run's folder itself */
+      readonly folder?: string;
+    };
+    /** numbers, config and circumstances of a run, as TensorBoard event files */
+    "tracker:tensorboard/tensorboard": {
+      /** the files go to FOLDER/NAME/ID of the run; default: the run's folder itself */
+      readonly folder?: string;
+    };
+  }
+}
