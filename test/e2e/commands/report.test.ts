@@ -32,7 +32,7 @@ beforeAll(async () => {
       `${trajectoryConfig()
         .replace('name: trajectory', `name: rate-${rate}`)
         .replace('learningRate: 0.001', `learningRate: ${rate}`)}
-engine: graph
+engine: portable
 runs: ${folder}/runs
 evaluators:
   - { use: loss, name: heldOut, every: 5, batches: 2, dataset: { use: tensors, file: ${folder}/held-out.safetensors } }

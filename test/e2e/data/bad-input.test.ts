@@ -101,7 +101,20 @@ describe('a faulty checkpoint', () => {
 
 describe('faulty inputs', () => {
   const forward = (inputs: string): Promise<Outcome> =>
-    graft(['forward', '--model', tiny, '--inputs', inputs, '--output', join(folder, 'never.safetensors')], folder);
+    graft(
+      [
+        'forward',
+        '--model',
+        tiny,
+        '--inputs',
+        inputs,
+        '--output',
+        join(folder, 'never.safetensors'),
+        '--engine',
+        'portable',
+      ],
+      folder,
+    );
 
   it.each([
     [

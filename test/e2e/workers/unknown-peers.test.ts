@@ -119,13 +119,13 @@ describe('workers on several hosts', () => {
 
   test('a worker with another secret ends with a sentence, and worker 0 reports it', async () => {
     const list = await workerList(2);
-    const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '8'] });
+    const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '5'] });
     const environment = { GRAFT_WORKER_SECRET: 'another secret, as long' };
     const one = await worker(1, { list, name: 'other-secret', environment }).done;
     expect(one.stderr).toContain(`graft: Worker 0 (${list.split(',')[0]}) has another secret than this worker.\n`);
     expect(one.status).toBe(2);
     const { status, stderr } = await zero.done;
-    expect(stderr).toMatch(/Worker 1 .* did not come within 8 s\.\nSomebody came once with another secret/);
+    expect(stderr).toMatch(/Worker 1 .* did not come within 5 s\.\nSomebody came once with another secret/);
     expect(status).toBe(1);
   });
 
