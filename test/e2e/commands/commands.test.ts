@@ -4,8 +4,11 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { tinyGemma, writeTiny } from '../../../plugins/gemma/test-support/tiny-gemma';
-import { fixture, graft, graftSucceeds, readJson, write } from '../support/graft';
+import { fixture, graft as start, graftSucceeds as startSucceeds, readJson, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+/** Each command is started once as a user starts it; what it does with more options is asked of one process. */
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 
 /** For what the engine has no part in: one call of each command keeps the default, which compiles for seconds. */
@@ -29,7 +32,7 @@ describe('graft forward', () => {
   it('forward writes only logits by default', async () => {
     const out = join(folder, 'logits.safetensors');
     const model = fixture('gemma2-tiny');
-    await graftSucceeds(
+    await startSucceeds(
       ['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out],
       folder,
     );
@@ -123,9 +126,10 @@ describe('graft generate', () => {
       ['--beams', '4', '--length-penalty', '0', '--eos', String(expected.beam4_eos_lp0.eos_token_id), ...PORTABLE],
     ],
   ])('generate writes the published sequences (%s)', async (name, options) => {
+    const generate = name === 'greedy' ? startSucceeds : graftSucceeds;
     const out = join(folder, `${name}.safetensors`);
     // prettier-ignore
-    await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '24', '--encoder-window', 'inclusive', ...options], folder);
+    await generate(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '24', '--encoder-window', 'inclusive', ...options], folder);
     const { sequences } = await readHostTensors(out);
     expect(sequences.dtype).toBe('int32');
     expect([...sequences.values]).toEqual(expected[name].sequences.flat());
@@ -198,7 +202,7 @@ describe('graft embed', () => {
     const model = fixture('t5gemma-tiny-balanced');
     const out = join(folder, 'embeddings.safetensors');
     const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
-    await graftSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, '--pool', 'last'], folder);
+    await startSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, '--pool', 'last'], folder);
     expect((await readHostTensors(out)).embeddings.shape).toEqual([3, 64]);
     const texts = write(join(folder, 'texts.txt'), 'one\ntwo words\nthree\n');
     const base = ['embed', '--model', model, '--texts', texts, '--tokenizer', 'bytes', '--output', out, '--normalize'];
@@ -229,7 +233,7 @@ describe('graft inspect --preset', () => {
 describe('graft adapt', () => {
   it('adapt writes the published balanced checkpoint, byte for byte', async () => {
     const out = join(folder, 'adapted');
-    const { stdout } = await graftSucceeds(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
+    const { stdout } = await startSucceeds(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
     expect(stdout).toBe(`${out}\n`);
     const made = await CheckpointReader.open(out);
     const published = await CheckpointReader.open(fixture('t5gemma-tiny-balanced'));
@@ -280,7 +284,7 @@ describe('--encoder-attention causal', () => {
 
 describe('the command graft', () => {
   it('inspect lists the tensors of a checkpoint', async () => {
-    const { stdout } = await graftSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);
+    const { stdout } = await startSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);
     expect(stdout).toMatch(/^model\.decoder\.layers\.0\.cross_attn\.k_proj\.weight +F32 +\[32, 64\] +2,048$/m);
     expect(stdout).toMatch(/116 tensors, 412,288 elements/);
     expect(stdout).toMatch(/encoder-decoder, vocabulary 512/);
@@ -291,7 +295,7 @@ describe('the command graft', () => {
   });
 
   it('plugins lists the components with their packages', async () => {
-    const { stdout } = await graftSucceeds(['plugins', '--json'], folder);
+    const { stdout } = await startSucceeds(['plugins', '--json'], folder);
     const components = JSON.parse(stdout) as { interface: string; id: string; origin: string }[];
     expect(components).toContainEqual(
       expect.objectContaining({ interface: 'optimizer', id: 'adamw', origin: 'package @graft/optimizers' }),
@@ -312,7 +316,7 @@ describe('the command graft', () => {
   });
 
   it('every command has help', async () => {
-    const { stdout } = await graftSucceeds(['--help'], folder);
+    const { stdout } = await startSucceeds(['--help'], folder);
     for (const name of [
       'run',
       'evaluate',
@@ -331,7 +335,7 @@ describe('the command graft', () => {
       'engine',
     ]) {
       expect(stdout).toContain(`  ${name} `);
-      expect((await graftSucceeds([name, '--help'], folder)).stdout).toMatch(new RegExp(`^Usage: graft ${name} `));
+      expect((await startSucceeds([name, '--help'], folder)).stdout).toMatch(new RegExp(`^Usage: graft ${name} `));
     }
   });
 
@@ -343,7 +347,7 @@ describe('the command graft', () => {
     [['run', 'x.yaml', '--engine', 'cuda'], /--engine/],
     [['run', 'x.yaml', '--set', 'steps'], /x\.yaml|--set/],
   ])('the arguments %j are refused with status 2', async (args, message) => {
-    const outcome = await graft(args, folder);
+    const outcome = await start(args, folder);
     expect(outcome).toMatchObject({ status: 2, stdout: '' });
     expect(outcome.stderr).toMatch(/^graft: /);
     expect(outcome.stderr).toMatch(message);
@@ -351,8 +355,8 @@ describe('the command graft', () => {
   });
 
   it('only --debug prints a stack', async () => {
-    const quiet = await graft(['inspect', 'nowhere'], folder);
-    const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
+    const quiet = await start(['inspect', 'nowhere'], folder);
+    const debug = await start(['inspect', 'nowhere', '--debug'], folder);
     expect(quiet.status).toBe(2);
     expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
     expect(debug.stderr).toMatch(/^ +at /m);
@@ -364,7 +368,7 @@ describe('graft classify', () => {
     const folder = temporaryFolder();
     const model = fixture('seqcls-encdec');
     const texts = write(join(folder, 'texts.txt'), 'once\nupon\n');
-    const { stdout } = await graftSucceeds(
+    const { stdout } = await startSucceeds(
       ['classify', '--model', model, '--texts', texts, '--tokenizer', 'bytes'],
       folder,
     );

@@ -4,18 +4,10 @@ import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { describeIf, temporaryFolder } from '../../support';
-import {
-  fixture,
-  graft,
-  graftSucceeds,
-  readJson,
-  runFolderOf,
-  startGraft,
-  trajectoryConfig,
-  write,
-  type Outcome,
-} from '../support/graft';
+import { fixture, readJson, runFolderOf, startGraft, trajectoryConfig, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const BROWSER = (process.env.PATH ?? '')
   .split(delimiter)

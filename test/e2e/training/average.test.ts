@@ -2,8 +2,10 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder, worstDifference } from '../../support';
-import { fixture, graft, graftSucceeds, runFolderOf, trajectoryConfig, write } from '../support/graft';
+import { fixture, runFolderOf, trajectoryConfig, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 let checkpoints: string;
 

@@ -2,8 +2,10 @@ import { TeacherCache } from '@graft/objectives';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder, worstDifference } from '../../support';
-import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write, type MetricsLine } from '../support/graft';
+import { readJson, readMetrics, runFolderOf, write, type MetricsLine } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
 const lines = Array.from({ length: 10 }, (_, i) => ({

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
 const jsonLines = (rows: readonly object[]): string => rows.map((row) => JSON.stringify(row)).join('\n');

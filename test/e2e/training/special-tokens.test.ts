@@ -4,8 +4,10 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder, worstDifference } from '../../support';
 import { makeOld } from '../../../packages/core/test/old-snapshots';
-import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const texts = Array.from({ length: 8 }, (_, i) => ({
   text: `line ${i} of a text`,

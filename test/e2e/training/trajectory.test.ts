@@ -2,8 +2,6 @@ import { readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import {
-  graft,
-  graftSucceeds,
   metricsReach,
   readJson,
   readMetrics,
@@ -12,7 +10,9 @@ import {
   write,
   type MetricsLine,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
 
