@@ -7,7 +7,7 @@ import {
   type HostFields,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import { HuggingFaceTokenizer, openChatFormat, plugin } from '@graft/text';
+import { openChatFormat, plugin, type HuggingFaceTokenizer } from '@graft/text';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';

@@ -227,10 +227,9 @@ test.each(['tracker', 'evaluator', 'dataset', 'held-out'])(
       /No answer with \*\*\* and \*\*\* and \*\*\* for https:\/\/\*\*\*@/,
     );
     const folders = filesIn(join(folder, 'runs', `failing-${fail}`)).filter((file) => file.endsWith('run.json'));
-    const reports = await Promise.all(
-      folders.map((file, i) => graft(['report', join(file, '..'), '--out', `out/${fail}-${i}.html`], folder)),
-    );
-    expectNoCanary(...outcomes, ...reports);
+    const runs = folders.map((file) => join(file, '..'));
+    if (runs.length > 0) outcomes.push(await graft(['report', ...runs, '--out', `out/${fail}.html`], folder));
+    expectNoCanary(...outcomes);
   },
 );
 

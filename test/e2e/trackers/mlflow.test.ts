@@ -7,7 +7,10 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeIf, temporaryFolder } from '../../support';
 import { mlflowPython, startMlflow, startProxy, type MlflowServer } from '../../support/mlflow-server';
-import { graft, graftSucceeds, readJson, runFolderOf, write, type Outcome } from '../support/graft';
+import { readJson, runFolderOf, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
+
+const { graft, graftSucceeds } = sharedProcess();
 
 const folder = temporaryFolder();
 const mlflow = mlflowPython();

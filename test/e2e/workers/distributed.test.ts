@@ -14,10 +14,11 @@ import {
   type Outcome,
   type StartedCommand,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 import { hasNativeLibrary, nativeTest, workerList } from '../support/workers';
 
 const folder = temporaryFolder();
-const STEPS = 10;
+const STEPS = 6;
 
 // Answers of all lengths: the halves of a batch differ in the labels that count.
 const WORDS = ['a', 'grey', 'ultramarine blue', 'red', 'chartreuse, or so', 'b', 'teal', 'off-white', 'x', 'umber'];
@@ -39,14 +40,19 @@ initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 8 }
 dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }
 optimizer: { use: adamw, learningRate: 0.01, clipNorm: 1 }
-train: { steps: ${STEPS}, batchSize: 4, checkpointEvery: 5${train} }
+train: { steps: ${STEPS}, batchSize: 4, checkpointEvery: 3${train} }
 engine: ${engine}
 runs: ${folder}/runs
 `,
   );
 
-const run = async (name: string, ...more: string[]): Promise<MetricsLine[]> =>
-  readMetrics(runFolderOf(await graftSucceeds(['run', `${name}.yaml`, ...more], folder)));
+const alone = sharedProcess();
+
+/** Workers are processes of their own; what one process does alone, and what is refused, is asked of one. */
+const run = async (name: string, ...more: string[]): Promise<MetricsLine[]> => {
+  const { graftSucceeds: succeeds } = more.includes('--local-workers') ? { graftSucceeds } : alone;
+  return readMetrics(runFolderOf(await succeeds(['run', `${name}.yaml`, ...more], folder)));
+};
 
 function expectSameLosses(lines: readonly MetricsLine[], expected: readonly MetricsLine[]): void {
   expect(lines.map(({ step }) => step)).toEqual(expected.map(({ step }) => step));
@@ -108,11 +114,11 @@ describe('two workers', () => {
       );
     dropping('dropping');
     dropping('droppingParts', ', microBatches: 2');
-    const alone = await run('dropping');
-    expect(Math.abs(alone[0].loss - whole[0].loss)).toBeGreaterThan(1e-4);
-    expectSameLosses(await run('droppingParts'), alone);
+    const expected = await run('dropping');
+    expect(Math.abs(expected[0].loss - whole[0].loss)).toBeGreaterThan(1e-4);
+    expectSameLosses(await run('droppingParts'), expected);
     const outcome = await graftSucceeds(['run', 'droppingParts.yaml', '--local-workers', '2'], folder);
-    expectSameLosses(readMetrics(runFolderOf(outcome)), alone);
+    expectSameLosses(readMetrics(runFolderOf(outcome)), expected);
   });
 
   it('two workers can shard the optimizer’s state, and one worker resumes their run', async () => {
@@ -120,7 +126,7 @@ describe('two workers', () => {
     config('average', ', averageDecay: 0.9');
     const data =
       '{"use":"jsonl","files":"pairs.jsonl","source":"question","target":"answer","tokenizer":"bytes","repeat":false}';
-    const half = ['--set', 'train.steps=5', '--set', `evaluators=[{"use":"loss","dataset":${data},"batchSize":5}]`];
+    const half = ['--set', 'train.steps=3', '--set', `evaluators=[{"use":"loss","dataset":${data},"batchSize":5}]`];
     const first = await graftSucceeds(['run', 'shares.yaml', '--local-workers', '2', ...half], folder);
     const [, here, all] = /optimizer state ([\d,]+) of ([\d,]+) bytes here/.exec(first.stderr)!;
     const share = Number(here.replaceAll(',', '')) / Number(all.replaceAll(',', ''));
@@ -159,8 +165,8 @@ describe('two workers', () => {
     config('some');
     config('some-alone');
     config('none');
-    const alone = await run('some-alone', ...dataset('some'));
-    expectSameLosses(await run('some', ...dataset('some'), '--local-workers', '2'), alone);
+    const expected = await run('some-alone', ...dataset('some'));
+    expectSameLosses(await run('some', ...dataset('some'), '--local-workers', '2'), expected);
     const { status, stderr } = await graft(['run', 'none.yaml', ...dataset('none'), '--local-workers', '2'], folder);
     expect(status).toBe(1);
     expect(stderr).toMatch(/The batch for step 1: every label is -100 \(ignored\)/);
@@ -168,7 +174,7 @@ describe('two workers', () => {
 
   it('two workers resume a run of one worker with sharded state', async () => {
     config('one', ', averageDecay: 0.9');
-    await run('one', '--set', 'train.steps=5');
+    await run('one', '--set', 'train.steps=3');
     // What counts as exploding goes by the run's first loss, for the worker that has no file of it too: here 0.0001 * 1e6.
     const change = (name: string, from: RegExp, to: string): void => {
       const file = join(runOf('one'), name);
@@ -204,11 +210,10 @@ describe('a worker that ends', () => {
     expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) is gone: its process has ended\b/);
     expect(stderr).toContain('--resume');
     expect(status).toBe(1);
-    const steps = STEPS * 1000;
     expect(readJson(join(runOf('killed'), 'run.json'))).toMatchObject({ status: 'failed' });
     // It was saved at the step that it had done; alone it goes on as it would have gone on.
     const before = readMetrics(realpathSync(runOf('killed')));
-    const resumed = startGraft(['run', 'killed.yaml', '--resume', '--set', `train.steps=${steps * 10}`], folder);
+    const resumed = startGraft(['run', 'killed.yaml', '--resume', ...LONG], folder);
     await metricsReach(runOf('killed'), before.length + 3);
     resumed.child.kill('SIGINT');
     expect((await resumed.done).status).toBe(130);
@@ -283,7 +288,7 @@ describe('workers that do not fit together', () => {
 
   it('invalid options for workers are refused', async () => {
     const refused = async (...options: string[]): Promise<string> => {
-      const { status, stderr } = await graft(['run', 'whole.yaml', ...options], folder);
+      const { status, stderr } = await alone.graft(['run', 'whole.yaml', ...options], folder);
       expect(status).toBe(2);
       return stderr;
     };

@@ -3,7 +3,6 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import {
-  graft,
   readJson,
   readMetrics,
   runFolderOf,
@@ -13,8 +12,10 @@ import {
   type StartedCommand,
   TINY_MODEL,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 import { nativeTest, workerList } from '../support/workers';
 
+const alone = sharedProcess();
 const folder = temporaryFolder();
 const CANARY = 'canary-of-the-secret-0123456789';
 const SECRET = write(join(folder, 'secret'), `${CANARY}\n`);
@@ -74,7 +75,7 @@ function worker(rank: number, { list, name, more = [], cwd = 'one', environment 
 
 describe('workers on several hosts', () => {
   const refused = async (args: readonly string[], environment = {}): Promise<string> => {
-    const { status, stderr } = await graft(['run', CONFIG, ...args], join(folder, 'one'), environment);
+    const { status, stderr } = await alone.graft(['run', CONFIG, ...args], join(folder, 'one'), environment);
     expect(status).toBe(2);
     expect(stderr).not.toContain(CANARY);
     return stderr;
