@@ -48,53 +48,58 @@ export function encoderDecoderCase(
   describeIf(folder !== undefined, MISSING, name, () => {
     const losses = (): ExpectedLosses => readJson(folder!, 'expected.json');
 
-    test.each(inclusive)('states, logits, loss and gradients are the published ones on %s, inclusive window', (mode) =>
-      withModel(folder!, mode, 'inclusive', async ({ model, parameters }, engine) => {
-        const expected = await expectedTensors(folder!);
-        const gradients = await readHostTensors(join(folder!, 'grads.safetensors'));
-        const got = await runForward({
-          engine,
-          model,
-          parameters,
-          inputs: expected,
-          outputs: ['encoder', 'loss', 'gradients'],
-        });
-        const states = largestDifference(
-          got.encoder_last_hidden_state,
-          expected.encoder_last_hidden_state,
-          expected.attention_mask,
-        );
-        expect(states).toBeLessThanOrEqual(TOLERANCE.states);
-        expect(largestDifference(got.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThanOrEqual(
-          TOLERANCE.logits,
-        );
-        expect(got.loss.shape).toEqual([]);
-        expect(Math.abs(got.loss.values[0] - losses().loss)).toBeLessThanOrEqual(TOLERANCE.loss);
-        const names = Object.keys(got).filter((key) => key.startsWith('grad.'));
-        expect(names.sort()).toEqual(
-          Object.keys(gradients)
-            .map((key) => `grad.${key}`)
-            .sort(),
-        );
-        for (const [key, gradient] of Object.entries(gradients)) {
-          const relative = largestDifference(got[`grad.${key}`], gradient) / largestMagnitude(gradient);
-          if (!(relative <= TOLERANCE.gradientOfLargest))
-            throw new Error(`The gradient of ${key} is off by ${relative} of its largest value.`);
-        }
-      })(),
-    );
+    // A table without rows is an error of jest.
+    if (inclusive.length > 0)
+      test.each(inclusive)(
+        'states, logits, loss and gradients are the published ones on %s, inclusive window',
+        (mode) =>
+          withModel(folder!, mode, 'inclusive', async ({ model, parameters }, engine) => {
+            const expected = await expectedTensors(folder!);
+            const gradients = await readHostTensors(join(folder!, 'grads.safetensors'));
+            const got = await runForward({
+              engine,
+              model,
+              parameters,
+              inputs: expected,
+              outputs: ['encoder', 'loss', 'gradients'],
+            });
+            const states = largestDifference(
+              got.encoder_last_hidden_state,
+              expected.encoder_last_hidden_state,
+              expected.attention_mask,
+            );
+            expect(states).toBeLessThanOrEqual(TOLERANCE.states);
+            expect(largestDifference(got.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThanOrEqual(
+              TOLERANCE.logits,
+            );
+            expect(got.loss.shape).toEqual([]);
+            expect(Math.abs(got.loss.values[0] - losses().loss)).toBeLessThanOrEqual(TOLERANCE.loss);
+            const names = Object.keys(got).filter((key) => key.startsWith('grad.'));
+            expect(names.sort()).toEqual(
+              Object.keys(gradients)
+                .map((key) => `grad.${key}`)
+                .sort(),
+            );
+            for (const [key, gradient] of Object.entries(gradients)) {
+              const relative = largestDifference(got[`grad.${key}`], gradient) / largestMagnitude(gradient);
+              if (!(relative <= TOLERANCE.gradientOfLargest))
+                throw new Error(`The gradient of ${key} is off by ${relative} of its largest value.`);
+            }
+          })(),
+      );
 
-    test.each(strict)('states and loss are the published ones on %s, strict window', (mode) =>
-      withModel(folder!, mode, 'strict', async ({ model, parameters }, engine) => {
-        const expected = await expectedTensors(folder!);
-        const got = await runForward({ engine, model, parameters, inputs: expected, outputs: ['encoder', 'loss'] });
-        const reference = expected.encoder_last_hidden_state_strict_window;
-        expect(
-          largestDifference(got.encoder_last_hidden_state, reference, expected.attention_mask),
-        ).toBeLessThanOrEqual(TOLERANCE.states);
-        expect(Math.abs(got.loss.values[0] - losses().loss_strict_window)).toBeLessThanOrEqual(TOLERANCE.loss);
-      })(),
-    );
+    if (strict.length > 0)
+      test.each(strict)('states and loss are the published ones on %s, strict window', (mode) =>
+        withModel(folder!, mode, 'strict', async ({ model, parameters }, engine) => {
+          const expected = await expectedTensors(folder!);
+          const got = await runForward({ engine, model, parameters, inputs: expected, outputs: ['encoder', 'loss'] });
+          const reference = expected.encoder_last_hidden_state_strict_window;
+          expect(
+            largestDifference(got.encoder_last_hidden_state, reference, expected.attention_mask),
+          ).toBeLessThanOrEqual(TOLERANCE.states);
+          expect(Math.abs(got.loss.values[0] - losses().loss_strict_window)).toBeLessThanOrEqual(TOLERANCE.loss);
+        })(),
+      );
   });
 }
 
