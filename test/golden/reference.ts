@@ -23,6 +23,12 @@ export const MISSING = 'this case is not copied into the repository, and ../shar
 export const NATIVE_MODES: readonly EngineMode[] =
   process.platform === 'linux' && process.arch === 'x64' ? ['eager', 'xla', 'graph', 'mixed'] : [];
 
+/** Those that start at once, and those in which XLA compiles: each program takes seconds there. */
+export const QUICK_NATIVE_MODES: readonly EngineMode[] = NATIVE_MODES.filter(
+  (mode) => mode === 'eager' || mode === 'graph',
+);
+export const COMPILING_MODES: readonly EngineMode[] = NATIVE_MODES.filter((mode) => !QUICK_NATIVE_MODES.includes(mode));
+
 export const TOLERANCE = { states: 1e-4, logits: 1e-4, loss: 1e-5, gradientOfLargest: 1e-4 } as const;
 
 export function readJson<T>(folder: string, file: string): T {

@@ -1,6 +1,6 @@
 /** Text behind its start token, as the published tokenizers give it by default: the published losses, alone and packed. */
-import { createRandom, modelInput, type HostArray, type HostFields } from '@graft/core';
-import { openEngine, tf, type Engine } from '@graft/engine';
+import { createRandom, modelInput, type HostArray, type HostFields, type Parameters } from '@graft/core';
+import { openEngine, tf, type Engine, type Jitted } from '@graft/engine';
 import { loadModel, type LoadedModel } from '@graft/gemma';
 import { CausalLm } from '@graft/objectives';
 import { readFileSync } from 'node:fs';
@@ -52,48 +52,52 @@ describeIf(folder !== undefined, MISSING, 'causal-lm on texts without a start to
   });
   afterAll(() => loaded.dispose());
 
-  async function lossOf(engine: Engine, examples: readonly HostFields[]): Promise<number> {
+  type Loss = Jitted<[Parameters, Record<string, tf.Tensor>], tf.Scalar>;
+  const compile = (engine: Engine): Loss =>
+    engine.jit(
+      (own: Parameters, given: Record<string, tf.Tensor>) =>
+        objective.loss(loaded.model, own, given, { training: false }).loss,
+      { name: 'startToken' },
+    );
+
+  async function lossOf(compute: Loss, examples: readonly HostFields[]): Promise<number> {
     const { model, parameters } = loaded;
     const context = { model, random: createRandom(0) };
     const fields = objective.prepare({ kind: 'examples', examples }, context);
     const batch = Object.fromEntries(
       Object.entries(fields).map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
     );
-    const compute = engine.jit(
-      (own: typeof parameters, given: typeof batch) => objective.loss(model, own, given, { training: false }).loss,
-      { name: 'startToken' },
-    );
     const loss = await compute.async(parameters, batch);
     const [value] = await loss.data();
     tf.dispose([loss, ...Object.values(batch)]);
-    compute.dispose();
     return value;
   }
 
   test.each([...NATIVE_MODES, 'portable'] as const)(
     'each text, and both together, have the published loss on %s',
     async (mode) => {
-      const engine = await openEngine({ mode });
+      const compute = compile(await openEngine({ mode }));
       const all = losses.flat();
       const mean = (values: readonly number[]): number => values.reduce((sum, x) => sum + x, 0) / values.length;
       for (const [i, text] of texts.entries())
-        expect(Math.abs((await lossOf(engine, [{ tokens: ids(text) }])) - mean(losses[i]))).toBeLessThan(
+        expect(Math.abs((await lossOf(compute, [{ tokens: ids(text) }])) - mean(losses[i]))).toBeLessThan(
           TOLERANCE.loss,
         );
       const both = await lossOf(
-        engine,
+        compute,
         texts.map((text) => ({ tokens: ids(text) })),
       );
       expect(Math.abs(both - mean(all))).toBeLessThan(TOLERANCE.loss);
       const segments = ids([...texts.flatMap((text, i) => text.map(() => i + 1)), 0, 0]);
-      const packed = await lossOf(engine, [{ tokens: ids([...texts.flat(), 0, 0]), segments }]);
+      const packed = await lossOf(compute, [{ tokens: ids([...texts.flat(), 0, 0]), segments }]);
       expect(Math.abs(packed - mean(all))).toBeLessThan(TOLERANCE.loss);
       // A text that brings its start token is the same text.
       const withOwnStart = await lossOf(
-        engine,
+        compute,
         texts.map((text) => ({ tokens: ids([2, ...text]) })),
       );
       expect(Math.abs(withOwnStart - mean(all))).toBeLessThan(TOLERANCE.loss);
+      compute.dispose();
     },
   );
 });

@@ -1,6 +1,13 @@
-import { createComponentFactory, createRandom, Registry, silentLogger, type HostFields } from '@graft/core';
+import {
+  createComponentFactory,
+  createRandom,
+  Registry,
+  silentLogger,
+  type ComponentFactory,
+  type HostFields,
+} from '@graft/core';
 import type { Engine } from '@graft/engine';
-import { HuggingFaceTokenizer, openChatFormat, plugin } from '@graft/text';
+import { openChatFormat, plugin, type HuggingFaceTokenizer } from '@graft/text';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
@@ -37,18 +44,23 @@ const NAMED: Readonly<Partial<Record<RealTokenizer, object>>> = {
 
 describe.each(Object.keys(ANSWERS) as RealTokenizer[])('chat in the data', (name) => {
   describeWithTokenizer(name, `the tokenizer and the template of ${name}`, (folder) => {
-    test('labels are exactly the answers, each with its end of turn and nothing after it', async () => {
-      const file = join(temporaryFolder(), 'chat.jsonl');
-      writeFileSync(file, `${JSON.stringify({ messages: CONVERSATION })}\n`);
+    let components: ComponentFactory;
+    let tokenizer: HuggingFaceTokenizer;
+    const spec = { use: 'huggingface', path: folder, ...NAMED[name] };
+    beforeAll(async () => {
       const registry = new Registry();
       registry.register(plugin, 'here');
-      const components = createComponentFactory(registry, {
+      components = createComponentFactory(registry, {
         engine: {} as Engine,
         random: createRandom(0),
         logger: silentLogger(),
       });
-      const spec = { use: 'huggingface', path: folder, ...NAMED[name] };
-      const tokenizer = await components.create('tokenizer', spec);
+      tokenizer = (await components.create('tokenizer', spec)) as HuggingFaceTokenizer;
+    });
+
+    test('labels are exactly the answers, each with its end of turn and nothing after it', async () => {
+      const file = join(temporaryFolder(), 'chat.jsonl');
+      writeFileSync(file, `${JSON.stringify({ messages: CONVERSATION })}\n`);
       const options = {
         files: file,
         tokenizer: spec,
@@ -68,7 +80,6 @@ describe.each(Object.keys(ANSWERS) as RealTokenizer[])('chat in the data', (name
     });
 
     test('an answer ends with a token', async () => {
-      const tokenizer = await HuggingFaceTokenizer.open({ path: folder, ...NAMED[name] });
       const format = await openChatFormat([folder], tokenizer);
       const { token } = format.endOfTurn();
       expect(ANSWERS[name][0].endsWith(tokenizer.decode([token!], { keepSpecial: true }))).toBe(true);

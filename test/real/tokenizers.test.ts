@@ -110,10 +110,11 @@ for (const name of ['gemma2', 'gemma3'] as const)
     it('the audit confirms all tokens that real text gives', () => {
       const ids = new Set(tokenizer.encode(TEXT + MORE));
       expect(ids.size).toBeGreaterThan(2000);
-      for (const id of ids) {
+      const wrong = [...ids].filter((id) => {
         const { given: answer, kind } = auditor.audit(id);
-        expect([id, answer]).toEqual([id, kind === 'piece' || kind === 'byte' ? 'yes' : 'spelled']);
-      }
+        return answer !== (kind === 'piece' || kind === 'byte' ? 'yes' : 'spelled');
+      });
+      expect(wrong).toEqual([]);
     });
 
     it('the audit decides every token of a sample of one in 97', () => {

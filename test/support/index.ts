@@ -44,6 +44,17 @@ export async function abortReason<E = Error>(signal: AbortSignal): Promise<E> {
   return signal.reason as E;
 }
 
+/** The largest absolute difference of two lists; infinite where lengths differ or a value is not a number. One `expect` for all. */
+export function worstDifference(got: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (got.length !== expected.length) return Infinity;
+  let worst = 0;
+  for (let i = 0; i < got.length; i++) {
+    const difference = Math.abs(got[i] - expected[i]);
+    if (!(difference <= worst)) worst = Number.isNaN(difference) ? Infinity : difference;
+  }
+  return worst;
+}
+
 const made: string[] = [];
 
 /** A folder that goes when the test file is done. */

@@ -16,10 +16,11 @@ async function runOnce(
     metrics = {} as Record<string, number>,
     config = {} as Record<string, string>,
     trackingUri = addressOf(fake),
+    finishSeconds = 5,
   } = {},
 ): Promise<string[]> {
   const warnings: string[] = [];
-  const options = { trackingUri, flushSeconds: 60, timeoutSeconds: 1, finishSeconds: 5 };
+  const options = { trackingUri, flushSeconds: 60, timeoutSeconds: 1, finishSeconds };
   const sender = new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
   mkdirSync(join(folder, id), { recursive: true });
   await sender.start({ name: 'trial', id, folder: join(folder, id), config });
@@ -74,6 +75,7 @@ test('a run whose tracker names another server keeps the outbox file for the fir
   const warnings = await runOnce(first, folder, {
     metrics: { loss: 1 },
     trackingUri: `http://ann:pass-canary@127.0.0.1:${first.port}//`,
+    finishSeconds: 1,
   });
   expect(warnings.join()).not.toContain('canary');
   const file = join(folder, 'own', outboxFile(addressOf(first)));
@@ -82,7 +84,7 @@ test('a run whose tracker names another server keeps the outbox file for the fir
   expect(text).not.toContain('canary');
   expect(statSync(file).mode & 0o777).toBe(0o600);
   second.before = async () => 503;
-  await runOnce(second, folder, { metrics: { loss: 2 } });
+  await runOnce(second, folder, { metrics: { loss: 2 }, finishSeconds: 1 });
   expect(readFileSync(file, 'utf8')).toBe(text);
   expect(existsSync(join(folder, 'own', outboxFile(addressOf(second))))).toBe(true);
   await close(second);

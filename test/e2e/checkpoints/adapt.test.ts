@@ -4,8 +4,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { ODD_SIDE, tinyGemma, writeTiny } from '../../../plugins/gemma/test-support/tiny-gemma';
-import { graft, graftSucceeds, startGraft } from '../support/graft';
+import { startGraft } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 /** Some 60 MB, a third of it drawn: long enough to be stopped half-way. */
 const SIDE = { ...ODD_SIDE, hidden: 256, feedForward: 768, headDim: 64, layers: 6 };
 

@@ -2,8 +2,10 @@ import { readHostTensors } from '@graft/checkpoint';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readJson, runFolderOf, write } from '../support/graft';
+import { fixture, readJson, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const home = temporaryFolder();
 const whole = fixture('t5gemma-tiny-balanced');
 const alone = join(home, 'alone');

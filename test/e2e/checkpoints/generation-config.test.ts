@@ -1,8 +1,10 @@
 import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readJson, runFolderOf, write } from '../support/graft';
+import { fixture, readJson, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const source = join(folder, 'it');
 const GENERATION = {

@@ -2,8 +2,10 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tokenizerJson } from '../../../plugins/text/test-support/tokenizer-json';
 import { temporaryFolder } from '../../support';
-import { fixture, graftSucceeds } from '../support/graft';
+import { fixture } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graftSucceeds } = sharedProcess();
 const home = temporaryFolder();
 
 /** A copy of a fixture with other files in it; a JSON object is laid over config.json. */

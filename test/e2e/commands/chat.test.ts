@@ -4,8 +4,10 @@ import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tokenizerJson } from '../../../plugins/text/test-support/tokenizer-json';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, write } from '../support/graft';
+import { fixture, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const model = join(folder, 'model');
 /** The template puts nothing around a question, and `<stop>` behind an answer. */

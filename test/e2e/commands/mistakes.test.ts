@@ -1,8 +1,10 @@
 /** Mistakes of a user: the status is 2, the sentence names the cause, and no step was done. */
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, TINY_MODEL, write } from '../support/graft';
+import { fixture, TINY_MODEL, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const PAIRS = 'source: source, target: target, tokenizer: { use: bytes }';
 

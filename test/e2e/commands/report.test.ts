@@ -4,18 +4,10 @@ import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { describeIf, temporaryFolder } from '../../support';
-import {
-  fixture,
-  graft,
-  graftSucceeds,
-  readJson,
-  runFolderOf,
-  startGraft,
-  trajectoryConfig,
-  write,
-  type Outcome,
-} from '../support/graft';
+import { fixture, readJson, runFolderOf, startGraft, trajectoryConfig, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const BROWSER = (process.env.PATH ?? '')
   .split(delimiter)
@@ -32,7 +24,7 @@ beforeAll(async () => {
       `${trajectoryConfig()
         .replace('name: trajectory', `name: rate-${rate}`)
         .replace('learningRate: 0.001', `learningRate: ${rate}`)}
-engine: graph
+engine: portable
 runs: ${folder}/runs
 evaluators:
   - { use: loss, name: heldOut, every: 5, batches: 2, dataset: { use: tensors, file: ${folder}/held-out.safetensors } }

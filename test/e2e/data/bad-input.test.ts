@@ -2,8 +2,10 @@ import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, readJson, trajectoryConfig, write, type Outcome } from '../support/graft';
+import { fixture, readJson, trajectoryConfig, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft } = sharedProcess();
 const folder = temporaryFolder();
 const tiny = fixture('gemma2-tiny');
 
@@ -101,7 +103,20 @@ describe('a faulty checkpoint', () => {
 
 describe('faulty inputs', () => {
   const forward = (inputs: string): Promise<Outcome> =>
-    graft(['forward', '--model', tiny, '--inputs', inputs, '--output', join(folder, 'never.safetensors')], folder);
+    graft(
+      [
+        'forward',
+        '--model',
+        tiny,
+        '--inputs',
+        inputs,
+        '--output',
+        join(folder, 'never.safetensors'),
+        '--engine',
+        'portable',
+      ],
+      folder,
+    );
 
   it.each([
     [

@@ -4,8 +4,10 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { ROOT, temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readMetrics, write } from '../support/graft';
+import { readMetrics, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const home = temporaryFolder();
 const rows = Array.from({ length: 60 }, (_, i) => ({
   question: `What is ${i} and ${i * 7}?`,

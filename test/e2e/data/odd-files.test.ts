@@ -2,8 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
-import { fixture, graft } from '../support/graft';
+import { fixture } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft } = sharedProcess();
 const folder = temporaryFolder();
 const tiny = fixture('gemma2-tiny');
 const fifo = join(folder, 'fifo.jsonl');

@@ -2,8 +2,10 @@ import { gzipSync } from 'node:zlib';
 import { join } from 'node:path';
 import { existsSync } from 'node:fs';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readJson, runFolderOf, write } from '../support/graft';
+import { readJson, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const SUBJECTS = ['a quick fox', 'the lazy dog', 'an old tree', 'some other bird'];
 const VERBS = ['jumps over', 'sleeps under', 'looks at', 'sings to'];

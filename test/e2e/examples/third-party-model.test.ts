@@ -3,8 +3,10 @@ import { writtenBy } from '@graft/checkpoint/internal';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readJson, readMetrics } from '../support/graft';
+import { fixture, readJson, readMetrics } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const PLUGIN = join(ROOT, 'examples', 'third-party-model', 'src', 'index.ts');
 const WITH = ['--plugin', PLUGIN, '--engine', 'portable'];
 

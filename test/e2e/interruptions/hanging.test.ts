@@ -1,4 +1,4 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../../support';
@@ -20,17 +20,18 @@ const folder = temporaryFolder();
 write(
   join(folder, 'plugin.cjs'),
   `${PLUGIN_HEAD}
+const { existsSync } = require('node:fs');
 const HANGS = {
   never: async () => undefined,
   // Something holds the process, as a connection would.
   wait: () => new Promise(() => setInterval(() => undefined, 1000)),
   loop: () => { for (;;); },
-  // Once, for longer than it takes to be noticed.
-  while: () => { const end = performance.now() + 14_000; while (performance.now() < end); HANGS.while = HANGS[globalThis.after]; },
+  // Once, until the file named \`goOn\` is there.
+  while: () => { while (!existsSync(globalThis.goOn)); HANGS.while = HANGS[globalThis.after]; },
   slow: () => new Promise((resolve) => setTimeout(resolve, 400)),
 };
-const dataset = async ({ options: { how, items, opening, after } }) => {
-  globalThis.after = after;
+const dataset = async ({ options: { how, items, opening, after, goOn } }) => {
+  Object.assign(globalThis, { after, goOn });
   if (opening) await HANGS[how]();
   let next = 0;
   return {
@@ -52,6 +53,7 @@ const options = z.strictObject({
   after: z.enum(['never', 'wait']).default('never'),
   items: z.number().default(12),
   opening: z.boolean().default(false),
+  goOn: z.string().default(''),
 });
 exports.plugin = definePlugin({
   name: 'hanging',
@@ -123,12 +125,14 @@ describe('a dataset that blocks the main thread', () => {
   const BLOCKED =
     'This process has not looked at its signals for 5 s; Ctrl-C once more ends it at once, without a checkpoint.';
   const threads = 'train.loader.threads=0';
+  /** Until the other thread has taken the signal over, Ctrl-C waits for the thread that is blocked. */
+  const TAKEN_OVER_MS = 8000;
+  const goOn = (name: string): string => join(folder, `${name}-goes-on`);
 
   it.concurrent('the process runs until the second Ctrl-C, and earlier checkpoints are kept', async () => {
     const started = start('blocked', [threads, 'dataset.how=loop', 'train.checkpointEvery=1']);
     await seen(started, 'step 2/6');
-    // Until the other thread has taken the signal over, Ctrl-C waits for the thread that does not come back.
-    await sleep(8000);
+    await sleep(TAKEN_OVER_MS);
     started.child.kill('SIGINT');
     await seen(started, BLOCKED);
     await sleep(500);
@@ -139,11 +143,12 @@ describe('a dataset that blocks the main thread', () => {
   });
 
   it.concurrent('one Ctrl-C stops a process that was blocked for a while, with a checkpoint', async () => {
-    const started = start('blocked-a-while', [threads, 'dataset.how=while']);
+    const started = start('blocked-a-while', [threads, 'dataset.how=while', `dataset.goOn=${goOn('a-while')}`]);
     await seen(started, 'step 2/6');
-    await sleep(8000);
+    await sleep(TAKEN_OVER_MS);
     started.child.kill('SIGINT');
     await seen(started, BLOCKED);
+    writeFileSync(goOn('a-while'), '');
     const { status, stderr } = await started.done;
     expect(stderr).toContain('Stopping after this step, with a checkpoint');
     expect(status).toBe(130);
@@ -151,7 +156,15 @@ describe('a dataset that blocks the main thread', () => {
   });
 
   it.concurrent('Ctrl-C works as usual after a blocked thread has recovered', async () => {
-    const started = start('blocked-before', [threads, 'dataset.how=while', 'dataset.after=wait']);
+    const started = start('blocked-before', [
+      threads,
+      'dataset.how=while',
+      'dataset.after=wait',
+      `dataset.goOn=${goOn('before')}`,
+    ]);
+    await seen(started, 'step 2/6');
+    await sleep(TAKEN_OVER_MS);
+    writeFileSync(goOn('before'), '');
     await seen(started, WARNING);
     started.child.kill('SIGINT');
     const { status, stderr } = await started.done;

@@ -18,7 +18,7 @@ export interface StartedCommand {
   readonly done: Promise<Outcome>;
 }
 
-type Environment = Readonly<Record<string, string>>;
+export type Environment = Readonly<Record<string, string>>;
 
 /** Starts the built command, as a user would. `environment`: beside this process's own. */
 export function startGraft(args: readonly string[], cwd: string, environment: Environment = {}): StartedCommand {
@@ -41,7 +41,10 @@ export function graft(args: readonly string[], cwd: string, environment?: Enviro
 
 /** Runs a command that must succeed; its standard error is in the failure's message. */
 export async function graftSucceeds(args: readonly string[], cwd: string, environment?: Environment): Promise<Outcome> {
-  const outcome = await graft(args, cwd, environment);
+  return expectSuccess(args, await graft(args, cwd, environment));
+}
+
+export function expectSuccess(args: readonly string[], outcome: Outcome): Outcome {
   if (outcome.status !== 0)
     throw new Error(`graft ${args.join(' ')} exited with ${outcome.status}:\n${outcome.stderr}`);
   return outcome;

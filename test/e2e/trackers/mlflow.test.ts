@@ -1,6 +1,5 @@
 import { silentLogger } from '@graft/core';
 import { flatten, MlflowTracker } from '@graft/mlflow';
-import { findNativeLibrary } from '@graft/engine';
 import axios from 'axios';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cpus, userInfo } from 'node:os';
@@ -8,7 +7,10 @@ import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeIf, temporaryFolder } from '../../support';
 import { mlflowPython, startMlflow, startProxy, type MlflowServer } from '../../support/mlflow-server';
-import { graft, graftSucceeds, readJson, runFolderOf, write, type Outcome } from '../support/graft';
+import { readJson, runFolderOf, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
+
+const { graft, graftSucceeds } = sharedProcess();
 
 const folder = temporaryFolder();
 const mlflow = mlflowPython();
@@ -107,12 +109,9 @@ const outboxOf = (runFolder: string): string | undefined =>
 describeIf('python' in mlflow, 'missing' in mlflow ? mlflow.missing : '', 'tracking on an MLflow server', () => {
   let server: MlflowServer;
   let reader: Reader;
-  let engine: string;
 
   beforeAll(async () => {
     if ('missing' in mlflow) throw new Error(mlflow.missing);
-    // Not XLA: runs this short would spend their time compiling.
-    engine = (await findNativeLibrary()) ? 'graph' : 'portable';
     server = await startMlflow(mlflow.python, temporaryFolder());
     reader = new Reader(server.uri);
     write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(200));
@@ -132,7 +131,7 @@ optimizer: { use: adamw, learningRate: 0.002 }
 evaluators: [{ use: loss, name: heldOut, every: 12, batches: 2, dataset: *text }]
 trackers: [${tracker}]
 train: { steps: 24, batchSize: 2 }
-engine: ${engine}
+engine: portable
 `;
     return graft(['run', write(join(folder, `${name}.yaml`), config), ...args], folder);
   }
@@ -279,11 +278,11 @@ engine: ${engine}
     }
   });
 
-  it('training does not wait for a server whose answers take two seconds', async () => {
+  it('training does not wait for a server that answers slowly', async () => {
     // The first answer waits for twenty steps as well: were a step to wait for the tracker, neither would ever come.
     let stepsBeforeFirstAnswer: number | undefined;
     const proxy = await startProxy(server.uri, async () => {
-      await sleep(2000);
+      await sleep(300);
       for (let turns = 0; stepsBeforeFirstAnswer === undefined; turns++) {
         const steps = stepsDone(join(folder, 'runs', 'slow'));
         if (steps >= 20 || turns === 300) stepsBeforeFirstAnswer = steps;

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
+import { fixture, readMetrics, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { readJson, readMetrics, runFolderOf, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
 const jsonLines = (rows: readonly object[]): string => rows.map((row) => JSON.stringify(row)).join('\n');
@@ -11,7 +13,7 @@ write(join(folder, 'pairs.jsonl'), jsonLines(WORDS.map((word, i) => ({ number: i
 const config = write(
   join(folder, 'mixed.yaml'),
   `name: mixed
-engine: graph
+engine: portable
 model:
   kind: encoder-decoder
   vocabularySize: 320
@@ -66,13 +68,7 @@ test('objectives are drawn by rate and step with their own data, and a resumed r
 
 test('the losses do not depend on the number of data threads, before and after a resume', async () => {
   const run = async (threads: number, name: string, ...more: string[]): Promise<string[]> => {
-    const set = [
-      `name=${name}`,
-      `train.loader.threads=${threads}`,
-      'evaluators=[]',
-      'engine=portable',
-      'train.steps=9',
-    ];
+    const set = [`name=${name}`, `train.loader.threads=${threads}`, 'evaluators=[]', 'train.steps=9'];
     const args = [...set, ...more.filter((one) => one.includes('='))].flatMap((one) => ['--set', one]);
     const flags = more.filter((one) => !one.includes('='));
     return stepsOf(runFolderOf(await graftSucceeds(['run', config, ...args, ...flags], folder)));

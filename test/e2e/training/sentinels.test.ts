@@ -1,8 +1,10 @@
 /** Sentinels and mode tokens out of the tokenizer, through the real command: printed, saved, and found again. */
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readJson, readMetrics, write } from '../support/graft';
+import { readJson, readMetrics, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const UNUSED = 14;
 

@@ -1,34 +1,26 @@
-import { findNativeLibrary } from '@graft/engine';
 import { readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import {
-  fixture,
-  graft,
-  graftSucceeds,
   metricsReach,
   readJson,
   readMetrics,
   runFolderOf,
   startGraft,
-  trajectoryConfig,
   write,
   type MetricsLine,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
-const expected = readJson<{ loss: number[]; grad_norm_before_clip: number[] }>(
-  fixture('train-trajectory', 'expected.json'),
-);
-
 const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
 
 const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 
-/** Long enough to be caught in the middle: the ten batches over and over would end, so the text is a pattern of bytes. */
-const LONG_STEPS = 400;
-let engine: string;
-const longConfig = (name: string): string => `name: ${name}
+/** Long enough to be caught in the middle. */
+const LONG_STEPS = 150;
+const tinyConfig = (name: string, train: string): string => `name: ${name}
 model:
   vocabularySize: 260
   encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
@@ -37,12 +29,16 @@ initializer: { use: scratch }
 objective: { use: prefix-lm, padToMultipleOf: 8 }
 dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
 optimizer: { use: adamw, learningRate: 0.001 }
-train: { steps: ${LONG_STEPS}, batchSize: 2, checkpointEvery: 20 }
-engine: ${engine}
+train: { batchSize: 2, ${train} }
+`;
+const longConfig = (name: string): string =>
+  `${tinyConfig(name, `steps: ${LONG_STEPS}, checkpointEvery: 20`)}engine: portable
 `;
 
-describe('a run of the published trajectory', () => {
-  const config = write(join(folder, 'trajectory.yaml'), trajectoryConfig());
+write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(800));
+
+describe('a run on the default engine', () => {
+  const config = write(join(folder, 'short.yaml'), tinyConfig('short', 'steps: 10, precision: float32'));
   let run: string;
 
   beforeAll(async () => {
@@ -51,15 +47,14 @@ describe('a run of the published trajectory', () => {
     expect(outcome.stdout).toBe(`${run}\n`);
   });
 
-  it('the run has the published losses and gradient norms', () => {
+  it('the metrics have a line for each step', () => {
     const lines = readMetrics(run);
     expect(lines.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    lines.forEach((line, i) => {
-      expect(Math.abs(line.loss - expected.loss[i])).toBeLessThan(1e-4);
-      expect(Math.abs(line.gradNorm / expected.grad_norm_before_clip[i] - 1)).toBeLessThan(1e-4);
+    for (const line of lines) {
       expect(line.learningRate).toBe(0.001);
       expect(line.tokensPerSecond).toBeGreaterThan(0);
-    });
+    }
+    expect(lines[9].loss).toBeLessThan(lines[0].loss);
   });
 
   it('the metrics report which steps were compiled, and how long that took', () => {
@@ -69,7 +64,7 @@ describe('a run of the published trajectory', () => {
   });
 
   it('the run folder has the files that tools read', () => {
-    expect(realpathSync(runOf('trajectory'))).toBe(realpathSync(run));
+    expect(realpathSync(runOf('short'))).toBe(realpathSync(run));
     expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });
     const written = readJson<Record<string, unknown>>(join(run, 'config.json'));
     expect(written).toMatchObject({
@@ -91,11 +86,6 @@ describe('a run of the published trajectory', () => {
 });
 
 describe('a run that is stopped', () => {
-  // Not XLA: five short runs would spend their time compiling.
-  beforeAll(async () => {
-    engine = (await findNativeLibrary()) ? 'graph' : 'portable';
-  });
-  write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(800));
   let whole: MetricsLine[];
 
   beforeAll(async () => {

@@ -1,8 +1,10 @@
 /** UL2 whose denoisers ask for as much text as they can use, through the real command: in threads, stopped and resumed. */
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readMetrics, write } from '../support/graft';
+import { readMetrics, write } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 const run = async (
   ...args: string[]

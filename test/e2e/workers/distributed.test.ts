@@ -14,10 +14,11 @@ import {
   type Outcome,
   type StartedCommand,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 import { hasNativeLibrary, nativeTest, workerList } from '../support/workers';
 
 const folder = temporaryFolder();
-const STEPS = 10;
+const STEPS = 6;
 
 // Answers of all lengths: the halves of a batch differ in the labels that count.
 const WORDS = ['a', 'grey', 'ultramarine blue', 'red', 'chartreuse, or so', 'b', 'teal', 'off-white', 'x', 'umber'];
@@ -26,7 +27,8 @@ write(
   WORDS.map((answer, i) => JSON.stringify({ question: `colour ${i}?`, answer })).join('\n'),
 );
 
-const config = (name: string, train = ''): string =>
+/** Workers of several hosts need the native library; local ones do not, and start faster without it. */
+const config = (name: string, train = '', engine: 'portable' | 'graph' = 'portable'): string =>
   write(
     join(folder, `${name}.yaml`),
     `name: ${name}
@@ -38,14 +40,19 @@ initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 8 }
 dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }
 optimizer: { use: adamw, learningRate: 0.01, clipNorm: 1 }
-train: { steps: ${STEPS}, batchSize: 4, checkpointEvery: 5${train} }
-engine: graph
+train: { steps: ${STEPS}, batchSize: 4, checkpointEvery: 3${train} }
+engine: ${engine}
 runs: ${folder}/runs
 `,
   );
 
-const run = async (name: string, ...more: string[]): Promise<MetricsLine[]> =>
-  readMetrics(runFolderOf(await graftSucceeds(['run', `${name}.yaml`, ...more], folder)));
+const alone = sharedProcess();
+
+/** Workers are processes of their own; what one process does alone, and what is refused, is asked of one. */
+const run = async (name: string, ...more: string[]): Promise<MetricsLine[]> => {
+  const { graftSucceeds: succeeds } = more.includes('--local-workers') ? { graftSucceeds } : alone;
+  return readMetrics(runFolderOf(await succeeds(['run', `${name}.yaml`, ...more], folder)));
+};
 
 function expectSameLosses(lines: readonly MetricsLine[], expected: readonly MetricsLine[]): void {
   expect(lines.map(({ step }) => step)).toEqual(expected.map(({ step }) => step));
@@ -80,11 +87,11 @@ describe('two workers', () => {
   let whole: MetricsLine[];
   beforeAll(async () => {
     config('whole');
-    if (await hasNativeLibrary()) whole = await run('whole');
+    whole = await run('whole');
   });
 
   test('two workers with half of the batch each have the losses of one with the whole', async () => {
-    config('halves');
+    config('halves', '', 'graph');
     const outcome = await graftSucceeds(['run', 'halves.yaml', '--local-workers', '2'], folder);
     const lines = readMetrics(runFolderOf(outcome));
     expectSameLosses(lines, whole);
@@ -92,14 +99,11 @@ describe('two workers', () => {
   });
 
   it('workers on one machine do not need the native library', async () => {
-    config('portable');
     config('portableHalves');
-    const short = ['--engine', 'portable', '--set', 'train.steps=3'];
-    const alone = await run('portable', ...short);
-    expectSameLosses(await run('portableHalves', ...short, '--local-workers', '2'), alone);
+    expectSameLosses(await run('portableHalves', '--local-workers', '2'), whole);
   });
 
-  test('dropout is the same as on one worker, in micro-batches too', async () => {
+  it('dropout is the same as on one worker, in micro-batches too', async () => {
     // Rows that all workers pad to one length.
     const dropping = (name: string, train = ''): string =>
       write(
@@ -110,19 +114,19 @@ describe('two workers', () => {
       );
     dropping('dropping');
     dropping('droppingParts', ', microBatches: 2');
-    const alone = await run('dropping');
-    expect(Math.abs(alone[0].loss - whole[0].loss)).toBeGreaterThan(1e-4);
-    expectSameLosses(await run('droppingParts'), alone);
+    const expected = await run('dropping');
+    expect(Math.abs(expected[0].loss - whole[0].loss)).toBeGreaterThan(1e-4);
+    expectSameLosses(await run('droppingParts'), expected);
     const outcome = await graftSucceeds(['run', 'droppingParts.yaml', '--local-workers', '2'], folder);
-    expectSameLosses(readMetrics(runFolderOf(outcome)), alone);
+    expectSameLosses(readMetrics(runFolderOf(outcome)), expected);
   });
 
-  test('two workers can shard the optimizer’s state, and one worker resumes their run', async () => {
+  it('two workers can shard the optimizer’s state, and one worker resumes their run', async () => {
     config('shares', ', shardOptimizer: true, averageDecay: 0.9, microBatches: 2');
     config('average', ', averageDecay: 0.9');
     const data =
       '{"use":"jsonl","files":"pairs.jsonl","source":"question","target":"answer","tokenizer":"bytes","repeat":false}';
-    const half = ['--set', 'train.steps=5', '--set', `evaluators=[{"use":"loss","dataset":${data},"batchSize":5}]`];
+    const half = ['--set', 'train.steps=3', '--set', `evaluators=[{"use":"loss","dataset":${data},"batchSize":5}]`];
     const first = await graftSucceeds(['run', 'shares.yaml', '--local-workers', '2', ...half], folder);
     const [, here, all] = /optimizer state ([\d,]+) of ([\d,]+) bytes here/.exec(first.stderr)!;
     const share = Number(here.replaceAll(',', '')) / Number(all.replaceAll(',', ''));
@@ -138,7 +142,7 @@ describe('two workers', () => {
     for (const [name, value] of Object.entries(evaluations[0])) expect(value).toBeCloseTo(evaluations[1][name], 4);
   });
 
-  test('a slice of a batch may have only ignored labels, but not the whole batch', async () => {
+  it('a slice of a batch may have only ignored labels, but not the whole batch', async () => {
     const lines = (learnt: (i: number) => boolean): string =>
       WORDS.map((answer, i) => JSON.stringify({ question: `colour ${i}?`, answer, weights: learnt(i) ? 1 : 0 })).join(
         '\n',
@@ -161,16 +165,16 @@ describe('two workers', () => {
     config('some');
     config('some-alone');
     config('none');
-    const alone = await run('some-alone', ...dataset('some'));
-    expectSameLosses(await run('some', ...dataset('some'), '--local-workers', '2'), alone);
+    const expected = await run('some-alone', ...dataset('some'));
+    expectSameLosses(await run('some', ...dataset('some'), '--local-workers', '2'), expected);
     const { status, stderr } = await graft(['run', 'none.yaml', ...dataset('none'), '--local-workers', '2'], folder);
     expect(status).toBe(1);
     expect(stderr).toMatch(/The batch for step 1: every label is -100 \(ignored\)/);
   });
 
-  test('two workers resume a run of one worker with sharded state', async () => {
+  it('two workers resume a run of one worker with sharded state', async () => {
     config('one', ', averageDecay: 0.9');
-    await run('one', '--set', 'train.steps=5');
+    await run('one', '--set', 'train.steps=3');
     // What counts as exploding goes by the run's first loss, for the worker that has no file of it too: here 0.0001 * 1e6.
     const change = (name: string, from: RegExp, to: string): void => {
       const file = join(runOf('one'), name);
@@ -198,7 +202,7 @@ describe('a worker that ends', () => {
   }
 
   test('a killed worker stops the other, and the run resumes without it', async () => {
-    config('killed');
+    config('killed', '', 'graph');
     const [zero, one] = await twoWorkers('killed', ...LONG);
     await metricsReach(runOf('killed'), 12);
     one.child.kill('SIGKILL');
@@ -206,16 +210,15 @@ describe('a worker that ends', () => {
     expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) was lost: its process has ended\b/);
     expect(stderr).toContain('--resume');
     expect(status).toBe(1);
-    const steps = STEPS * 1000;
     expect(readJson(join(runOf('killed'), 'run.json'))).toMatchObject({ status: 'failed' });
     // It was saved at the step that it had done; alone it goes on as it would have gone on.
     const before = readMetrics(realpathSync(runOf('killed')));
-    const resumed = startGraft(['run', 'killed.yaml', '--resume', '--set', `train.steps=${steps * 10}`], folder);
+    const resumed = startGraft(['run', 'killed.yaml', '--resume', ...LONG], folder);
     await metricsReach(runOf('killed'), before.length + 3);
     resumed.child.kill('SIGINT');
     expect((await resumed.done).status).toBe(130);
     const after = readMetrics(realpathSync(runOf('killed')));
-    config('unbroken');
+    config('unbroken', '', 'graph');
     const uninterrupted = startGraft(['run', 'unbroken.yaml', ...LONG], folder);
     await metricsReach(runOf('unbroken'), after.length);
     uninterrupted.child.kill('SIGKILL');
@@ -227,7 +230,7 @@ describe('a worker that ends', () => {
   });
 
   test('the end of worker 0 stops the other worker', async () => {
-    config('headless');
+    config('headless', '', 'graph');
     const [zero, one] = await twoWorkers('headless', ...LONG);
     await metricsReach(runOf('headless'), 2);
     zero.child.kill('SIGKILL');
@@ -237,7 +240,7 @@ describe('a worker that ends', () => {
   });
 
   test('Ctrl-C on one worker stops both at the same step, with a checkpoint', async () => {
-    config('stopped');
+    config('stopped', '', 'graph');
     const [zero, one] = await twoWorkers('stopped', ...LONG);
     await metricsReach(runOf('stopped'), 3);
     one.child.kill('SIGINT');
@@ -253,7 +256,7 @@ describe('a worker that ends', () => {
 
 describe('workers that do not fit together', () => {
   test('both workers refuse different configs and name the difference', async () => {
-    config('misfit');
+    config('misfit', '', 'graph');
     const list = await workerList(2);
     const start = (rank: number, batchSize: number): Promise<Outcome> =>
       graft(['run', 'misfit.yaml', ...member(list, rank), '--set', `train.batchSize=${batchSize}`], folder);
@@ -264,7 +267,7 @@ describe('workers that do not fit together', () => {
     expect(existsSync(join(folder, 'runs', 'misfit'))).toBe(false);
   });
 
-  test('a batch that cannot be split evenly is refused before the run is created', async () => {
+  it('a batch that cannot be split evenly is refused before the run is created', async () => {
     config('odd');
     const { status, stderr } = await graft(
       ['run', 'odd.yaml', '--local-workers', '2', '--set', 'train.batchSize=3'],
@@ -276,7 +279,7 @@ describe('workers that do not fit together', () => {
   });
 
   test('the error names a worker that never arrives', async () => {
-    config('lonely');
+    config('lonely', '', 'graph');
     const list = await workerList(2);
     const { status, stderr } = await graft(['run', 'lonely.yaml', ...member(list, 0), '--worker-timeout', '1'], folder);
     expect(stderr).toContain(`graft: Worker 1 (${list.split(',')[1]}) did not come within 1 s.`);
@@ -285,7 +288,7 @@ describe('workers that do not fit together', () => {
 
   it('invalid options for workers are refused', async () => {
     const refused = async (...options: string[]): Promise<string> => {
-      const { status, stderr } = await graft(['run', 'whole.yaml', ...options], folder);
+      const { status, stderr } = await alone.graft(['run', 'whole.yaml', ...options], folder);
       expect(status).toBe(2);
       return stderr;
     };

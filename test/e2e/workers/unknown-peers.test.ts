@@ -3,7 +3,6 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import {
-  graft,
   readJson,
   readMetrics,
   runFolderOf,
@@ -13,8 +12,10 @@ import {
   type StartedCommand,
   TINY_MODEL,
 } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 import { nativeTest, workerList } from '../support/workers';
 
+const alone = sharedProcess();
 const folder = temporaryFolder();
 const CANARY = 'canary-of-the-secret-0123456789';
 const SECRET = write(join(folder, 'secret'), `${CANARY}\n`);
@@ -74,7 +75,7 @@ function worker(rank: number, { list, name, more = [], cwd = 'one', environment 
 
 describe('workers on several hosts', () => {
   const refused = async (args: readonly string[], environment = {}): Promise<string> => {
-    const { status, stderr } = await graft(['run', CONFIG, ...args], join(folder, 'one'), environment);
+    const { status, stderr } = await alone.graft(['run', CONFIG, ...args], join(folder, 'one'), environment);
     expect(status).toBe(2);
     expect(stderr).not.toContain(CANARY);
     return stderr;
@@ -119,13 +120,13 @@ describe('workers on several hosts', () => {
 
   test('a worker with another secret ends with a sentence, and worker 0 reports it', async () => {
     const list = await workerList(2);
-    const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '8'] });
+    const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '5'] });
     const environment = { GRAFT_WORKER_SECRET: 'another secret, as long' };
     const one = await worker(1, { list, name: 'other-secret', environment }).done;
     expect(one.stderr).toContain(`graft: Worker 0 (${list.split(',')[0]}) has another secret than this worker.\n`);
     expect(one.status).toBe(2);
     const { status, stderr } = await zero.done;
-    expect(stderr).toMatch(/Worker 1 .* did not come within 8 s\.\nSomebody came once with another secret/);
+    expect(stderr).toMatch(/Worker 1 .* did not come within 5 s\.\nSomebody came once with another secret/);
     expect(status).toBe(1);
   });
 

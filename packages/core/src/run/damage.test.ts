@@ -4,7 +4,7 @@ import { createRandom } from '../random/streams';
 
 /** Of each kind of damage. */
 const RESUMED = 2;
-const READ = 22;
+const READ = 10;
 
 it('a resume detects every kind of damage to a checkpoint', async () => {
   const victim = await Victim.make(temporaryFolder(), 300);

@@ -1,0 +1,7 @@
+import { reducedProductCases } from '../../../../test-support/reduced-products';
+
+reducedProductCases([
+  ['sum', false],
+  ['mean', true],
+  ['max', true],
+]);

@@ -1,0 +1,14 @@
+import { halvesCases, MODELS, rematerializationCases } from './dropout-cases';
+import { NATIVE_MODES } from './reference';
+
+describe('dropout on engines that compile', () => {
+  const model = MODELS['an encoder-decoder'];
+  rematerializationCases(
+    model,
+    NATIVE_MODES.filter((mode) => mode === 'mixed'),
+  );
+  halvesCases(
+    model,
+    NATIVE_MODES.filter((mode) => mode === 'xla'),
+  );
+});
