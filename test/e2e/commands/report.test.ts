@@ -274,6 +274,8 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
 
   test('no page is wider than a screen of 400 pixels', async () => {
     await page.setViewportSize({ width: 400, height: 800 });
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(400);
+    // The charts follow the window's size a moment later.
+    await page.waitForFunction(() => document.documentElement.scrollWidth === 400);
+    expect(await page.evaluate(() => window.innerWidth)).toBe(400);
   });
 });
