@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import type { GraftBackend } from './native/backend';
+import type { GraftBackend } from './trace/backend';
 import { TF } from './native/dtypes';
 import type { OpAttribute } from './native/attributes';
 import { tf } from './tf';

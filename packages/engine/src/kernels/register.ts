@@ -1,6 +1,6 @@
 import '../../vendor/node-kernels';
-import { withKernelName } from '../native/binding';
-import type { GraftBackend } from '../native/backend';
+import { withKernelName } from '../trace/binding';
+import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
