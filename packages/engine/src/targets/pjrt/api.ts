@@ -32,6 +32,8 @@ const WHICH = 'Name the shared library of a PJRT plugin, such as xla_cuda_plugin
 export class PjrtApi {
   /** Version of the C API, as "0.115". */
   readonly version: string;
+  /** Of the plugin's file: releases differ in it. */
+  readonly fileBytes: number;
   private readonly functions: Table['functions'];
   private readonly loaded = new Map<CallName, NativeFunction>();
   private readonly idle = new Map<CallName, Struct[]>();
@@ -44,8 +46,9 @@ export class PjrtApi {
     readonly file: string,
     preload: readonly string[] = [],
   ) {
-    if (!statSync(file, { throwIfNoEntry: false })?.isFile())
-      throw pluginError(`The PJRT plugin ${file} is not a file.`, WHICH);
+    const entry = statSync(file, { throwIfNoEntry: false });
+    if (!entry?.isFile()) throw pluginError(`The PJRT plugin ${file} is not a file.`, WHICH);
+    this.fileBytes = entry.size;
     for (const library of preload) {
       const reason = openLibrary(library, true);
       if (reason !== undefined)

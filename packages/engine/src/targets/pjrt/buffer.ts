@@ -1,4 +1,5 @@
 import { EngineError } from '@graft/errors';
+import { outOfMemory } from '../../native/native-errors';
 import { fromBytes } from '../../program/bytes';
 import type { DType } from '../../program/dtypes';
 import type { Device } from './device';
@@ -67,7 +68,7 @@ export class DeviceBuffer implements TensorType {
   private async startRead(): Promise<HostValues> {
     const src = this.pointer;
     this.session.assertOpen();
-    const bytes = new Uint8Array(this.bytes);
+    const bytes = this.allocate();
     // Without a destination, PJRT would only report the size.
     if (bytes.length > 0) {
       const event = this.session.api.call(
@@ -78,6 +79,14 @@ export class DeviceBuffer implements TensorType {
       await this.session.event(event).settled();
     }
     return fromBytes(bytes, this.dtype);
+  }
+
+  private allocate(): Uint8Array<ArrayBuffer> {
+    try {
+      return new Uint8Array(this.bytes);
+    } catch {
+      throw outOfMemory(`The read of ${describeType(this)}`, this.bytes);
+    }
   }
 
   /** Resolves when the values are computed or uploaded. Rejects with EngineError if that failed. */

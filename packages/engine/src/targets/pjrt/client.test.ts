@@ -304,7 +304,7 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     expect(other.live).toEqual({ buffers: 0, executables: 0, started: 0 });
     await other.close();
     result.dispose();
-    for (const use of [() => floats(other, [1]), () => long.execute([])])
+    for (const use of [() => floats(other, [1]), () => long.execute([]), () => other.devices[0].memory()])
       expect(use).toThrow('The PJRT client was used after it was closed.');
     for (const late of [other.compile(SUM), other.load(new Uint8Array(1)), result.read()])
       expect(await failureOf(late)).toMatchObject({ code: 'engine.disposed' });

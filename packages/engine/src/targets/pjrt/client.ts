@@ -7,7 +7,7 @@ import type { TensorType } from './host-values';
 import { STRUCTS } from './layout';
 import { readText, readWords } from './memory';
 import { compileOptions, namedValues, type ClientOptions, type CompileFlags } from './options';
-import { unpack } from './serialized';
+import { unpack, unusable } from './serialized';
 import { Session } from './session';
 import { argumentsOfMain } from './signature';
 import { Struct } from './structs';
@@ -71,9 +71,10 @@ export class Client {
     return { buffers: buffers.size, executables: executables.size, started: started.count };
   }
 
-  /** What compiled a program: it decides where the program can be loaded. */
-  private get compiledBy(): string {
-    return `${this.platform} (${this.platformVersion}, C API ${this.api.version})`;
+  /** What compiles a program for a device, in words; it decides where the program can be loaded. */
+  compilerOf(device: Device): string {
+    const plugin = `${this.platformVersion}, C API ${this.api.version}, plugin of ${this.api.fileBytes} bytes`;
+    return `${this.platform} for "${device.kind}" (${plugin})`;
   }
 
   /**
@@ -118,7 +119,7 @@ export class Client {
       },
       (args) => args.pointer('executable'),
     );
-    const { compiledBy } = this;
+    const compiledBy = this.compilerOf(device);
     return this.adopt({ loaded, name: options.name ?? 'main', device, arguments: argumentsOfMain(code), compiledBy });
   }
 
@@ -132,14 +133,12 @@ export class Client {
 
   private async startLoading(bytes: Uint8Array): Promise<Executable> {
     this.session.assertOpen();
-    const { compiledBy } = this;
-    const { header, program } = unpack(bytes, compiledBy);
+    const { header, program } = unpack(bytes);
     const device = this.devices.find(({ id }) => id === header.device);
-    if (!device) {
-      throw new EngineError(`The compiled program is for device ${header.device}, which this client does not have.`, {
-        code: 'engine.executable',
-      });
-    }
+    if (!device) throw unusable(`it is for device ${header.device}, which this client does not have`);
+    const compiledBy = this.compilerOf(device);
+    if (header.compiledBy !== compiledBy)
+      throw unusable(`${header.compiledBy} has compiled it, and this is ${compiledBy}`);
     const loaded = await this.api.callAsync(
       'Executable_DeserializeAndLoad',
       {

@@ -1,4 +1,5 @@
 import type { PjrtApi } from './api';
+import { closedClient } from './errors';
 import type { CALLS } from './layout';
 import { readText, type Pointer } from './memory';
 
@@ -28,6 +29,7 @@ export class Device {
   readonly kind: string;
   /** As "CudaDevice(id=0)". */
   readonly name: string;
+  private closed = false;
 
   constructor(
     private readonly api: PjrtApi,
@@ -46,8 +48,14 @@ export class Device {
     );
   }
 
+  /** For the client, which owns the device. */
+  close(): void {
+    this.closed = true;
+  }
+
   /** The allocator's statistics. Throws EngineError (engine.unsupported) where the plugin has none, as on a CPU. */
   memory(): DeviceMemory {
+    if (this.closed) throw closedClient();
     return this.api.call('Device_MemoryStats', { device: this.pointer }, (args) => {
       const set = Object.entries(OPTIONAL_FIELDS).filter(([, field]) => args.number(`${field}_is_set`) !== 0);
       return {

@@ -7,6 +7,10 @@ export const STATUS = { invalidArgument: 3, resourceExhausted: 8, unimplemented:
 const OUT_OF_MEMORY_HINT =
   'Compute less at once (smaller batches, shorter sequences), or give the client more of the memory (memory_fraction).';
 
+export function closedClient(): EngineError {
+  return new EngineError('The PJRT client was used after it was closed.', { code: 'engine.disposed' });
+}
+
 /** What a driver reports when a device does not answer any more, or after which it answers nothing. */
 const LOST =
   /CUDA_ERROR_(?:ILLEGAL_ADDRESS|LAUNCH_FAILED|LAUNCH_TIMEOUT|ECC_UNCORRECTABLE|DEVICE_UNAVAILABLE|DEINITIALIZED)|hipError(?:IllegalAddress|LaunchFailure)|fallen off the bus|device (?:is |was )?lost/i;

@@ -4,7 +4,7 @@ import type { Argument } from './signature';
 
 /** What is stored in front of the plugin's own bytes: what they cannot be asked for, and where they fit. */
 export interface SerializedHeader {
-  /** Of the plugin that compiled: platform, its version, and that of the C API. */
+  /** As `Client.compilerOf`. */
   readonly compiledBy: string;
   readonly name: string;
   /** Id of the device that it is for. */
@@ -28,24 +28,25 @@ export function pack(header: SerializedHeader, program: Uint8Array): Uint8Array 
   return Buffer.concat([MAGIC, digest(rest), rest]);
 }
 
+export function unusable(reason: string): EngineError {
+  return new EngineError(`The compiled program cannot be loaded: ${reason}.`, {
+    code: 'engine.executable',
+    hint: 'Compile it again.',
+  });
+}
+
 /**
- * The parts of what `pack` made. Throws EngineError if the bytes are damaged or of another plugin: a plugin given
- * foreign bytes may crash.
+ * The parts of what `pack` made. Throws EngineError if the bytes are damaged or something else: a plugin that is
+ * given such bytes may crash.
  */
-export function unpack(bytes: Uint8Array, loadedBy: string): { header: SerializedHeader; program: Buffer } {
+export function unpack(bytes: Uint8Array): { header: SerializedHeader; program: Buffer } {
   const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const fail = (reason: string): EngineError =>
-    new EngineError(`The compiled program cannot be loaded: ${reason}.`, {
-      code: 'engine.executable',
-      hint: 'Compile it again.',
-    });
   if (whole.length < HEADER_AT || !whole.subarray(0, MAGIC.length).equals(MAGIC))
-    throw fail('the bytes are not one that Graft has saved');
+    throw unusable('the bytes are not one that Graft has saved');
   const rest = whole.subarray(MAGIC.length + DIGEST_BYTES);
   if (!digest(rest).equals(whole.subarray(MAGIC.length, MAGIC.length + DIGEST_BYTES)))
-    throw fail('the bytes are damaged (their SHA-256 differs)');
+    throw unusable('the bytes are damaged (their SHA-256 differs)');
   const end = 4 + rest.readUInt32LE(0);
   const header = JSON.parse(rest.subarray(4, end).toString()) as SerializedHeader;
-  if (header.compiledBy !== loadedBy) throw fail(`${header.compiledBy} has compiled it, and this is ${loadedBy}`);
   return { header, program: rest.subarray(end) };
 }

@@ -1,6 +1,6 @@
-import { EngineError } from '@graft/errors';
 import type { PjrtApi } from './api';
 import type { Device } from './device';
+import { closedClient } from './errors';
 import { PjrtEvent, StartedWork } from './events';
 import type { Pointer } from './memory';
 
@@ -25,8 +25,7 @@ export class Session {
 
   /** Throws EngineError if the client is closed. */
   assertOpen(): void {
-    if (this.closed)
-      throw new EngineError('The PJRT client was used after it was closed.', { code: 'engine.disposed' });
+    if (this.closed) throw closedClient();
   }
 
   event(pointer: Pointer): PjrtEvent {
@@ -46,6 +45,7 @@ export class Session {
   /** Refuses new work, finishes what is under way, and disposes everything, the client last. */
   async close(): Promise<void> {
     this.closed = true;
+    for (const device of this.devices) device.close();
     while (this.pending.size > 0) await Promise.allSettled(this.pending);
     await this.started.finished();
     for (const owned of [...this.executables, ...this.buffers]) owned.dispose();
