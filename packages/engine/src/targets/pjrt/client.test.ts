@@ -4,6 +4,7 @@ import { failureOf, temporaryFolder } from '@graft/test-support';
 import { describePjrt } from '../../../test-support/cpu-plugin';
 import type { DType } from '../../program/dtypes';
 import { openPjrtClient, pluginAt, type Client, type DeviceBuffer, type Executable } from './index';
+import { pack, unpack } from './serialized';
 
 const SUM = `module @sum {
   func.func public @main(%a: tensor<4xf32> {tf.aliasing_output = 0 : i32}, %b: tensor<4xf32>) -> tensor<4xf32> {
@@ -178,6 +179,14 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     });
   });
 
+  it("a plugin's options hold for every compilation, and those of a call come on top", async () => {
+    const found = { ...pluginAt(plugin), flags: { xla_cpu_prefer_vector_width: 'wide' } };
+    const other = openPjrtClient(found);
+    expect((await failureOf(other.compile(SUM))).message).toContain("'wide' is not a valid int32 value");
+    await other.compile(SUM, { flags: { xla_cpu_prefer_vector_width: 256 } });
+    await other.close();
+  });
+
   it('inputs that do not fit are refused before the run', () => {
     const four = floats(client, [1, 2, 3, 4]);
     const two = floats(client, [1, 2]);
@@ -241,6 +250,21 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     damaged[damaged.length - 1] ^= 1;
     for (const wrong of [bytes.slice(0, -1), damaged, bytes.slice(0, 10), new Uint8Array(0), Buffer.from(SUM)])
       expect(await failureOf(client.load(wrong))).toMatchObject({ code: 'engine.executable' });
+  });
+
+  it('a program that another plugin has compiled is not loaded', async () => {
+    const { header, program } = unpack(sum.serialize());
+    const foreign = pack({ ...header, compiledBy: 'cuda for "NVIDIA H100" (cuda 13000)' }, program);
+    expect(await failureOf(client.load(foreign))).toMatchObject({
+      code: 'engine.executable',
+      message: expect.stringMatching(
+        /^The compiled program cannot be loaded: cuda for "NVIDIA H100" \(cuda 13000\) has compiled it, and this is cpu/,
+      ) as string,
+    });
+    const elsewhere = pack({ ...header, device: 7 }, program);
+    expect(await failureOf(client.load(elsewhere))).toMatchObject({
+      message: expect.stringContaining('device 7') as string,
+    });
   });
 
   it('a program reports the memory that a run needs', () => {

@@ -45,6 +45,8 @@ export class Client {
   constructor(
     private readonly api: PjrtApi,
     options: ClientOptions = {},
+    /** XLA's options for every compilation; those of a call come on top. */
+    readonly flags: CompileFlags = {},
   ) {
     const named = namedValues(options);
     const client = api.call('Client_Create', { create_options: named, num_options: named.count }, (args) =>
@@ -102,7 +104,7 @@ export class Client {
     // MLIR's lexer reads one byte beyond the text, which must be 0.
     const text = Buffer.from(`${code}\0`);
     const format = Buffer.from('mlir');
-    const compileProto = compileOptions(options.flags ?? {}, device.id);
+    const compileProto = compileOptions({ ...this.flags, ...options.flags }, device.id);
     const program = new Struct(STRUCTS.Program).fill({
       code: text,
       code_size: text.length - 1,
@@ -125,13 +127,14 @@ export class Client {
 
   /**
    * Loads what `Executable.serialize` gave, on another thread, for the device that it was compiled for. Rejects with
-   * EngineError if the bytes are damaged, or of another plugin or version.
+   * EngineError if the bytes are damaged, or of another plugin or version. `name` is that of error messages; by default
+   * it is the one that the program was compiled with.
    */
-  load(bytes: Uint8Array): Promise<Executable> {
-    return this.session.during(this.startLoading(bytes));
+  load(bytes: Uint8Array, name?: string): Promise<Executable> {
+    return this.session.during(this.startLoading(bytes, name));
   }
 
-  private async startLoading(bytes: Uint8Array): Promise<Executable> {
+  private async startLoading(bytes: Uint8Array, name: string | undefined): Promise<Executable> {
     this.session.assertOpen();
     const { header, program } = unpack(bytes);
     const device = this.devices.find(({ id }) => id === header.device);
@@ -148,7 +151,7 @@ export class Client {
       },
       (args) => args.pointer('loaded_executable'),
     );
-    return this.adopt({ loaded, name: header.name, device, arguments: header.arguments, compiledBy });
+    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
   }
 
   /** Whether the plugin can save and load compiled programs. */

@@ -1,7 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { temporaryFolder } from '@graft/test-support';
-import { findPlugins, pluginAt } from './find-plugin';
+import { failureOf, temporaryFolder } from '@graft/test-support';
+import { findPlugins, findPythonPlugins, pluginAt } from './find-plugin';
 
 /** A site-packages with these files, which are empty. */
 function sitePackages(...files: string[]): string {
@@ -62,5 +62,33 @@ describe("plugins in a Python's site-packages", () => {
   it('a plugin for other devices has nothing to load first', () => {
     const folder = sitePackages('jax_plugins/xla_rocm7/xla_rocm_plugin.so', ...LIBRARIES);
     expect(findPlugins(folder)[0]).toMatchObject({ preload: [], flags: {} });
+  });
+});
+
+describe('plugins of a Python', () => {
+  /** A program that answers as a Python with these site-packages does. */
+  function pythonOf(folder: string): string {
+    const python = join(temporaryFolder(), 'python3');
+    writeFileSync(python, `#!/bin/sh\necho ${folder}\n`);
+    chmodSync(python, 0o755);
+    return python;
+  }
+
+  it('are those of its site-packages', async () => {
+    const folder = sitePackages(CUDA, ...LIBRARIES);
+    expect(await findPythonPlugins(pythonOf(folder))).toEqual(findPlugins(folder));
+  });
+
+  it('a Python that cannot be started has none', async () => {
+    expect(await findPythonPlugins(join(temporaryFolder(), 'python3'))).toEqual([]);
+  });
+
+  it.each([CUDA, LIBRARIES[2]])('are refused if others can write %s', async (file) => {
+    const folder = sitePackages(CUDA, ...LIBRARIES);
+    chmodSync(join(folder, file), 0o666);
+    expect(await failureOf(findPythonPlugins(pythonOf(folder)))).toMatchObject({
+      code: 'engine.untrusted',
+      message: expect.stringContaining(`${file} is not yours alone (every user can write to it`) as string,
+    });
   });
 });

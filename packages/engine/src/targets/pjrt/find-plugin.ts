@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { EngineError } from '@graft/errors';
+import { findUntrusted, mendingCommand } from '@graft/files';
 import type { CompileFlags } from './options';
 
 /** A plugin's file and what it needs around it. */
@@ -69,4 +73,28 @@ export function findPlugins(sitePackages: string): FoundPlugin[] {
   });
   const tpu = join(sitePackages, 'libtpu', 'libtpu.so');
   return [...inJax, ...(isFile(tpu) ? [tpu] : [])].filter(isFile).map((file) => pluginAt(file, sitePackages));
+}
+
+const WHERE_ARE_PACKAGES = 'import sysconfig; print(sysconfig.get_paths()["purelib"])';
+
+/**
+ * The plugins in the site-packages of a Python; none if it cannot be started. Throws EngineError for a plugin, or a
+ * library of NVIDIA's that it needs, which another user could have written.
+ */
+export async function findPythonPlugins(python = 'python3'): Promise<FoundPlugin[]> {
+  const asked = await promisify(execFile)(python, ['-c', WHERE_ARE_PACKAGES], { timeout: 10_000 }).catch(
+    () => undefined,
+  );
+  const folder = asked?.stdout.trim();
+  if (!folder) return [];
+  const found = findPlugins(folder);
+  for (const file of found.flatMap((plugin) => [plugin.file, ...plugin.preload])) {
+    const untrusted = findUntrusted(folder, file);
+    if (!untrusted) continue;
+    throw new EngineError(
+      `The PJRT plugins in ${folder} are not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
+      { code: 'engine.untrusted', hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\`.` },
+    );
+  }
+  return found;
 }

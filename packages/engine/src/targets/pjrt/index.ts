@@ -6,13 +6,14 @@ import type { Client } from './client';
 import type { FoundPlugin } from './find-plugin';
 import type { ClientOptions } from './options';
 
+export { ProgramCache } from './program-cache';
 export type { DeviceBuffer, HostValues } from './buffer';
 export type { Client, CompileOptions, LiveObjects } from './client';
 export type { Device, DeviceMemory } from './device';
 export type { CompiledMemory, Executable, ExecuteOptions } from './executable';
 export type { TensorType } from './host-values';
 export type { ClientOptions, CompileFlags } from './options';
-export { findPlugins, pluginAt, type FoundPlugin } from './find-plugin';
+export { findPlugins, findPythonPlugins, pluginAt, type FoundPlugin } from './find-plugin';
 export { cpuPluginFile, installCpuPlugin } from './setup';
 
 /**

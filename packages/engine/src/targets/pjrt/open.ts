@@ -5,5 +5,5 @@ import type { ClientOptions } from './options';
 
 /** See `openPjrtClient` of index.ts, which loads this file on demand. */
 export function openClient(plugin: FoundPlugin, options: ClientOptions): Client {
-  return new Client(loadPlugin(plugin.file, plugin.preload), options);
+  return new Client(loadPlugin(plugin.file, plugin.preload), options, plugin.flags);
 }
