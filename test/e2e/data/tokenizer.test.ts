@@ -118,7 +118,12 @@ train: { steps: 2, batchSize: 2, precision: float32 }
       2,
       /"380" is not a token of tokens; expected ids from 0 to 379/,
     ],
-    ['no tokenizer', ['encode', 'nowhere', 'x'], 2, /There is no tokenizer at .*nowhere\./],
+    [
+      'no tokenizer',
+      ['encode', 'nowhere', 'x'],
+      2,
+      /There is no tokenizer "nowhere", and no file or folder of that name\. Known are bytes/,
+    ],
   ])('the command is refused with a sentence: %s', async (_, args, expected, message) => {
     const { status, stdout, stderr } = await graft(['tokenizer', ...args], folder);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });

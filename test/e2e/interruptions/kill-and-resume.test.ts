@@ -1,4 +1,5 @@
 import { createRandom } from '@graft/core';
+import { findNativeLibrary } from '@graft/engine';
 import { temporaryFolder } from '../../support';
 import {
   differingFiles,
@@ -14,8 +15,8 @@ const folder = temporaryFolder();
 
 describe('a run that is killed with SIGKILL', () => {
   it('kills during set-up, a step, a checkpoint and an evaluation change nothing in the resumed run', async () => {
-    // The slow test has the native engines.
-    const variant = { name: 'ul2', engine: 'portable' };
+    // Not XLA: every start would compile. The slow test has it.
+    const variant = { name: 'ul2', engine: (await findNativeLibrary()) ? 'graph' : 'portable' };
     writeTexts(folder);
     const whole = await uninterruptedRun(folder, variant);
     const { folder: run, kills } = await killedRun(folder, variant, KILL_POINTS, createRandom(3).fork('kills'));

@@ -98,7 +98,7 @@ describe('a tokenizer of a plugin', () => {
     [
       'an unknown name lists the nearest',
       ['encode', 'lowercase', 'a'],
-      'There is no tokenizer "lowercase", and no file or folder of this name; did you mean "lower-case"? Known are bytes, huggingface, ',
+      'There is no tokenizer "lowercase", and no file or folder of that name. Did you mean "lower-case"? Known are bytes, huggingface, ',
     ],
     [
       'one with options that have no default names them',

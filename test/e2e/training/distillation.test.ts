@@ -136,7 +136,7 @@ test('a part of a mixture can have a teacher, and then only its steps are cached
   use: mixture
   objectives:
     - { objective: { use: prefix-lm, distillation: { cache: mixed-cache } }, untilStep: 2 }
-    - { objective: { use: ul2, sentinels: { count: 20 } }, fromStep: 2 }`,
+    - { objective: { use: ul2, sentinels: { count: 20 }, allowTextTokens: true }, fromStep: 2 }`,
   );
   rmSync(join(folder, 'mixed-cache'), { recursive: true, force: true });
   const { stderr } = await graftSucceeds(['teacher', 'cache', mixed, '--teacher', teacher, '--top-k', '4'], folder);

@@ -85,7 +85,7 @@ async function specOf(registry: Registry, name: string, model: string | undefine
   if (!isKnown) {
     const near = registry.nearest('tokenizer', name);
     throw new CommandLineError(
-      `There is no tokenizer "${name}", and no file or folder of this name; ${near === undefined ? '' : `did you mean "${near}"? `}Known are ${names.join(', ')}, those of a --plugin, and the paths of a tokenizer.json or its folder.`,
+      `There is no tokenizer "${name}", and no file or folder of that name.${near === undefined ? '' : ` Did you mean "${near}"?`} Known are ${names.join(', ')}, those of a --plugin, and the paths of a tokenizer.json or its folder.`,
     );
   }
   return { use: name, ...(await neededOptions(registry, name, model)) };
