@@ -118,3 +118,10 @@ export function registerNativeKernels(): void {
     });
   }
 }
+
+/** Registers the same kernels for another backend of Graft's, whose binding runs the operations elsewhere. */
+export function copyNativeKernels(backendName: string): void {
+  registerNativeKernels();
+  for (const kernel of tf.getKernelsForBackend(NATIVE_BACKEND))
+    if (!tf.getKernel(kernel.kernelName, backendName)) tf.registerKernel({ ...kernel, backendName });
+}

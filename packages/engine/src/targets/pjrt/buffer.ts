@@ -81,6 +81,22 @@ export class DeviceBuffer implements TensorType {
     return fromBytes(bytes, this.dtype);
   }
 
+  /** As `read`, while this thread waits. */
+  readSync(): HostValues {
+    const src = this.pointer;
+    this.session.assertOpen();
+    const bytes = this.allocate();
+    if (bytes.length > 0) {
+      const event = this.session.api.call(
+        'Buffer_ToHostBuffer',
+        { src, dst: bytes, dst_size: bytes.length, host_layout: rowMajor(this.shape.length) },
+        (args) => args.pointer('event'),
+      );
+      this.session.event(event).settledSync();
+    }
+    return fromBytes(bytes, this.dtype);
+  }
+
   private allocate(): Uint8Array<ArrayBuffer> {
     try {
       return new Uint8Array(this.bytes);

@@ -5,7 +5,7 @@ import { Device } from './device';
 import { Executable } from './executable';
 import type { TensorType } from './host-values';
 import { STRUCTS } from './layout';
-import { readText, readWords } from './memory';
+import { readText, readWords, type Pointer } from './memory';
 import { compileOptions, namedValues, type ClientOptions, type CompileFlags } from './options';
 import { unpack, unusable } from './serialized';
 import { Session } from './session';
@@ -20,6 +20,9 @@ export interface CompileOptions {
   /** XLA's options by their names. */
   readonly flags?: CompileFlags;
 }
+
+/** The fields of PJRT_Client_Compile_Args. */
+type CompileArguments = Parameters<typeof PjrtApi.prototype.call<'Client_Compile'>>[1];
 
 /** How many of a client's objects are alive: in a loop, the numbers stay the same from one turn to the next. */
 export interface LiveObjects {
@@ -97,30 +100,44 @@ export class Client {
     return this.session.during(this.startCompiling(code, options));
   }
 
+  /** As `compile`, while this thread waits. */
+  compileSync(code: string, options: CompileOptions = {}): Executable {
+    const device = this.deviceFor(options);
+    const loaded = this.session.api.call('Client_Compile', this.compileArguments(code, options, device), (args) =>
+      args.pointer('executable'),
+    );
+    return this.adoptCompiled(loaded, code, options, device);
+  }
+
   private async startCompiling(code: string, options: CompileOptions): Promise<Executable> {
+    const device = this.deviceFor(options);
+    const loaded = await this.api.callAsync('Client_Compile', this.compileArguments(code, options, device), (args) =>
+      args.pointer('executable'),
+    );
+    return this.adoptCompiled(loaded, code, options, device);
+  }
+
+  private deviceFor({ device = this.devices[0] }: CompileOptions): Device {
     this.session.assertOpen();
-    const device = options.device ?? this.devices[0];
     this.checkDevice(device);
+    return device;
+  }
+
+  private compileArguments(code: string, { flags }: CompileOptions, device: Device): CompileArguments {
     // MLIR's lexer reads one byte beyond the text, which must be 0.
     const text = Buffer.from(`${code}\0`);
     const format = Buffer.from('mlir');
-    const compileProto = compileOptions({ ...this.flags, ...options.flags }, device.id);
+    const options = compileOptions({ ...this.flags, ...flags }, device.id);
     const program = new Struct(STRUCTS.Program).fill({
       code: text,
       code_size: text.length - 1,
       format,
       format_size: format.length,
     });
-    const loaded = await this.api.callAsync(
-      'Client_Compile',
-      {
-        client: this.session.client,
-        program,
-        compile_options: compileProto,
-        compile_options_size: compileProto.length,
-      },
-      (args) => args.pointer('executable'),
-    );
+    return { client: this.session.client, program, compile_options: options, compile_options_size: options.length };
+  }
+
+  private adoptCompiled(loaded: Pointer, code: string, options: CompileOptions, device: Device): Executable {
     const compiledBy = this.compilerOf(device);
     return this.adopt({ loaded, name: options.name ?? 'main', device, arguments: argumentsOfMain(code), compiledBy });
   }

@@ -54,6 +54,15 @@ export class PjrtEvent {
     }
   }
 
+  /** As `settled`, while this thread waits. */
+  settledSync(): void {
+    try {
+      this.api.call('Event_Await', { event: this.event });
+    } finally {
+      this.destroy();
+    }
+  }
+
   /** Destroys it without waiting. */
   destroy(): void {
     if (this.destroyed) return;
