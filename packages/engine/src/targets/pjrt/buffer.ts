@@ -7,6 +7,7 @@ import { elementType } from './element-types';
 import { bytesOfType, checkHostValues, describeType, type TensorType } from './host-values';
 import { words, type Pointer } from './memory';
 import { rowMajor } from './memory-layout';
+import type { PjrtEvent } from './events';
 import type { Session } from './session';
 
 /** Values as they come from a device. */
@@ -66,35 +67,31 @@ export class DeviceBuffer implements TensorType {
   }
 
   private async startRead(): Promise<HostValues> {
-    const src = this.pointer;
-    this.session.assertOpen();
-    const bytes = this.allocate();
-    // Without a destination, PJRT would only report the size.
-    if (bytes.length > 0) {
-      const event = this.session.api.call(
-        'Buffer_ToHostBuffer',
-        { src, dst: bytes, dst_size: bytes.length, host_layout: rowMajor(this.shape.length) },
-        (args) => args.pointer('event'),
-      );
-      await this.session.event(event).settled();
-    }
+    const { bytes, event } = this.copy();
+    await event?.settled();
     return fromBytes(bytes, this.dtype);
   }
 
   /** As `read`, while this thread waits. */
   readSync(): HostValues {
+    const { bytes, event } = this.copy();
+    event?.settledSync();
+    return fromBytes(bytes, this.dtype);
+  }
+
+  /** Starts a copy to the host, which is complete at the event. */
+  private copy(): { readonly bytes: Uint8Array<ArrayBuffer>; readonly event?: PjrtEvent } {
     const src = this.pointer;
     this.session.assertOpen();
     const bytes = this.allocate();
-    if (bytes.length > 0) {
-      const event = this.session.api.call(
-        'Buffer_ToHostBuffer',
-        { src, dst: bytes, dst_size: bytes.length, host_layout: rowMajor(this.shape.length) },
-        (args) => args.pointer('event'),
-      );
-      this.session.event(event).settledSync();
-    }
-    return fromBytes(bytes, this.dtype);
+    // Without a destination, PJRT would only report the size.
+    if (bytes.length === 0) return { bytes };
+    const event = this.session.api.call(
+      'Buffer_ToHostBuffer',
+      { src, dst: bytes, dst_size: bytes.length, host_layout: rowMajor(this.shape.length) },
+      (args) => args.pointer('event'),
+    );
+    return { bytes, event: this.session.event(event) };
   }
 
   private allocate(): Uint8Array<ArrayBuffer> {

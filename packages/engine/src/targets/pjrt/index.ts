@@ -1,6 +1,6 @@
 /**
- * PJRT: accelerators (and, for tests, CPUs) through their XLA plugins. It is a runtime; `engine:` does not offer it as a
- * target yet. Nothing native is loaded before `openPjrtClient`.
+ * PJRT: accelerators (and, for tests, CPUs) through their XLA plugins. The
+ * engine `pjrt` (open-engine.ts) runs on it. Nothing native is loaded before `openPjrtClient`.
  */
 import type { Client } from './client';
 import type { FoundPlugin } from './find-plugin';

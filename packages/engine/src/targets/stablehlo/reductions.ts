@@ -1,7 +1,7 @@
 import { isSet } from '../../program/attributes';
 import { elementCount } from '../../shape';
 import { comparison, type Combiner, type Direction, type Emitter, type Hlo } from './emitter';
-import { each, host, hostAxes, hostAxis, type Lowering, type Rule, type Rules } from './rule';
+import { host, hostAxes, hostAxis, type Lowering, type Rule, type Rules } from './rule';
 import { extreme, integers, typeText } from './types';
 
 const reduced =
