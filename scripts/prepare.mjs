@@ -42,6 +42,18 @@ export async function build() {
   removeStale();
 }
 
+/** XLA's plugin for CPUs, on which the tests of PJRT run; without it they are skipped. */
+export async function installPjrtPlugin() {
+  const { createRequire } = await import('node:module');
+  const engine = createRequire(join(ROOT, 'package.json'))('@graft/engine/internal');
+  try {
+    await engine.installCpuPlugin();
+  } catch (error) {
+    console.error(error.message);
+    console.error('Going on without the PJRT plugin for CPUs; its tests are skipped.');
+  }
+}
+
 /** The native library, or a sentence on why the portable engine will do the work. */
 export async function installLibrary() {
   const { createRequire } = await import('node:module');

@@ -4,11 +4,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { build, installLibrary, installPackages, ROOT } from './prepare.mjs';
+import { build, installLibrary, installPackages, installPjrtPlugin, ROOT } from './prepare.mjs';
 
 installPackages();
 await build();
 await installLibrary();
+await installPjrtPlugin();
 
 const node = (script, args, env = {}) =>
   spawnSync(process.execPath, [join(ROOT, 'node_modules', script), ...args], {

@@ -32,6 +32,23 @@ const oneCore = {
   },
 };
 
+/** The backend whose constants the kernels read: that of PJRT has the same, where TensorFlow is not loaded. */
+const CHANGE = {
+  file: /nodejs_kernel_backend\.js$/,
+  from: "return tf.findBackend('tensorflow');",
+  to: "return tf.findBackend('tensorflow') || tf.findBackend('pjrt');",
+};
+const eitherBackend = {
+  name: 'either-backend',
+  setup({ onLoad }) {
+    onLoad({ filter: CHANGE.file }, ({ path }) => {
+      const text = readFileSync(path, 'utf8');
+      if (text.split(CHANGE.from).length !== 2) throw new Error(`${path} does not contain "${CHANGE.from}" once.`);
+      return { contents: text.replace(CHANGE.from, CHANGE.to), loader: 'js' };
+    });
+  },
+};
+
 /** Of every package whose code is in `inputs`: its name, version and licence text. */
 function notices(inputs) {
   const packages = new Map();
@@ -71,14 +88,17 @@ export async function vendor() {
       legalComments: 'eof',
       metafile: true,
       logLevel: 'warning',
-      plugins: [oneCore],
+      plugins: [oneCore, eitherBackend],
     });
     for (const input of Object.keys(metafile.inputs)) inputs.add(input);
   }
   const wasm = dirname(require.resolve('@tensorflow/tfjs-backend-wasm'));
   for (const file of WASM_FILES) copyFileSync(join(wasm, file), join(FOLDER, file));
   // Last: it says that the others are complete.
-  writeFileSync(notice, `The files in this folder were bundled from these packages.\n\n${notices(inputs)}`);
+  writeFileSync(
+    notice,
+    `The files in this folder were bundled from these packages. One line of @tensorflow/tfjs-node-gpu was changed:\n"${CHANGE.from}" is "${CHANGE.to}"\n\n${notices(inputs)}`,
+  );
   console.error(`Bundled TensorFlow.js's kernels into ${relative(ROOT, FOLDER)}.`);
 }
 

@@ -4,7 +4,16 @@ import { openEngine, tf, valueAndGradients, type EngineMode } from '@graft/engin
 import { gemmaOf, readModelConfig } from '@graft/gemma';
 import { classificationLoss, classLogits, type ClassificationBatch } from '@graft/superglue';
 import { describeIf } from '../support';
-import { expectedTensors, fixture, largestDifference, MISSING, NATIVE_MODES, readJson, TOLERANCE } from './reference';
+import {
+  expectedTensors,
+  fixture,
+  largestDifference,
+  MISSING,
+  NATIVE_MODES,
+  PJRT_MODES,
+  readJson,
+  TOLERANCE,
+} from './reference';
 
 interface Expected {
   readonly loss: number;
@@ -27,7 +36,7 @@ async function readParameters(): Promise<Parameters> {
 const upload = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(values, [...shape], dtype);
 
 describeIf(folder !== undefined, MISSING, 'the published classifier on the encoder', () => {
-  test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
+  test.each<EngineMode>([...NATIVE_MODES, 'portable', ...PJRT_MODES])(
     'logits, loss and the norm of every gradient are the published ones on %s',
     async (mode) => {
       const engine = await openEngine({ mode });

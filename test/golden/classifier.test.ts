@@ -4,7 +4,16 @@ import { loadClassifier, saveClassifier } from '@graft/gemma';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
-import { expectedTensors, fixture, largestDifference, MISSING, NATIVE_MODES, readJson, TOLERANCE } from './reference';
+import {
+  expectedTensors,
+  fixture,
+  largestDifference,
+  MISSING,
+  NATIVE_MODES,
+  readJson,
+  SLOW_PJRT_MODES,
+  TOLERANCE,
+} from './reference';
 
 interface Expected {
   readonly loss: number;
@@ -16,7 +25,7 @@ const upload = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(val
 describe.each(['seqcls-enconly', 'seqcls-encdec'])('the published classifier %s', (name) => {
   const folder = fixture(name);
   describeIf(folder !== undefined, MISSING, 'the classifier as Graft loads it', () => {
-    test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
+    test.each<EngineMode>([...NATIVE_MODES, 'portable', ...SLOW_PJRT_MODES])(
       'logits, loss and the norm of every gradient are the published ones on %s',
       async (mode) => {
         const engine = await openEngine({ mode });

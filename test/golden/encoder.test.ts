@@ -3,7 +3,15 @@ import { openEngine, type Engine, type EngineMode } from '@graft/engine';
 import { exportEncoder, loadAnyModel, runForward, type EncoderWindow } from '@graft/gemma';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
-import { expectedTensors, fixture, largestDifference, NATIVE_MODES, readJson, TOLERANCE } from './reference';
+import {
+  expectedTensors,
+  fixture,
+  largestDifference,
+  NATIVE_MODES,
+  readJson,
+  SLOW_PJRT_MODES,
+  TOLERANCE,
+} from './reference';
 
 /** config.json as the published implementation writes it with a donor's decoder, with its default decoder, and without one. */
 const FORMS = ['config.json', 'config.default-decoder.json', 'config.no-decoder.json'];
@@ -51,7 +59,7 @@ describe('the published T5GemmaEncoderModel', () => {
     }
   }
 
-  test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
+  test.each<EngineMode>([...NATIVE_MODES, 'portable', ...SLOW_PJRT_MODES])(
     'the states of an exported encoder are the published ones on %s, with both windows',
     async (mode) => {
       await check(await openEngine({ mode }), weights);

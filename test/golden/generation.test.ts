@@ -4,7 +4,7 @@ import { openEngine } from '@graft/engine';
 import { Generator, loadModel } from '@graft/gemma';
 import { join } from 'node:path';
 import { generationCase } from './generation-cases';
-import { fixture, NATIVE_MODES, QUICK_NATIVE_MODES, readJson } from './reference';
+import { fixture, NATIVE_MODES, PJRT_MODES, QUICK_NATIVE_MODES, readJson, SLOW_PJRT_MODES } from './reference';
 
 /** Row of the inputs, beams, end tokens, length penalty; the sequence up to its end, and its score. */
 type SeveralEnds = [
@@ -53,7 +53,7 @@ test('beam search with several end tokens gives the published ids and scores in 
 });
 
 describe('the published decoding', () => {
-  generationCase('t5gemma-tiny-balanced', ['portable', ...NATIVE_MODES]);
+  generationCase('t5gemma-tiny-balanced', ['portable', ...NATIVE_MODES, ...PJRT_MODES]);
   // The slow tests have the engines that compile.
-  generationCase('t5gemma-tiny-unbalanced', QUICK_NATIVE_MODES);
+  generationCase('t5gemma-tiny-unbalanced', [...QUICK_NATIVE_MODES, ...SLOW_PJRT_MODES]);
 });

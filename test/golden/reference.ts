@@ -7,6 +7,7 @@ import type { HostArray } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cpuPluginFile } from '@graft/engine/internal';
 import { ROOT, SHARED } from '../support';
 
 const COPIED = join(ROOT, 'test', 'golden', 'fixtures');
@@ -28,6 +29,13 @@ export const QUICK_NATIVE_MODES: readonly EngineMode[] = NATIVE_MODES.filter(
   (mode) => mode === 'eager' || mode === 'graph',
 );
 export const COMPILING_MODES: readonly EngineMode[] = NATIVE_MODES.filter((mode) => !QUICK_NATIVE_MODES.includes(mode));
+
+/** The engine `pjrt` on XLA's plugin for CPUs, where `npm test` could fetch it. */
+const plugin = cpuPluginFile();
+if (plugin !== undefined) process.env.GRAFT_PJRT_PLUGIN ??= plugin;
+export const PJRT_MODES: readonly EngineMode[] = plugin === undefined ? [] : ['pjrt'];
+/** What targets share is tested once; the slow tests run everything on each. */
+export const SLOW_PJRT_MODES: readonly EngineMode[] = process.env.GRAFT_SLOW ? PJRT_MODES : [];
 
 export const TOLERANCE = { states: 1e-4, logits: 1e-4, loss: 1e-5, gradientOfLargest: 1e-4 } as const;
 

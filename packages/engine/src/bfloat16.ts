@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import type { GraftBackend } from './native/backend';
+import type { GraftBackend } from './trace/backend';
 import { TF } from './native/dtypes';
 import type { OpAttribute } from './native/attributes';
 import { tf } from './tf';
@@ -15,7 +15,7 @@ const CAST_OPTIONS: OpAttribute = { name: 'Truncate', type: 3, value: false };
 
 function nativeBackend(what: string): GraftBackend {
   const backend = tf.backend() as unknown as GraftBackend;
-  if (tf.getBackend() === 'tensorflow') return backend;
+  if (['tensorflow', 'pjrt'].includes(tf.getBackend())) return backend;
   throw new EngineError(`${what} needs the native engine; the portable one has no bfloat16.`, {
     code: 'engine.bfloat16',
     hint: 'Install it with `graft engine install`, or keep the weights in float32.',

@@ -5,6 +5,7 @@
 export { codeFolder } from './setup';
 export { checkNetwork, controlKey, freeAddresses, freePort, NETWORK_EXPOSURE, parseAddress } from './collectives';
 export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
+export { cpuPluginFile, installCpuPlugin } from './targets/pjrt';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
 export { bytesField, integerField, textField, varint } from './native/protobuf';

@@ -19,7 +19,7 @@ import type { NativeBackend } from './targets/tensorflow/tensorflow-target';
 import { tf } from './tf';
 import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
 
-const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
+const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'];
 
 /** The only native runtime of this process: the library cannot be loaded twice, nor unloaded. */
 let nativeBackend: NativeBackend | undefined;
@@ -90,6 +90,11 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     });
   }
   if (mode === 'portable') return portableEngine(precision);
+  if (mode === 'pjrt') {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- as in loadNative
+    const { openPjrtEngine } = require('./targets/pjrt/open-engine') as typeof import('./targets/pjrt/open-engine');
+    return openPjrtEngine(options.plugin, precision);
+  }
   let native: NativeBackend | string;
   try {
     native = await loadNative(options);
@@ -143,7 +148,8 @@ function jitTarget(
   { executor = engineExecutor, shortCalls = false }: JitOptions,
 ): JitTarget<NativeTensor> {
   // Each call of a compiled piece between products costs more than it saves where a call takes no time.
-  const best = executor === 'mixed' && shortCalls ? 'graph' : executor === 'portable' ? 'eager' : executor;
+  const own = executor === 'portable' || executor === 'pjrt' ? 'eager' : executor;
+  const best = own === 'mixed' && shortCalls ? 'graph' : own;
   const { TensorFlowTarget } = loadTarget();
   return { target: new TensorFlowTarget(native, best), compiles: best !== 'eager', precision };
 }

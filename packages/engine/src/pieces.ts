@@ -1,7 +1,6 @@
 import { EngineError } from '@graft/errors';
 import { copyNative } from './native/api';
-import type { GraftBackend } from './native/backend';
-import type { KoffiBinding } from './native/binding';
+import type { NativeBackend } from './targets/tensorflow/tensorflow-target';
 import { TF } from './native/dtypes';
 import { tf } from './tf';
 import { elementCount } from './shape';
@@ -13,9 +12,9 @@ export interface PiecewiseTensor {
 }
 
 /** The native runtime of the engine in use; undefined on the portable one. */
-function nativeBackend(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
+function nativeBackend(): NativeBackend | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
-  const backend = tf.backend() as unknown as GraftBackend;
+  const backend = tf.backend() as unknown as NativeBackend['backend'];
   return { backend, binding: backend.binding };
 }
 

@@ -11,8 +11,11 @@ export type EngineMode = 'auto' | Executor;
  */
 export type CompilingExecutor = 'xla' | 'graph' | 'mixed';
 
-/** What runs a jitted function: a compiling executor; op by op on native TensorFlow; or tfjs's own JavaScript and wasm. */
-export type Executor = CompilingExecutor | 'eager' | 'portable';
+/**
+ * What runs a jitted function: a compiling executor; op by op on native TensorFlow; tfjs's own JavaScript and wasm; or the
+ * device of a PJRT plugin.
+ */
+export type Executor = CompilingExecutor | 'eager' | 'portable' | 'pjrt';
 
 /** Precision of the operands of matrix multiplications; everything else stays float32. */
 export type Precision = 'float32' | 'bfloat16';
@@ -104,6 +107,11 @@ export interface EngineOptions {
    * float32.
    */
   precision?: Precision;
+  /**
+   * For the mode `pjrt`: the shared library of a PJRT plugin, such as `xla_cuda_plugin.so`. Default: GRAFT_PJRT_PLUGIN.
+   * Read when the process opens the mode for the first time.
+   */
+  plugin?: string;
   /** A folder with the two native libraries, or a file in it. Default: the cache, then installed packages. */
   libraryPath?: string;
   /**

@@ -7,9 +7,12 @@ const count = (): z.ZodNumber => z.number().int().nonnegative();
 /** Core's own keys; component sections are checked with the schemas of their components. */
 export const EngineSection = z.strictObject({
   mode: z
-    .enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'])
+    .enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'])
     .default('auto')
     .describe('what computes; auto: native TensorFlow if it is installed, otherwise portable'),
+  plugin: pathOption()
+    .optional()
+    .describe('for the mode pjrt: shared library of a PJRT plugin. Default: GRAFT_PJRT_PLUGIN'),
   libraryPath: pathOption().optional().describe('folder of the native libraries'),
   threads: z.number().int().positive().optional().describe('threads for one operation. Default: the number of cores'),
   compileCache: z.boolean().optional().describe('keep what XLA compiles for later runs'),

@@ -1,4 +1,4 @@
-import type { GraftBackend } from '../native/backend';
+import type { GraftBackend } from '../trace/backend';
 import type { tf } from '../tf';
 
 /** Returns its inputs unchanged, none before all of them are computed. Inputs `0`, `1` and so on. */

@@ -5,7 +5,7 @@
  *
  *     x = mix(column + key[0]);  x = (x ^ key[1]) + row;  word = finish(x)
  */
-import type { GraftBackend } from '../native/backend';
+import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
 import type { tf } from '../tf';
 import { dtypeAttribute } from './attributes';

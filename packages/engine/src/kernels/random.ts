@@ -1,4 +1,4 @@
-import type { GraftBackend } from '../native/backend';
+import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
 import type { OpAttribute } from '../native/attributes';
 import type { tf } from '../tf';

@@ -1,6 +1,6 @@
 import '../../vendor/node-kernels';
-import { withKernelName } from '../native/binding';
-import type { GraftBackend } from '../native/backend';
+import { withKernelName } from '../trace/binding';
+import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
@@ -117,4 +117,11 @@ export function registerNativeKernels(): void {
       },
     });
   }
+}
+
+/** Registers the same kernels for another backend of Graft's, whose binding runs the operations elsewhere. */
+export function copyNativeKernels(backendName: string): void {
+  registerNativeKernels();
+  for (const kernel of tf.getKernelsForBackend(NATIVE_BACKEND))
+    if (!tf.getKernel(kernel.kernelName, backendName)) tf.registerKernel({ ...kernel, backendName });
 }

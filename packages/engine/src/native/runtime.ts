@@ -12,6 +12,7 @@ import {
 import { LargePages } from './large-pages';
 import { elementCount } from '../shape';
 import type { OpAttribute } from './attributes';
+import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 import { setEagerAttribute } from './eager-attributes';
 import { OperationQueue } from './operation-queue';
 import { checkVersion } from './version';
@@ -20,16 +21,13 @@ import { integerField } from './protobuf';
 import { outOfMemory, tensorFlowError } from './native-errors';
 
 /** A native tensor: the handle and what is known about it. */
-export interface NativeTensor {
+export interface NativeTensor extends RuntimeTensor {
   /**
    * Handle of the value, or of a variable that contains it, into whose memory a compiled function may write the next
    * value.
    */
   handle: Pointer;
   inVariable?: boolean;
-  dtype: number;
-  shape: number[];
-  bytes: number;
   /** The operation that computes the value, while it is in the queue (`enqueue`) and nobody has waited for it. */
   pending?: string;
 }
@@ -53,7 +51,7 @@ const M_TOP_PAD = -2;
  * TensorFlow in this process: one C API, one eager context. Every method that allocates native memory returns its owner
  * and counts it; `liveTensors` and `liveBytes` are exact.
  */
-export class NativeRuntime {
+export class NativeRuntime implements EagerRuntime<NativeTensor> {
   readonly version: string;
   liveTensors = 0;
   liveBytes = 0;

@@ -26,7 +26,25 @@ export function compiledFolder(): string {
  * Compiled code belongs to one library on one kind of processor: others get separate folders.
  */
 export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string | undefined {
-  const machine = `${cpus()[0]?.model ?? 'unknown'} ${library.folder}`;
+  const own = ownFolder(library.folder);
+  if (own === undefined) return undefined;
+  const flags = [
+    process.env.TF_XLA_FLAGS,
+    `--tf_xla_persistent_cache_directory=${own}`,
+    '--tf_xla_persistent_cache_device_types=CPU',
+  ];
+  process.env.TF_XLA_FLAGS = flags.filter(Boolean).join(' ');
+  // The library logs an error if tuning hints of the compiler are not features of the processor.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  return own;
+}
+
+/**
+ * A private folder for what a compiler has made for this machine, without the programs that were not read for long.
+ * Undefined, after a warning, if somebody else could have put programs there.
+ */
+export function ownFolder(compiler: string): string | undefined {
+  const machine = `${cpus()[0]?.model ?? 'unknown'} ${compiler}`;
   const own = join(compiledFolder(), createHash('sha256').update(machine).digest('hex').slice(0, 16));
   // Others may have replaced programs in a folder that was open to them.
   const before = findUntrusted(cacheFolder(), own);
@@ -37,14 +55,6 @@ export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string 
     return undefined;
   }
   sweep(own, Date.now());
-  const flags = [
-    process.env.TF_XLA_FLAGS,
-    `--tf_xla_persistent_cache_directory=${own}`,
-    '--tf_xla_persistent_cache_device_types=CPU',
-  ];
-  process.env.TF_XLA_FLAGS = flags.filter(Boolean).join(' ');
-  // The library logs an error if tuning hints of the compiler are not features of the processor.
-  process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   return own;
 }
 

@@ -53,14 +53,18 @@ async function isWhole(folder: string, release: Release, verify: boolean): Promi
  * library, no Python, no pip, no network, a damaged download or a full disk.
  */
 export async function installNativeLibrary(options: InstallOptions = {}): Promise<NativeLibrary> {
+  const folder = options.folder ?? libraryCacheFolder();
+  await installRelease(folder, options.release ?? RELEASE, options);
+  return (await librariesIn(folder, 'cache'))!;
+}
+
+/** As `installNativeLibrary`, for any release's files. */
+export async function installRelease(folder: string, release: Release, options: InstallOptions): Promise<void> {
   const unsupported = unsupportedPlatformReason();
   if (unsupported)
     throw new EngineError(unsupported, { code: 'engine.platform', hint: 'The portable engine works everywhere.' });
-  const release = options.release ?? RELEASE;
-  const folder = options.folder ?? libraryCacheFolder();
   if (!(await isWhole(folder, release, options.verify ?? false)) && !(await mendModes(folder, release)))
     await install(folder, release, options);
-  return (await librariesIn(folder, 'cache'))!;
 }
 
 /**

@@ -13,15 +13,27 @@ const FORMATS: Readonly<Record<number, readonly [string, string]>> = { 2: ['NHWC
 const arranged = (spatial: number, space: readonly number[], channels: number, first: boolean, batch = 2): number[] =>
   first ? [batch, channels, ...space] : [batch, ...space, channels];
 
-const convolution = (spatial: number, isDepthwise = false): fc.Arbitrary<Sample> =>
+const convolution = (spatial: number): fc.Arbitrary<Sample> =>
   fc.tuple(window(spatial), size, size).chain(([[space, filter, strides, dilations, pads, first], inside, outside]) =>
     mostly(inside, size).map((channels) => ({
       inputs: [float(arranged(spatial, space, channels, first)), float([...filter, inside, outside])],
       attributes: {
-        // Different strides in two dimensions are refused for depthwise filters.
-        strides: intsOf(arranged(spatial, isDepthwise ? strides.map(() => strides[0]) : strides, 1, first, 1)),
-        // TensorFlow's inference overlooks those of three dimensions, which its kernels do not have.
-        dilations: intsOf(arranged(spatial, spatial === 3 ? dilations.map(() => 1) : dilations, 1, first, 1)),
+        // Different strides in two dimensions are refused for depthwise filters; for others, TensorFlow's own kernel reads
+        // memory that is not the input's.
+        strides: intsOf(
+          arranged(
+            spatial,
+            strides.map(() => strides[0]),
+            1,
+            first,
+            1,
+          ),
+        ),
+        // TensorFlow's inference overlooks those of three dimensions, which its kernels do not have; tfjs refuses strides
+        // and dilations in one convolution.
+        dilations: intsOf(
+          arranged(spatial, spatial === 3 || strides[0] > 1 ? strides.map(() => 1) : dilations, 1, first, 1),
+        ),
         padding: stringOf(pads),
         data_format: stringOf(FORMATS[spatial][first ? 1 : 0]),
       },
@@ -64,7 +76,7 @@ const image = shape(4, 4).map(float);
 export const IMAGES: Readonly<Record<string, fc.Arbitrary<Sample>>> = {
   Conv2D: convolution(2),
   Conv3D: convolution(3),
-  DepthwiseConv2dNative: convolution(2, true),
+  DepthwiseConv2dNative: convolution(2),
   Conv2DBackpropInput: convolutionGradient(2, 'input'),
   Conv3DBackpropInputV2: convolutionGradient(3, 'input'),
   DepthwiseConv2dNativeBackpropInput: convolutionGradient(2, 'input', true),

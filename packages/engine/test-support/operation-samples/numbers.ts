@@ -75,7 +75,10 @@ export const NUMBERS: Readonly<Record<string, fc.Arbitrary<Sample>>> = {
   LogicalAnd: binary('bool'),
   LogicalOr: binary('bool'),
   AddN: shape().chain((given) =>
-    fc.array(mostly(given, shape()), { minLength: 1, maxLength: 4 }).map((shapes) => ({ inputs: shapes.map(float) })),
+    fc.array(mostly(given, shape()), { minLength: 1, maxLength: 4 }).map((shapes) => ({
+      inputs: shapes.map(float),
+      attributes: { T: dtypeOf('float32'), N: intOf(shapes.length) },
+    })),
   ),
   EluGrad: shape().chain((given) => mostly(given, shape()).map((other) => ({ inputs: [float(given), float(other)] }))),
   Select: shape().chain((given) =>

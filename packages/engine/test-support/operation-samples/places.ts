@@ -99,7 +99,7 @@ export const PLACES: Readonly<Record<string, fc.Arbitrary<Sample>>> = {
       const at = axis < 0 ? axis + given.length : axis;
       return {
         inputs: [float(given), float(other.map((one, i) => (i === at ? length : one))), int(axis)],
-        attributes: { N: intOf(2) },
+        attributes: { T: dtypeOf('float32'), N: intOf(2), Tidx: dtypeOf('int32') },
       };
     }),
   ),
@@ -117,7 +117,7 @@ export const PLACES: Readonly<Record<string, fc.Arbitrary<Sample>>> = {
       .tuple(axisIn(given.length + 1), fc.array(mostly(given, shape()), { minLength: 1, maxLength: 3 }))
       .map(([axis, shapes]) => ({
         inputs: shapes.map(float),
-        attributes: { N: intOf(shapes.length), axis: intOf(axis) },
+        attributes: { T: dtypeOf('float32'), N: intOf(shapes.length), axis: intOf(axis) },
       })),
   ),
   Unpack: shape(1).chain((given) =>

@@ -125,7 +125,8 @@ export class Client {
 
   compile(code, flags = {}) {
     const [bytes, format, options] = [Buffer.from(code), Buffer.from('mlir'), compileOptions(flags)];
-    const native = [bytes, format, options].map(copyOf);
+    // MLIR's lexer reads one byte beyond the text, which must be 0.
+    const native = [Buffer.concat([bytes, Buffer.alloc(1)]), format, options].map(copyOf);
     const program = new Struct('PJRT_Program', {
       code: native[0],
       code_size: bytes.length,

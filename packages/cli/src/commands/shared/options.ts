@@ -1,11 +1,11 @@
 import { InvalidArgumentError, Option } from 'commander';
 
-const MODES = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
+const MODES = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'];
 
 export function engineOption(): Option {
   return new Option(
     '--engine <mode>',
-    'engine that computes; auto: native TensorFlow if it is installed, otherwise portable',
+    'engine that computes; auto: native TensorFlow if it is installed, otherwise portable; pjrt: GRAFT_PJRT_PLUGIN names the plugin',
   ).choices(MODES);
 }
 

@@ -5,11 +5,11 @@ import { IMAGES } from '../../../test-support/operation-samples/images';
 import { NUMBERS } from '../../../test-support/operation-samples/numbers';
 import { PLACES } from '../../../test-support/operation-samples/places';
 import { openEngine, tf } from '../../index';
-import type { KoffiBinding } from '../../native/binding';
+import type { KernelBinding } from '../../trace/binding';
 import { tensorFlowType, toBytes } from '../../native/dtypes';
 import { nativeAttributes } from '../../native/attributes';
 import { GraphBuilder } from '../../native/graph';
-import type { NativeRuntime } from '../../native/runtime';
+import type { NativeRuntime, NativeTensor } from '../../native/runtime';
 import { elementCount } from '../../shape';
 import { bytesOfDType } from '../dtypes';
 import type { Producer, Value, ValueType } from '../program';
@@ -82,7 +82,7 @@ describe('the types of results', () => {
   let runtime: NativeRuntime;
   beforeAll(async () => {
     await openEngine({ mode: 'graph' });
-    const { binding } = tf.backend() as unknown as { binding: KoffiBinding };
+    const { binding } = tf.backend() as unknown as { binding: KernelBinding<NativeTensor, NativeRuntime> };
     runtime = binding.runtime;
     builder = new GraphBuilder(runtime);
   });

@@ -1,10 +1,10 @@
 import { EngineError } from '@graft/errors';
 import { valueInTrace } from '../value-in-trace';
 import type { Value } from '../program/program';
-import type { Tracer } from '../trace/tracer';
-import { dtypeName, fromBytes, TF, tensorFlowType, toBytes } from './dtypes';
-import { programAttributes, type OpAttribute } from './attributes';
-import type { NativeRuntime, NativeTensor } from './runtime';
+import type { Tracer } from './tracer';
+import { dtypeName, fromBytes, TF, tensorFlowType, toBytes } from '../native/dtypes';
+import { programAttributes, type OpAttribute } from '../native/attributes';
+import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 
 /** What a kernel receives for each output of an operation. */
 export interface TensorMetadata {
@@ -14,7 +14,7 @@ export interface TensorMetadata {
 }
 
 /** A tensor id stands for a native tensor, or, while a function is traced, for a value of the trace. */
-type Entry = { readonly native: NativeTensor } | { readonly value: Value; readonly tracer: Tracer };
+type Entry<T> = { readonly native: T } | { readonly value: Value; readonly tracer: Tracer };
 
 /** The kernel that is running, for error messages; tfjs does not pass it to bindings. */
 let currentKernel: string | undefined;
@@ -31,10 +31,10 @@ export function withKernelName<T>(name: string, fn: () => T): T {
 }
 
 /**
- * tfjs-node's binding (`TFJSBinding`: ten methods and some constants) over koffi. While a Tracer is active, operations
+ * tfjs-node's binding (`TFJSBinding`: ten methods and some constants) over a target's runtime. While a Tracer is active, operations
  * are recorded instead of executed; kernels do not need to know.
  */
-export class KoffiBinding {
+export class KernelBinding<T extends RuntimeTensor = RuntimeTensor, R extends EagerRuntime<T> = EagerRuntime<T>> {
   readonly TF_FLOAT = TF.FLOAT;
   readonly TF_INT32 = TF.INT32;
   readonly TF_INT64 = TF.INT64;
@@ -52,11 +52,11 @@ export class KoffiBinding {
   readonly TF_ATTR_RESOURCE = 6;
   readonly TF_Version: string;
 
-  private readonly entries = new Map<number, Entry>();
+  private readonly entries = new Map<number, Entry<T>>();
   private nextId = 1;
   private tracer: Tracer | undefined;
 
-  constructor(readonly runtime: NativeRuntime) {
+  constructor(readonly runtime: R) {
     this.TF_Version = runtime.version;
   }
 
@@ -152,13 +152,13 @@ export class KoffiBinding {
   }
 
   /** Forgets an id; the caller then owns the native tensor behind it. */
-  release(id: number): NativeTensor {
+  release(id: number): T {
     const native = this.native(id, 'release');
     this.entries.delete(id);
     return native;
   }
 
-  adopt(native: NativeTensor): TensorMetadata {
+  adopt(native: T): TensorMetadata {
     return this.describe(native.dtype, native.shape, { native });
   }
 
@@ -173,7 +173,7 @@ export class KoffiBinding {
     return entry !== undefined && 'value' in entry;
   }
 
-  native(id: number, operation: string): NativeTensor {
+  native(id: number, operation: string): T {
     const entry = this.entry(id);
     if ('native' in entry) return entry.native;
     throw new EngineError(`${operation} was given a tensor from inside jit "${entry.tracer.name}", which has ended.`, {
@@ -198,19 +198,19 @@ export class KoffiBinding {
     });
   }
 
-  private entry(id: number): Entry {
+  private entry(id: number): Entry<T> {
     const entry = this.entries.get(id);
     if (!entry) throw new EngineError('A tensor was used after it was disposed.', { code: 'engine.disposed' });
     return entry;
   }
 
-  private add(entry: Entry): number {
+  private add(entry: Entry<T>): number {
     const id = this.nextId++;
     this.entries.set(id, entry);
     return id;
   }
 
-  private describe(dtype: number, shape: number[], entry: Entry): TensorMetadata {
+  private describe(dtype: number, shape: number[], entry: Entry<T>): TensorMetadata {
     return { id: this.add(entry), dtype, shape };
   }
 }

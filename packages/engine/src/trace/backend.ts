@@ -2,11 +2,11 @@ import { NodeJSKernelBackend } from '../../vendor/node-kernels';
 import { EngineError } from '@graft/errors';
 import type { tf } from '../tf';
 import type { Value } from '../program/program';
-import type { Tracer } from '../trace/tracer';
-import { dtypeName } from './dtypes';
-import type { KoffiBinding, TensorMetadata } from './binding';
-import type { OpAttribute } from './attributes';
-import type { NativeTensor } from './runtime';
+import type { Tracer } from './tracer';
+import { dtypeName } from '../native/dtypes';
+import type { KernelBinding, TensorMetadata } from './binding';
+import type { OpAttribute } from '../native/attributes';
+import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 
 /** The record that NodeJSKernelBackend keeps for each tensor. */
 interface TensorData {
@@ -28,12 +28,15 @@ interface Internals {
 }
 
 /** tfjs-node's backend, aware of traces. */
-export class GraftBackend extends NodeJSKernelBackend {
+export class GraftBackend<
+  T extends RuntimeTensor = RuntimeTensor,
+  R extends EagerRuntime<T> = EagerRuntime<T>,
+> extends NodeJSKernelBackend {
   /** Ids of captured tensors in the active trace. */
   private captureIds = new Map<object, number>();
-  declare readonly binding: KoffiBinding;
+  declare readonly binding: KernelBinding<T, R>;
 
-  constructor(binding: KoffiBinding) {
+  constructor(binding: KernelBinding<T, R>) {
     super(binding, '@tensorflow/tfjs-node-gpu');
     const internals = this.internals;
     const inherited = internals.getInputTensorIds.bind(this);
@@ -85,7 +88,7 @@ export class GraftBackend extends NodeJSKernelBackend {
   }
 
   /** The native tensor behind a tfjs tensor; host values are uploaded first. */
-  nativeOf(dataId: object, operation: string): NativeTensor {
+  nativeOf(dataId: object, operation: string): T {
     const { tensorMap } = this.internals;
     if (!tensorMap.has(dataId)) {
       throw new EngineError(`${operation} uses a tensor that has been disposed.`, { code: 'engine.disposed' });
@@ -96,7 +99,7 @@ export class GraftBackend extends NodeJSKernelBackend {
   }
 
   /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
-  donate(tensor: tf.Tensor, operation: string): NativeTensor {
+  donate(tensor: tf.Tensor, operation: string): T {
     const native = this.nativeOf(tensor.dataId, operation);
     const data = this.internals.tensorMap.get(tensor.dataId);
     const own = data.refCount === 1 ? this.binding.release(data.id) : this.binding.runtime.share(native);
@@ -110,7 +113,7 @@ export class GraftBackend extends NodeJSKernelBackend {
   }
 
   /** Runs `fn` while `tracer` records it. */
-  tracing<T>(tracer: Tracer, fn: () => T): T {
+  tracing<V>(tracer: Tracer, fn: () => V): V {
     const outer = this.captureIds;
     this.captureIds = new Map();
     try {

@@ -1,0 +1,197 @@
+import { EngineError } from '@graft/errors';
+import type { CallName, PjrtApi } from './api';
+import { upload, type DeviceBuffer } from './buffer';
+import { Device } from './device';
+import { Executable } from './executable';
+import type { TensorType } from './host-values';
+import { STRUCTS } from './layout';
+import { readText, readWords, type Pointer } from './memory';
+import { compileOptions, namedValues, type ClientOptions, type CompileFlags } from './options';
+import { unpack, unusable } from './serialized';
+import { Session } from './session';
+import { argumentsOfMain } from './signature';
+import { Struct } from './structs';
+
+export interface CompileOptions {
+  /** For error messages. Default "main". */
+  readonly name?: string;
+  /** Default: the client's first. */
+  readonly device?: Device;
+  /** XLA's options by their names. */
+  readonly flags?: CompileFlags;
+}
+
+/** The fields of PJRT_Client_Compile_Args. */
+type CompileArguments = Parameters<typeof PjrtApi.prototype.call<'Client_Compile'>>[1];
+
+/** How many of a client's objects are alive: in a loop, the numbers stay the same from one turn to the next. */
+export interface LiveObjects {
+  readonly buffers: number;
+  readonly executables: number;
+  /** Runs and uploads that were under way when it was last looked at. */
+  readonly started: number;
+}
+
+/**
+ * The devices of a plugin, with programs and buffers on them. Calls are safe: objects that are disposed, donated or of
+ * another client are refused, with an EngineError.
+ */
+export class Client {
+  readonly devices: readonly Device[];
+  /** As "cpu" or "cuda". */
+  readonly platform: string;
+  readonly platformVersion: string;
+  private readonly session: Session;
+  private closing: Promise<void> | undefined;
+
+  /** Throws EngineError if the device cannot be opened, or an option is unknown or of another type. */
+  constructor(
+    private readonly api: PjrtApi,
+    options: ClientOptions = {},
+    /** XLA's options for every compilation; those of a call come on top. */
+    readonly flags: CompileFlags = {},
+  ) {
+    const named = namedValues(options);
+    const client = api.call('Client_Create', { create_options: named, num_options: named.count }, (args) =>
+      args.pointer('client'),
+    );
+    this.devices = api.call('Client_AddressableDevices', { client }, (args) =>
+      Array.from(
+        readWords(args.pointer('addressable_devices'), args.number('num_addressable_devices')),
+        (pointer) => new Device(api, pointer),
+      ),
+    );
+    this.platform = api.call('Client_PlatformName', { client }, (args) =>
+      readText(args.pointer('platform_name'), args.number('platform_name_size')),
+    );
+    this.platformVersion = api.call('Client_PlatformVersion', { client }, (args) =>
+      readText(args.pointer('platform_version'), args.number('platform_version_size')),
+    );
+    this.session = new Session(api, client, this.devices);
+  }
+
+  get live(): LiveObjects {
+    const { buffers, executables, started } = this.session;
+    started.sweep();
+    return { buffers: buffers.size, executables: executables.size, started: started.count };
+  }
+
+  /** What compiles a program for a device, in words; it decides where the program can be loaded. */
+  compilerOf(device: Device): string {
+    const plugin = `${this.platformVersion}, C API ${this.api.version}, plugin of ${this.api.fileBytes} bytes`;
+    return `${this.platform} for "${device.kind}" (${plugin})`;
+  }
+
+  /**
+   * Copies a typed array to a device, by default the first. bfloat16 and float16 come as their bits (Uint16Array),
+   * booleans as bytes, complex numbers as pairs of floats. The array may change as soon as the call has returned.
+   * Throws EngineError if its kind or length does not fit the type, or memory runs out.
+   */
+  upload(values: ArrayBufferView, type: TensorType, device: Device = this.devices[0]): DeviceBuffer {
+    this.checkDevice(device);
+    return upload(this.session, values, type, device);
+  }
+
+  /**
+   * Compiles StableHLO (text) for one device, on another thread. Rejects with EngineError, whose message has the
+   * compiler's first line and whose cause has all, if the program is wrong.
+   */
+  compile(code: string, options: CompileOptions = {}): Promise<Executable> {
+    return this.session.during(this.startCompiling(code, options));
+  }
+
+  /** As `compile`, while this thread waits. */
+  compileSync(code: string, options: CompileOptions = {}): Executable {
+    const device = this.deviceFor(options);
+    const loaded = this.session.api.call('Client_Compile', this.compileArguments(code, options, device), (args) =>
+      args.pointer('executable'),
+    );
+    return this.adoptCompiled(loaded, code, options, device);
+  }
+
+  private async startCompiling(code: string, options: CompileOptions): Promise<Executable> {
+    const device = this.deviceFor(options);
+    const loaded = await this.api.callAsync('Client_Compile', this.compileArguments(code, options, device), (args) =>
+      args.pointer('executable'),
+    );
+    return this.adoptCompiled(loaded, code, options, device);
+  }
+
+  private deviceFor({ device = this.devices[0] }: CompileOptions): Device {
+    this.session.assertOpen();
+    this.checkDevice(device);
+    return device;
+  }
+
+  private compileArguments(code: string, { flags }: CompileOptions, device: Device): CompileArguments {
+    // MLIR's lexer reads one byte beyond the text, which must be 0.
+    const text = Buffer.from(`${code}\0`);
+    const format = Buffer.from('mlir');
+    const options = compileOptions({ ...this.flags, ...flags }, device.id);
+    const program = new Struct(STRUCTS.Program).fill({
+      code: text,
+      code_size: text.length - 1,
+      format,
+      format_size: format.length,
+    });
+    return { client: this.session.client, program, compile_options: options, compile_options_size: options.length };
+  }
+
+  private adoptCompiled(loaded: Pointer, code: string, options: CompileOptions, device: Device): Executable {
+    const compiledBy = this.compilerOf(device);
+    return this.adopt({ loaded, name: options.name ?? 'main', device, arguments: argumentsOfMain(code), compiledBy });
+  }
+
+  /**
+   * Loads what `Executable.serialize` gave, on another thread, for the device that it was compiled for. Rejects with
+   * EngineError if the bytes are damaged, or of another plugin or version. `name` is that of error messages; by default
+   * it is the one that the program was compiled with.
+   */
+  load(bytes: Uint8Array, name?: string): Promise<Executable> {
+    return this.session.during(this.startLoading(bytes, name));
+  }
+
+  private async startLoading(bytes: Uint8Array, name: string | undefined): Promise<Executable> {
+    this.session.assertOpen();
+    const { header, program } = unpack(bytes);
+    const device = this.devices.find(({ id }) => id === header.device);
+    if (!device) throw unusable(`it is for device ${header.device}, which this client does not have`);
+    const compiledBy = this.compilerOf(device);
+    if (header.compiledBy !== compiledBy)
+      throw unusable(`${header.compiledBy} has compiled it, and this is ${compiledBy}`);
+    const loaded = await this.api.callAsync(
+      'Executable_DeserializeAndLoad',
+      {
+        client: this.session.client,
+        serialized_executable: program,
+        serialized_executable_size: program.length,
+      },
+      (args) => args.pointer('loaded_executable'),
+    );
+    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+  }
+
+  /** Whether the plugin can save and load compiled programs. */
+  get serializes(): boolean {
+    return (['Executable_Serialize', 'Executable_DeserializeAndLoad'] satisfies CallName[]).every((name) =>
+      this.api.has(name),
+    );
+  }
+
+  /**
+   * Finishes what is under way and frees everything, buffers and executables included; only `dispose` of them is
+   * allowed afterwards. Closing twice is allowed.
+   */
+  close(): Promise<void> {
+    return (this.closing ??= this.session.close());
+  }
+
+  private adopt(program: ConstructorParameters<typeof Executable>[1]): Executable {
+    return new Executable(this.session, program);
+  }
+
+  private checkDevice(device: Device): void {
+    if (this.devices.includes(device)) return;
+    throw new EngineError(`${device.name} is not a device of this client.`, { code: 'engine.inputs' });
+  }
+}

@@ -1,0 +1,100 @@
+import { execFile } from 'node:child_process';
+import { readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { EngineError } from '@graft/errors';
+import { findUntrusted, mendingCommand } from '@graft/files';
+import type { CompileFlags } from './options';
+
+/** A plugin's file and what it needs around it. */
+export interface FoundPlugin {
+  readonly file: string;
+  /** Libraries to load first, in this order. */
+  readonly preload: readonly string[];
+  /** Options that every compilation needs, such as the folder of ptxas and libdevice. */
+  readonly flags: CompileFlags;
+}
+
+/**
+ * NVIDIA's libraries that a plugin for CUDA 13 needs, in the order in which they must be loaded, below `nvidia/` of
+ * site-packages. The plugin finds further ones, such as cuDNN's parts, through these.
+ */
+const CUDA_13_LIBRARIES = [
+  'cu13/lib/libcudart.so.13',
+  'cu13/lib/libcublasLt.so.13',
+  'cu13/lib/libcublas.so.13',
+  'cudnn/lib/libcudnn.so.9',
+];
+/** The programs and data of CUDA 13 that XLA's compiler needs, below `nvidia/`. */
+const CUDA_13_DATA = 'cu13';
+const DATA_FILES = ['bin/ptxas', 'nvvm/libdevice/libdevice.10.bc'];
+
+const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
+}
+
+/** Whether a plugin is for CUDA 13, by its name or its folder's: those of other releases need other libraries. */
+const isForCuda13 = (file: string): boolean => /cuda_?13/.test(file.split('/').slice(-2).join('/'));
+
+/**
+ * A plugin by its path. For CUDA 13, NVIDIA's wheels are expected in the same site-packages; of their libraries those
+ * that are there are loaded first, and the system's loader searches for the others.
+ */
+export function pluginAt(path: string, sitePackages?: string): FoundPlugin {
+  const file = resolve(path);
+  const folder = sitePackages ?? dirname(dirname(dirname(file)));
+  if (!isForCuda13(file)) return { file, preload: [], flags: {} };
+  const nvidia = join(folder, 'nvidia');
+  const data = join(nvidia, CUDA_13_DATA);
+  const hasData = DATA_FILES.every((name) => isFile(join(data, name)));
+  return {
+    file,
+    preload: CUDA_13_LIBRARIES.map((name) => join(nvidia, name)).filter(isFile),
+    flags: hasData ? { xla_gpu_cuda_data_dir: data } : {},
+  };
+}
+
+/**
+ * The plugins in a Python's site-packages, by folder and name: `jax_plugins/*` + `/*.so` of the wheels of jax, and
+ * libtpu. Only the files are looked at; nothing is loaded.
+ */
+export function findPlugins(sitePackages: string): FoundPlugin[] {
+  const inJax = namesIn(join(sitePackages, 'jax_plugins')).flatMap((name) => {
+    const folder = join(sitePackages, 'jax_plugins', name);
+    return namesIn(folder)
+      .filter((file) => file.endsWith('.so'))
+      .map((file) => join(folder, file));
+  });
+  const tpu = join(sitePackages, 'libtpu', 'libtpu.so');
+  return [...inJax, ...(isFile(tpu) ? [tpu] : [])].filter(isFile).map((file) => pluginAt(file, sitePackages));
+}
+
+const WHERE_ARE_PACKAGES = 'import sysconfig; print(sysconfig.get_paths()["purelib"])';
+
+/**
+ * The plugins in the site-packages of a Python; none if it cannot be started. Throws EngineError for a plugin, or a
+ * library of NVIDIA's that it needs, which another user could have written.
+ */
+export async function findPythonPlugins(python = 'python3'): Promise<FoundPlugin[]> {
+  const asked = await promisify(execFile)(python, ['-c', WHERE_ARE_PACKAGES], { timeout: 10_000 }).catch(
+    () => undefined,
+  );
+  const folder = asked?.stdout.trim();
+  if (!folder) return [];
+  const found = findPlugins(folder);
+  for (const file of found.flatMap((plugin) => [plugin.file, ...plugin.preload])) {
+    const untrusted = findUntrusted(folder, file);
+    if (!untrusted) continue;
+    throw new EngineError(
+      `The PJRT plugins in ${folder} are not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
+      { code: 'engine.untrusted', hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\`.` },
+    );
+  }
+  return found;
+}

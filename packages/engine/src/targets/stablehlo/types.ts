@@ -1,0 +1,91 @@
+import type { DType } from '../../program/dtypes';
+import type { ValueType } from '../../program/program';
+import { elementCount } from '../../shape';
+
+/** What StableHLO, or this lowering, does not have; the message says what. */
+export class Unsupported extends Error {}
+
+const ELEMENTS: Readonly<Partial<Record<DType, string>>> = {
+  float32: 'f32',
+  float64: 'f64',
+  bfloat16: 'bf16',
+  float16: 'f16',
+  int8: 'i8',
+  int16: 'i16',
+  int32: 'i32',
+  int64: 'i64',
+  uint8: 'ui8',
+  uint32: 'ui32',
+  uint64: 'ui64',
+  bool: 'i1',
+  complex64: 'complex<f32>',
+};
+
+/** The type in MLIR: `tensor<2x3xf32>`. Throws Unsupported for strings and resources. */
+export function typeText({ dtype, shape }: ValueType): string {
+  const element = ELEMENTS[dtype];
+  if (element === undefined) throw new Unsupported(`StableHLO has no ${dtype}s.`);
+  return `tensor<${[...shape, element].join('x')}>`;
+}
+
+export const isFloat = (dtype: DType): boolean => dtype.includes('float');
+export const isUnsigned = (dtype: DType): boolean => dtype.startsWith('uint') || dtype === 'bool';
+
+/** Bits of infinity, by dtype; the sign is the highest bit. */
+const INFINITY: Readonly<Partial<Record<DType, [positive: string, negative: string]>>> = {
+  float32: ['0x7F800000', '0xFF800000'],
+  float64: ['0x7FF0000000000000', '0xFFF0000000000000'],
+  bfloat16: ['0x7F80', '0xFF80'],
+  float16: ['0x7C00', '0xFC00'],
+};
+
+/** A finite or infinite number in MLIR's notation for that dtype. */
+export function numberText(dtype: DType, value: number | bigint): string {
+  if (dtype === 'bool') return value ? 'true' : 'false';
+  if (dtype === 'complex64') return `(${numberText('float32', value)}, 0.0)`;
+  if (!isFloat(dtype)) return String(value);
+  const number = Number(value);
+  const infinity = INFINITY[dtype];
+  if (!Number.isFinite(number) && infinity) return infinity[number > 0 ? 0 : 1];
+  // MLIR wants a point, also before an exponent.
+  const [digits, exponent] = (Object.is(number, -0) ? '-0' : String(number)).split('e');
+  const decimal = digits.includes('.') ? digits : `${digits}.0`;
+  return exponent === undefined ? decimal : `${decimal}e${exponent}`;
+}
+
+/** A constant's value: little-endian bytes in hexadecimal, as MLIR reads them fastest. Not for booleans. */
+export function denseBytes(type: ValueType, bytes: Uint8Array): string {
+  if (elementCount(type.shape) === 0) return `dense<> : ${typeText(type)}`;
+  return `dense<"0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex').toUpperCase()}"> : ${typeText(type)}`;
+}
+
+/** `array<i64: 1, 2>` */
+export function integers(values: readonly number[]): string {
+  return values.length === 0 ? 'array<i64>' : `array<i64: ${values.join(', ')}>`;
+}
+
+const BITS: Readonly<Partial<Record<DType, number>>> = {
+  int8: 8,
+  int16: 16,
+  int32: 32,
+  int64: 64,
+  uint8: 8,
+  uint32: 32,
+  uint64: 64,
+};
+
+/** Bits of an integer. */
+export function bitsOf(dtype: DType): number {
+  const bits = BITS[dtype];
+  if (bits === undefined) throw new Unsupported(`${dtype} is not an integer.`);
+  return bits;
+}
+
+/** The lowest or the highest value of a dtype. */
+export function extreme(dtype: DType, side: 'lowest' | 'highest'): number | bigint {
+  if (isFloat(dtype)) return side === 'lowest' ? -Infinity : Infinity;
+  if (dtype === 'bool') return side === 'lowest' ? 0 : 1;
+  const bits = BigInt(bitsOf(dtype));
+  if (isUnsigned(dtype)) return side === 'lowest' ? 0 : (1n << bits) - 1n;
+  return side === 'lowest' ? -(1n << (bits - 1n)) : (1n << (bits - 1n)) - 1n;
+}
