@@ -1,14 +1,12 @@
-import type {
-  Callback,
-  Dataset,
-  Evaluator,
-  Initializer,
-  Objective,
-  Optimizer,
-  Schedule,
-  Tokenizer,
-  Tracker,
-} from './components';
+import type { Callback } from './callback';
+import type { Dataset } from './dataset';
+import type { Evaluator } from './evaluator';
+import type { Initializer } from './initializer';
+import type { Objective } from './objective';
+import type { Optimizer } from './optimizer';
+import type { Schedule } from './schedule';
+import type { Tokenizer } from './tokenizer';
+import type { Tracker } from './tracker';
 import type { ModelFamily } from './family';
 
 /** The type of each interface name. */

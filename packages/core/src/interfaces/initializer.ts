@@ -1,0 +1,16 @@
+import type { tf } from '@graft/engine';
+import type { RandomStream } from '../random/streams';
+import type { Model } from './model';
+
+/**
+ * Provides a model's parameters: mapped from checkpoints, random, or loaded. Streams them, and never has two models in
+ * memory.
+ */
+export interface Initializer {
+  /** The config.json that the parameters require; undefined if only the config's `model:` section decides. */
+  checkpointConfig(): Promise<Record<string, unknown> | undefined>;
+  /** The generation_config.json that belongs to the parameters. Default: none. */
+  generationConfig?(): Promise<Record<string, unknown> | undefined>;
+  /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
+  parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
+}

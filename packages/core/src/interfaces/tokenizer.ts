@@ -1,0 +1,47 @@
+/** A token that is not a piece of ordinary text, with its name. */
+export interface NamedToken {
+  readonly id: number;
+  /** As configs and tokenizer files write it: `<eos>`, `<unused7>`. */
+  readonly token: string;
+  /**
+   * `special`: starts, ends, pads or marks text. `unused`: reserved, without a meaning yet. `added`: matched in text as
+   * a whole, before anything else: `<table>`, a run of line breaks.
+   */
+  readonly kind: 'special' | 'unused' | 'added';
+}
+
+/** Facts about a tokenizer's ids without the tokenizer: plain data, which can be sent between threads. */
+export interface TokenizerFacts {
+  /** Ids from this number on do not belong to the tokenizer: no text produces them. */
+  readonly vocabularySize: number;
+  /** All other ids of the vocabulary are pieces of ordinary text. Undefined: unknown. */
+  readonly namedTokens?: readonly NamedToken[];
+  /** Its special tokens, if known: a run warns if they differ from the model's. */
+  readonly padId?: number;
+  readonly bosId?: number;
+  readonly eosId?: number;
+}
+
+export interface Tokenizer extends TokenizerFacts {
+  readonly vocabularySize: number;
+  readonly padId: number;
+  readonly bosId: number;
+  readonly eosId: number;
+  /** Ids of the text only, without bos and eos. */
+  encode(text: string): Int32Array;
+  /** The text of ids. Special tokens are left out unless `keepSpecial` is set. */
+  decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
+  /**
+   * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is
+   * `encode(a)` followed by `encode(b)` whenever `a` ends with `before` and `b` begins with `after`. Long documents are
+   * cut at such places and encoded in parts; a tokenizer without this method receives every document whole.
+   */
+  separates?(before: string, after: string): boolean;
+  /**
+   * The files that every checkpoint of a run keeps of the tokenizer, by name, so that a checkpoint can be used without the
+   * tokenizer's source. Its component can open them again: commands give the option `path`, if there is one, the
+   * checkpoint's folder. The run calls it once, in the thread that trains. Default: the files of published tokenizers in
+   * the folder that the option `path` names, if any.
+   */
+  files?(): Promise<Readonly<Record<string, string | Uint8Array>>>;
+}
