@@ -6,7 +6,7 @@ import { checkVersion } from './native/version';
 
 test('an unknown mode is rejected with the known ones', async () => {
   await expect(openEngine({ mode: 'fast' as never })).rejects.toThrow(
-    'engine mode "fast" is unknown; expected one of auto, eager, xla, graph, mixed, portable.',
+    'engine mode "fast" is unknown; expected one of auto, eager, xla, graph, mixed, portable, pjrt.',
   );
 });
 
