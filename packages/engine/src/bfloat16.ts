@@ -1,7 +1,7 @@
 import { EngineError } from '@graft/errors';
 import type { GraftBackend } from './trace/backend';
 import { TF } from './native/dtypes';
-import type { OpAttribute } from './native/attributes';
+import { dtypeAttribute, flag, type OpAttribute } from './native/attributes';
 import { tf } from './tf';
 
 /**
@@ -10,8 +10,7 @@ import { tf } from './tf';
  * directly as the packed bfloat16 numbers; no float32 copy is made.
  */
 
-const type = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
-const CAST_OPTIONS: OpAttribute = { name: 'Truncate', type: 3, value: false };
+const CAST_OPTIONS = flag('Truncate', false);
 
 function nativeBackend(what: string): GraftBackend {
   const backend = tf.backend() as unknown as GraftBackend;
@@ -51,13 +50,13 @@ export function packBfloat16(values: tf.Tensor): tf.Tensor {
     );
   }
   return chain(nativeBackend('packBfloat16'), values, [
-    { op: 'Cast', attributes: [type('SrcT', TF.FLOAT), type('DstT', TF.BFLOAT16), CAST_OPTIONS] },
+    { op: 'Cast', attributes: [dtypeAttribute('SrcT', TF.FLOAT), dtypeAttribute('DstT', TF.BFLOAT16), CAST_OPTIONS] },
     {
       op: 'Reshape',
-      attributes: [type('T', TF.BFLOAT16), type('Tshape', TF.INT32)],
+      attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('Tshape', TF.INT32)],
       shape: [...values.shape.slice(0, -1), width / 2, 2],
     },
-    { op: 'Bitcast', attributes: [type('T', TF.BFLOAT16), type('type', TF.INT32)] },
+    { op: 'Bitcast', attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('type', TF.INT32)] },
   ]);
 }
 
@@ -71,8 +70,8 @@ export function unpackBfloat16(packed: tf.Tensor): tf.Tensor {
   }
   const shape = [...packed.shape.slice(0, -1), 2 * packed.shape[packed.rank - 1]];
   return chain(nativeBackend('unpackBfloat16'), packed, [
-    { op: 'Bitcast', attributes: [type('T', TF.INT32), type('type', TF.BFLOAT16)] },
-    { op: 'Reshape', attributes: [type('T', TF.BFLOAT16), type('Tshape', TF.INT32)], shape },
-    { op: 'Cast', attributes: [type('SrcT', TF.BFLOAT16), type('DstT', TF.FLOAT), CAST_OPTIONS] },
+    { op: 'Bitcast', attributes: [dtypeAttribute('T', TF.INT32), dtypeAttribute('type', TF.BFLOAT16)] },
+    { op: 'Reshape', attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('Tshape', TF.INT32)], shape },
+    { op: 'Cast', attributes: [dtypeAttribute('SrcT', TF.BFLOAT16), dtypeAttribute('DstT', TF.FLOAT), CAST_OPTIONS] },
   ]);
 }

@@ -1,7 +1,7 @@
 import { WorkersError } from '@graft/errors';
 import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/attributes';
+import { dtypeAttribute, type OpAttribute } from '../native/attributes';
 import type { NativeTensor } from '../native/runtime';
 import { tf } from '../tf';
 import { planBuckets, type Bucket } from './buckets';
@@ -95,7 +95,7 @@ export class TensorFlowGroup extends ChannelGroup {
           const summed = await this.operation(
             'CollectiveReduceV2',
             [
-              { name: 'T', type: 4, value: TF.FLOAT },
+              dtypeAttribute('T', TF.FLOAT),
               { name: 'merge_op', type: 0, value: 'Add' },
               { name: 'final_op', type: 0, value: 'Id' },
             ],
@@ -147,13 +147,13 @@ export class TensorFlowGroup extends ChannelGroup {
       await this.all(
         buckets.map((bucket, i) => async () => {
           const dtype = DTYPES[specs[bucket.members[0]].dtype as Dtype];
-          const type: OpAttribute = { name: 'T', type: 4, value: dtype };
+          const type = dtypeAttribute('T', dtype);
           if (sends) {
             const packed = pack(bucket, specs as unknown as tf.Tensor[]);
             const echo = await this.operation('CollectiveBcastSendV2', [type], collectiveGroup, keys[i], packed);
             echo.dispose();
           } else {
-            const attributes = [type, { name: 'Tshape', type: 4, value: TF.INT32 }];
+            const attributes = [type, dtypeAttribute('Tshape', TF.INT32)];
             const received = await this.operation(
               'CollectiveBcastRecvV2',
               attributes,

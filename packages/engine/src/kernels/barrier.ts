@@ -1,3 +1,4 @@
+import { dtypeAttribute } from '../native/attributes';
 import type { GraftBackend } from '../trace/backend';
 import type { tf } from '../tf';
 
@@ -15,7 +16,7 @@ export function nativeBarrier(backendName: string): tf.KernelConfig {
       const native = backend as GraftBackend;
       const tensors = listOf(inputs);
       const types = tensors.map(({ dtype }) => native.getDTypeInteger(dtype));
-      return native.run('IdentityN', [{ name: 'T', type: 4, value: types }], tensors, tensors.length);
+      return native.run('IdentityN', [dtypeAttribute('T', types)], tensors, tensors.length);
     },
   };
 }

@@ -8,7 +8,7 @@
 import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
 import type { tf } from '../tf';
-import { dtypeAttribute } from './attributes';
+import { dtypeAttribute } from '../native/attributes';
 
 /**
  * Inputs `key` int32 [2] and `row` int32 [1], attributes `shape` [n, w] and `bits`: int32 words of the rows from `row`

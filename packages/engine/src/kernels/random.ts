@@ -1,6 +1,6 @@
 import type { GraftBackend } from '../trace/backend';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/attributes';
+import { dtypeAttribute } from '../native/attributes';
 import type { tf } from '../tf';
 import { philoxBits } from './philox';
 import { elementCount } from '../shape';
@@ -39,12 +39,12 @@ function nativeDraw(
     temporary.push(id);
     return id;
   };
-  const dtype = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
   const positive = keep(binding.createTensor([], TF.INT32, Int32Array.of(POSITIVE)));
-  const seed = binding.executeOp('BitwiseAnd', [dtype('T', TF.INT32)], [...backend.ids([key]), positive], 1)[0].id;
+  const seed = binding.executeOp('BitwiseAnd', [dtypeAttribute('T', TF.INT32)], [...backend.ids([key]), positive], 1)[0]
+    .id;
   const [words, counter] = binding.executeOp(
     'StatelessRandomGetKeyCounter',
-    [dtype('Tseed', TF.INT32)],
+    [dtypeAttribute('Tseed', TF.INT32)],
     [keep(seed)],
     2,
   );
@@ -55,17 +55,21 @@ function nativeDraw(
   const type = uniform ? TF.UINT32 : TF.INT32;
   let [result] = binding.executeOp(
     'StatelessRandomUniformFullIntV2',
-    [dtype('dtype', type), dtype('Tshape', TF.INT32)],
+    [dtypeAttribute('dtype', type), dtypeAttribute('Tshape', TF.INT32)],
     [shapeId, words.id, counter.id, algorithm],
     1,
   );
   if (uniform) {
     const eight = keep(binding.createTensor([], TF.UINT32, Int32Array.of(8)));
-    const upper = binding.executeOp('RightShift', [dtype('T', TF.UINT32)], [keep(result.id), eight], 1)[0].id;
-    const float = binding.executeOp('Cast', [dtype('SrcT', TF.UINT32), dtype('DstT', TF.FLOAT)], [keep(upper)], 1)[0]
-      .id;
+    const upper = binding.executeOp('RightShift', [dtypeAttribute('T', TF.UINT32)], [keep(result.id), eight], 1)[0].id;
+    const float = binding.executeOp(
+      'Cast',
+      [dtypeAttribute('SrcT', TF.UINT32), dtypeAttribute('DstT', TF.FLOAT)],
+      [keep(upper)],
+      1,
+    )[0].id;
     const scale = keep(binding.createTensor([], TF.FLOAT, Float32Array.of(2 ** -24)));
-    [result] = binding.executeOp('Mul', [dtype('T', TF.FLOAT)], [keep(float), scale], 1);
+    [result] = binding.executeOp('Mul', [dtypeAttribute('T', TF.FLOAT)], [keep(float), scale], 1);
   }
   for (const id of temporary) binding.deleteTensor(id);
   return backend.wrap(result);

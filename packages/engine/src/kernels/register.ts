@@ -5,7 +5,7 @@ import { TF } from '../native/dtypes';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
 import { nativeBarrier } from './barrier';
-import { dtypeAttribute, flag } from './attributes';
+import { dtypeAttribute, flag } from '../native/attributes';
 import { kernelError } from './kernel-errors';
 import { nativeHashedWords } from './hashed';
 import { nativeRandomKernels } from './random';

@@ -209,28 +209,39 @@ function prepareKoffi(): void {
 }
 
 /**
- * Keeps a library mapped until the process is gone. TensorFlow's own threads outlive koffi's unloading at exit; without
- * this, Node segfaults at a natural end of the program.
+ * Opens a library and keeps it mapped until the process is gone; returns the loader's reason if that fails. Threads of the
+ * libraries outlive koffi's unloading at exit; without this, Node segfaults at a natural end of the program. `global`:
+ * libraries that are opened later find its functions.
  */
-function pinLibrary(path: string): void {
-  const libc = koffi().load(null);
-  let dlopen: (path: string, flags: number) => Pointer;
-  let dlerror: () => string | null;
+export function openLibrary(path: string, global: boolean): string | undefined {
+  prepareKoffi();
+  const { dlopen, dlerror } = loader();
+  if (dlopen(path, RTLD_NOW | RTLD_NODELETE | (global ? RTLD_GLOBAL : 0))) return undefined;
+  return dlerror() ?? 'no reason given';
+}
+
+/** The system's loader. Both functions are looked up before the first is called: a look-up forgets the last error. */
+function loader(): { dlopen: (path: string, flags: number) => Pointer | null; dlerror: () => string | null } {
+  const within = (library: ReturnType<Koffi['load']>): ReturnType<typeof loader> => ({
+    dlopen: library.func('void *dlopen(const char *, int)') as any,
+    dlerror: library.func('const char *dlerror()') as any,
+  });
   try {
-    dlopen = libc.func('void *dlopen(const char *, int)') as any;
-    dlerror = libc.func('const char *dlerror()') as any;
+    return within(koffi().load(null));
   } catch {
     // glibc before 2.34 keeps the two in a library of their own.
-    const libdl = koffi().load('libdl.so.2');
-    dlopen = libdl.func('void *dlopen(const char *, int)') as any;
-    dlerror = libdl.func('const char *dlerror()') as any;
+    return within(koffi().load('libdl.so.2'));
   }
-  if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE)) {
-    throw new EngineError(`The native library ${path} cannot be loaded: ${dlerror() ?? 'no reason given'}.`, {
-      code: 'engine.library-unloadable',
-      hint: 'Run `graft doctor` to see what is missing, or `graft engine install` to fetch it again.',
-    });
-  }
+}
+
+/** As `openLibrary`, for a library without which nothing works. Throws EngineError. */
+function pinLibrary(path: string): void {
+  const reason = openLibrary(path, true);
+  if (reason === undefined) return;
+  throw new EngineError(`The native library ${path} cannot be loaded: ${reason}.`, {
+    code: 'engine.library-unloadable',
+    hint: 'Run `graft doctor` to see what is missing, or `graft engine install` to fetch it again.',
+  });
 }
 
 /**

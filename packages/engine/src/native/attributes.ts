@@ -14,6 +14,13 @@ export interface OpAttribute {
 /** tfjs-node's numbers of the kinds of attributes. */
 export const ATTRIBUTE = { STRING: 0, INT: 1, FLOAT: 2, BOOL: 3, DTYPE: 4, SHAPE: 5 } as const;
 
+export const dtypeAttribute = (name: string, value: number | readonly number[]): OpAttribute => ({
+  name,
+  type: ATTRIBUTE.DTYPE,
+  value,
+});
+export const flag = (name: string, value: boolean): OpAttribute => ({ name, type: ATTRIBUTE.BOOL, value });
+
 /** A kernel's attributes as those of a program. Throws EngineError for resources. */
 export function programAttributes(op: string, attributes: readonly OpAttribute[]): Attributes {
   return Object.fromEntries(attributes.map((given) => [given.name, programAttribute(op, given)]));

@@ -98,26 +98,3 @@ export function toBytes(values: ArrayLike<number | bigint | boolean>, dtype: num
   }
   return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
 }
-
-/** Bytes of a tensor as the typed array that tfjs expects for its dtype. The bytes become the array's own buffer. */
-export function fromBytes(
-  bytes: Uint8Array,
-  dtype: number,
-): Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint16Array {
-  switch (dtype) {
-    case TF.FLOAT:
-    case TF.COMPLEX64:
-      return new Float32Array(bytes.buffer);
-    case TF.INT32:
-    case TF.UINT32:
-      return new Int32Array(bytes.buffer);
-    case TF.INT64:
-    case TF.UINT64:
-      return new BigInt64Array(bytes.buffer);
-    case TF.BFLOAT16:
-    case TF.HALF:
-      return new Uint16Array(bytes.buffer);
-    default:
-      return bytes;
-  }
-}

@@ -11,7 +11,7 @@ import {
 } from './api';
 import { LargePages } from './large-pages';
 import { elementCount } from '../shape';
-import type { OpAttribute } from './attributes';
+import { dtypeAttribute, type OpAttribute } from './attributes';
 import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 import { setEagerAttribute } from './eager-attributes';
 import { OperationQueue } from './operation-queue';
@@ -228,7 +228,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
 
   /** A separate tensor with the same value, which is copied only when one of the two is written to. */
   share(tensor: NativeTensor): NativeTensor {
-    const [copy] = this.execute('Identity', [{ name: 'T', type: 4, value: tensor.dtype }], [tensor], 1);
+    const [copy] = this.execute('Identity', [dtypeAttribute('T', tensor.dtype)], [tensor], 1);
     return copy;
   }
 
@@ -239,13 +239,13 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
     const [variable] = this.executeRaw(
       'VarHandleOp',
       [
-        { name: 'dtype', type: 4, value: dtype },
+        dtypeAttribute('dtype', dtype),
         { name: 'shape', type: 5, value: shape },
         { name: 'shared_name', type: 0, value: ANONYMOUS },
       ],
       [],
     );
-    this.executeRaw('AssignVariableOp', [{ name: 'dtype', type: 4, value: dtype }], [variable, tensor.handle], 0);
+    this.executeRaw('AssignVariableOp', [dtypeAttribute('dtype', dtype)], [variable, tensor.handle], 0);
     this.api.TFE_DeleteTensorHandle(tensor.handle);
     tensor.handle = variable;
     tensor.inVariable = true;
@@ -253,7 +253,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
 
   /** A handle of a variable's value, which the caller deletes. */
   private readVariable({ handle, dtype }: NativeTensor): Pointer {
-    return this.executeRaw('ReadVariableOp', [{ name: 'dtype', type: 4, value: dtype }], [handle])[0];
+    return this.executeRaw('ReadVariableOp', [dtypeAttribute('dtype', dtype)], [handle])[0];
   }
 
   /** Works on handles; the caller owns those of the results. */

@@ -1,8 +1,13 @@
 import { dtypeOf, flagOf, intOf, type Attributes } from './attributes';
 import { findOperation } from './operations';
-import type { ConstantNode, OperationNode, Producer, Program, Value, ValueType } from './program';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+import {
+  withOutputs,
+  type ConstantNode,
+  type OperationNode,
+  type Program,
+  type Value,
+  type ValueType,
+} from './program';
 
 /** The results that replace those of an operation, in order; undefined: it stays. */
 export type Rule = (node: OperationNode, editor: ProgramEditor) => readonly Value[] | undefined;
@@ -33,10 +38,7 @@ export function rewrite(program: Program, rule: Rule): Program {
 
 /** A node like another one, with outputs of its own. */
 export function withInputs(node: OperationNode, inputs: readonly Value[]): OperationNode {
-  const outputs: Value[] = [];
-  const copy: OperationNode = { ...node, inputs, outputs };
-  for (const { dtype, shape, index } of node.outputs) outputs.push({ dtype, shape, producer: copy, index });
-  return copy;
+  return withOutputs({ ...node, inputs }, node.outputs);
 }
 
 /** Adds operations to a program under construction. Every method returns a value of one result. */
@@ -67,7 +69,7 @@ export class ProgramEditor {
   }
 
   constant(type: ValueType, bytes: Uint8Array): Value {
-    return this.add<ConstantNode>({ kind: 'constant', bytes, outputs: [] }, type);
+    return this.add({ kind: 'constant', bytes, outputs: [] }, type);
   }
 
   reshape(value: Value, ...shape: number[]): Value {
@@ -109,11 +111,9 @@ export class ProgramEditor {
     return this.run('Cast', attributes, [value]);
   }
 
-  private add<P extends ConstantNode | OperationNode>(node: P, { dtype, shape }: ValueType): Value {
-    const value: Value = { dtype, shape, producer: node as Producer, index: 0 };
-    (node as Mutable<P>).outputs = [value];
-    this.nodes.push(node);
-    return value;
+  private add(node: ConstantNode | OperationNode, type: ValueType): Value {
+    this.nodes.push(withOutputs<ConstantNode | OperationNode>(node, [type]));
+    return node.outputs[0];
   }
 }
 

@@ -1,13 +1,16 @@
 import { countOperations, simplified, withoutDeadCode, withoutRepetition } from './passes';
 import type { DType } from './dtypes';
-import type { ArgumentNode, ConstantNode, OperationNode, Program, Value } from './program';
+import {
+  withOutputs,
+  type ArgumentNode,
+  type ConstantNode,
+  type OperationNode,
+  type Producer,
+  type Program,
+  type Value,
+} from './program';
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
-
-function output<P extends { outputs: readonly Value[] }>(node: P): P {
-  (node as Mutable<P>).outputs = [{ dtype: 'float32', shape: [2], producer: node as never, index: 0 }];
-  return node;
-}
+const output = <P extends Producer>(node: P, dtype: DType = 'float32'): P => withOutputs(node, [{ dtype, shape: [2] }]);
 const argument = (position: number): ArgumentNode => output({ kind: 'argument', position, outputs: [] });
 const constant = (value: number): ConstantNode =>
   output({ kind: 'constant', bytes: Uint8Array.of(value), outputs: [] });
@@ -55,11 +58,8 @@ test('random draws and different constants are never merged', () => {
 });
 
 test('casts that change nothing are removed, others stay', () => {
-  const cast = (value: Value, dtype: DType): OperationNode => {
-    const node: OperationNode = { kind: 'operation', op: 'Cast', attributes: {}, inputs: [value], outputs: [] };
-    (node as Mutable<OperationNode>).outputs = [{ dtype, shape: [2], producer: node, index: 0 }];
-    return node;
-  };
+  const cast = (value: Value, dtype: DType): OperationNode =>
+    output({ kind: 'operation', op: 'Cast', attributes: {}, inputs: [value], outputs: [] }, dtype);
   const x = argument(0);
   const same = cast(x.outputs[0], 'float32');
   const narrow = cast(same.outputs[0], 'bfloat16');

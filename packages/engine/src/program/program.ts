@@ -56,3 +56,16 @@ export interface Program {
   readonly nodes: readonly (ConstantNode | OperationNode)[];
   readonly results: readonly Value[];
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** The node itself, with results of these types: each refers to its node, and the node to each. */
+export function withOutputs<P extends Producer>(node: P, types: readonly ValueType[]): P {
+  (node as Mutable<P>).outputs = types.map(({ dtype, shape }, index): Value => ({
+    dtype,
+    shape,
+    producer: node,
+    index,
+  }));
+  return node;
+}

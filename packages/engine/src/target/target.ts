@@ -1,9 +1,8 @@
-import type { Program } from '../program/program';
 import type { OperationProfile } from '../jit/profile';
+import type { Program, Value } from '../program/program';
 import type { tf } from '../tf';
 import type { LayoutHints } from '../trace/layout-hints';
 import type { Tracer } from '../trace/tracer';
-import type { Value } from '../program/program';
 
 /** Where to find a captured tensor's current value: a variable follows assignments, a plain tensor never changes. */
 export interface CaptureSource {

@@ -2,7 +2,8 @@ import { EngineError } from '@graft/errors';
 import { valueInTrace } from '../value-in-trace';
 import type { Value } from '../program/program';
 import type { Tracer } from './tracer';
-import { dtypeName, fromBytes, TF, tensorFlowType, toBytes } from '../native/dtypes';
+import { dtypeName, TF, tensorFlowType, toBytes } from '../native/dtypes';
+import { fromBytes } from '../program/bytes';
 import { programAttributes, type OpAttribute } from '../native/attributes';
 import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 
@@ -115,7 +116,7 @@ export class KernelBinding<T extends RuntimeTensor = RuntimeTensor, R extends Ea
       const by = currentKernel ? `${currentKernel} reads` : 'dataSync(), data(), array() or print() read';
       throw valueInTrace(by, entry.tracer.name);
     }
-    return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
+    return fromBytes(this.runtime.readTensor(entry.native), dtypeName(entry.native.dtype));
   }
 
   /**
@@ -126,7 +127,7 @@ export class KernelBinding<T extends RuntimeTensor = RuntimeTensor, R extends Ea
     const entry = this.entry(id);
     if ('value' in entry || entry.native.pending === undefined) return undefined;
     const { native } = entry;
-    return this.runtime.readPending(native).then((bytes) => fromBytes(bytes, native.dtype));
+    return this.runtime.readPending(native).then((bytes) => fromBytes(bytes, dtypeName(native.dtype)));
   }
 
   executeOp(

@@ -1,18 +1,16 @@
 import { EngineError } from '@graft/errors';
 import type { Attributes } from '../program/attributes';
 import { DynamicShape, findOperation, ShapeError, type Call } from '../program/operations';
-import type {
-  ArgumentNode,
-  CaptureNode,
-  ConstantNode,
-  OperationNode,
-  Producer,
-  Program,
-  Value,
-  ValueType,
+import {
+  withOutputs,
+  type ArgumentNode,
+  type CaptureNode,
+  type ConstantNode,
+  type OperationNode,
+  type Program,
+  type Value,
+  type ValueType,
 } from '../program/program';
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Records what a function does with symbolic tensors, as a Program. Shapes come from the table of operations. */
 export class Tracer {
@@ -23,33 +21,32 @@ export class Tracer {
   constructor(readonly name: string) {}
 
   argument(type: ValueType): Value {
-    const value = this.produce<ArgumentNode>({ kind: 'argument', position: this.argumentNodes.length, outputs: [] }, [
-      type,
-    ]);
-    this.argumentNodes.push(value.producer as ArgumentNode);
-    return value;
+    const position = this.argumentNodes.length;
+    const node = withOutputs<ArgumentNode>({ kind: 'argument', position, outputs: [] }, [type]);
+    this.argumentNodes.push(node);
+    return node.outputs[0];
   }
 
   /** A captured tensor; the same `source` gives the same value. */
   capture(source: unknown, type: ValueType): Value {
     const known = this.captureNodes.get(source);
     if (known) return known.outputs[0];
-    const value = this.produce<CaptureNode>({ kind: 'capture', source, outputs: [] }, [type]);
-    this.captureNodes.set(source, value.producer as CaptureNode);
-    return value;
+    const node = withOutputs<CaptureNode>({ kind: 'capture', source, outputs: [] }, [type]);
+    this.captureNodes.set(source, node);
+    return node.outputs[0];
   }
 
   constant(type: ValueType, bytes: Uint8Array): Value {
-    const value = this.produce<ConstantNode>({ kind: 'constant', bytes: bytes.slice(), outputs: [] }, [type]);
-    this.nodes.push(value.producer as ConstantNode);
-    return value;
+    const node = withOutputs<ConstantNode>({ kind: 'constant', bytes: bytes.slice(), outputs: [] }, [type]);
+    this.nodes.push(node);
+    return node.outputs[0];
   }
 
   operation(op: string, attributes: Attributes, inputs: readonly Value[], outputCount: number): readonly Value[] {
     const types = this.infer({ op, attributes, inputs, outputCount });
-    const first = this.produce<OperationNode>({ kind: 'operation', op, attributes, inputs, outputs: [] }, types);
-    this.nodes.push(first.producer as OperationNode);
-    return first.producer.outputs;
+    const node = withOutputs<OperationNode>({ kind: 'operation', op, attributes, inputs, outputs: [] }, types);
+    this.nodes.push(node);
+    return node.outputs;
   }
 
   finish(results: readonly Value[]): Program {
@@ -87,11 +84,5 @@ export class Tracer {
         cause: error,
       });
     }
-  }
-
-  private produce<P extends Producer>(producer: P, types: readonly ValueType[]): Value {
-    const outputs = types.map(({ dtype, shape }, index): Value => ({ dtype, shape, producer, index }));
-    (producer as Mutable<P>).outputs = outputs;
-    return outputs[0];
   }
 }

@@ -1,4 +1,3 @@
-import { attribute } from '../attributes';
 import type { ValueType } from '../program';
 import {
   each,
@@ -13,61 +12,11 @@ import {
   type Call,
   type Operations,
 } from './operation';
+import { channelsAt, spaceOf, windowsOf, type Extent } from './space';
 
-/** Where batch, channels and space are in a shape; `spatial` dimensions of space. */
-function places(call: Call, spatial: number): { channels: number; space: number[] } {
-  const format = attribute(call.attributes, 'data_format', 'string') ?? '';
-  const first = format.startsWith('NC');
-  return {
-    channels: first ? 1 : spatial + 1,
-    space: Array.from({ length: spatial }, (_, i) => i + (first ? 2 : 1)),
-  };
-}
-
-interface Window {
-  readonly size: number;
-  readonly filter: number;
-  readonly stride: number;
-  readonly dilation: number;
-  readonly padding: string;
-  /** For the padding EXPLICIT: both sides together. */
-  readonly explicit: number;
-  /** Whether the result may be without a window. */
-  readonly mayBeEmpty?: boolean;
-}
-
-/** How often a filter fits into a dimension. */
-function windows({ size, filter, stride, dilation, padding, explicit, mayBeEmpty }: Window): number {
-  if (padding === 'SAME') return Math.ceil(size / stride);
-  const span = (filter - 1) * dilation + 1;
-  const length = Math.trunc((size + (padding === 'EXPLICIT' ? explicit : 0) - span + stride) / stride) + 0;
-  if (length < 0 || (length === 0 && !mayBeEmpty))
-    throw new ShapeError(`a window of ${span} does not fit into ${size}.`);
-  return length;
-}
-
-/** The space of a convolution's or a pooling's result. `filter`: its size in each dimension of space. */
-function spaceOf(call: Call, shape: readonly number[], space: readonly number[], filter: readonly number[]): number[] {
-  const padding = required(call, 'padding', 'string');
-  const strides = required(call, 'strides', 'ints');
-  const dilations = attribute(call.attributes, 'dilations', 'ints') ?? [];
-  const explicit = attribute(call.attributes, 'explicit_paddings', 'ints') ?? [];
-  return space.map((axis, i) =>
-    windows({
-      size: shape[axis],
-      filter: filter[i],
-      stride: strides[axis],
-      dilation: dilations[axis] ?? 1,
-      padding,
-      explicit: (explicit[2 * axis] ?? 0) + (explicit[2 * axis + 1] ?? 0),
-    }),
-  );
-}
-
-function withSpace(shape: readonly number[], space: readonly number[], sizes: readonly number[]): number[] {
-  const result = [...shape];
-  space.forEach((axis, i) => (result[axis] = sizes[i]));
-  return result;
+/** The shape with the results of its dimensions of space. */
+function withSpace(shape: readonly number[], extents: readonly Extent[]): readonly number[] {
+  return extents.reduce((sizes, { axis, result }) => replaceAt(sizes, axis, result), shape);
 }
 
 /** Filters are [..space, channels in, channels out]. */
@@ -76,7 +25,7 @@ function convolution(spatial: number): (call: Call) => ValueType[] {
     const [values, filter] = [input(call, 0), input(call, 1)];
     expectRank(values, spatial + 2, 'its input');
     expectRank(filter, spatial + 2, 'its filter');
-    const { channels, space } = places(call, spatial);
+    const channels = channelsAt(call, spatial);
     const [inside, outside] = filter.shape.slice(spatial);
     if (values.shape[channels] % inside !== 0)
       throw new ShapeError(
@@ -85,11 +34,11 @@ function convolution(spatial: number): (call: Call) => ValueType[] {
     const groups = values.shape[channels] / inside;
     if (outside % groups !== 0)
       throw new ShapeError(`its ${outside} filters cannot be shared by ${groups} groups of channels.`);
-    const sizes = spaceOf(call, values.shape, space, filter.shape);
+    const extents = spaceOf(call, values.shape, filter.shape.slice(0, spatial));
     return [
       {
         dtype: sameDType([values, filter]),
-        shape: replaceAt(withSpace(values.shape, space, sizes), channels, outside),
+        shape: replaceAt(withSpace(values.shape, extents), channels, outside),
       },
     ];
   };
@@ -99,15 +48,15 @@ function depthwise(call: Call): ValueType[] {
   const [values, filter] = [input(call, 0), input(call, 1)];
   expectRank(values, 4, 'its input');
   expectRank(filter, 4, 'its filter');
-  const { channels, space } = places(call, 2);
+  const channels = channelsAt(call, 2);
   if (values.shape[channels] !== filter.shape[2])
     throw new ShapeError(
       `its input ${shapeText(values.shape)} has ${values.shape[channels]} channels, the filter ${shapeText(filter.shape)} takes ${filter.shape[2]}.`,
     );
-  const sizes = spaceOf(call, values.shape, space, filter.shape);
+  const extents = spaceOf(call, values.shape, filter.shape.slice(0, 2));
   const outside = filter.shape[2] * filter.shape[3];
   return [
-    { dtype: sameDType([values, filter]), shape: replaceAt(withSpace(values.shape, space, sizes), channels, outside) },
+    { dtype: sameDType([values, filter]), shape: replaceAt(withSpace(values.shape, extents), channels, outside) },
   ];
 }
 
@@ -115,15 +64,7 @@ function pooling(spatial: number): (call: Call) => ValueType[] {
   return (call) => {
     const { dtype, shape } = input(call, 0);
     expectRank(input(call, 0), spatial + 2, 'its input');
-    const { space } = places(call, spatial);
-    const size = required(call, 'ksize', 'ints');
-    const sizes = spaceOf(
-      call,
-      shape,
-      space,
-      space.map((axis) => size[axis]),
-    );
-    return [{ dtype, shape: withSpace(shape, space, sizes) }];
+    return [{ dtype, shape: withSpace(shape, windowsOf(call, shape)) }];
   };
 }
 
@@ -132,21 +73,9 @@ function dilation(call: Call): ValueType[] {
   const [values, filter] = [input(call, 0), input(call, 1)];
   expectRank(values, 4, 'its input');
   expectRank(filter, 3, 'its filter');
-  const padding = required(call, 'padding', 'string');
-  const strides = required(call, 'strides', 'ints');
-  const rates = required(call, 'rates', 'ints');
-  const sizes = [1, 2].map((axis) =>
-    windows({
-      size: values.shape[axis],
-      filter: filter.shape[axis - 1],
-      stride: strides[axis],
-      dilation: rates[axis],
-      padding,
-      explicit: 0,
-      mayBeEmpty: true,
-    }),
-  );
-  return [{ dtype: sameDType([values, filter]), shape: withSpace(values.shape, [1, 2], sizes) }];
+  required(call, 'rates', 'ints');
+  const extents = spaceOf(call, values.shape, filter.shape.slice(0, 2), { dilations: 'rates', mayBeEmpty: true });
+  return [{ dtype: sameDType([values, filter]), shape: withSpace(values.shape, extents) }];
 }
 
 /** The shape is a host operand, the dtype that of another input. */

@@ -25,4 +25,6 @@ export function findOperation(op: string): Operation | undefined {
   return Object.hasOwn(OPERATIONS, op) ? OPERATIONS[op] : undefined;
 }
 
-export { axisOf, DynamicShape, hostValues, ShapeError, type Call, type Operation } from './operation';
+export { axisOf, DynamicShape, each, hostValues, ShapeError, type Call, type Operation } from './operation';
+export { channelsAt, spaceOf, windowsOf, type Extent } from './space';
+export { stridedSlice, type Taken } from './strided-slice';

@@ -33,9 +33,9 @@ export class DynamicShape extends Error {}
 
 export type Operations = Readonly<Record<string, Operation>>;
 
-/** The same rule under several names. */
-export function each(names: string, operation: Operation): Operations {
-  return Object.fromEntries(names.split(' ').map((name) => [name, operation]));
+/** The same value under several names: `each('Sin Cos', rule)`. */
+export function each<T>(names: string, value: T): Readonly<Record<string, T>> {
+  return Object.fromEntries(names.split(' ').map((name) => [name, value]));
 }
 
 export const shapeText = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
@@ -61,7 +61,11 @@ export function hostNumber(call: Call, at: number): number {
 }
 
 /** An attribute that the operation cannot do without. */
-export function required<K extends keyof AttributeValues>(call: Call, name: string, kind: K): AttributeValues[K] {
+export function required<K extends keyof AttributeValues>(
+  call: Pick<Call, 'attributes'>,
+  name: string,
+  kind: K,
+): AttributeValues[K] {
   const value = attribute(call.attributes, name, kind);
   if (value === undefined) throw new ShapeError(`its attribute "${name}" is missing.`);
   return value;

@@ -156,7 +156,10 @@ export const shapes: Operations = {
   Transpose: { hostOperands: [1], infer: transpose },
   ...each('MirrorPad Pad PadV2', { hostOperands: [1], infer: padded }),
   Slice: { hostOperands: [2], infer: slice },
-  StridedSlice: { hostOperands: [1, 2, 3], infer: (call) => [stridedSlice(call)] },
+  StridedSlice: {
+    hostOperands: [1, 2, 3],
+    infer: (call) => [{ dtype: input(call, 0).dtype, shape: stridedSlice(call).shape }],
+  },
   TensorStridedSliceUpdate: {
     view: true,
     hostOperands: [1, 2, 3],

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import * as koffi from 'koffi';
 import { EngineError } from '@graft/errors';
+import { koffi, type Koffi } from '../../native/koffi';
 import { pjrtError } from './errors';
 import { CALLS } from './layout';
 import { entryPoint, openLibrary } from './libraries';
@@ -9,8 +9,12 @@ import { readNative, readText, type Pointer } from './memory';
 import { Struct, type FieldOf, type Word } from './structs';
 import { HEADER_BYTES, readTable, tableBytes, type Table } from './table';
 
-const CALL = koffi.proto('void *', ['void *']);
-const DELETER = koffi.proto('void', ['void *']);
+type Prototype = ReturnType<Koffi['proto']>;
+let declared: { readonly call: Prototype; readonly deleter: Prototype } | undefined;
+
+/** Of the API's functions, and of the deleters that it gives. */
+const prototypes = (): NonNullable<typeof declared> =>
+  (declared ??= { call: koffi().proto('void *', ['void *']), deleter: koffi().proto('void', ['void *']) });
 
 export type CallName = keyof typeof CALLS;
 type Arguments<N extends CallName> = Struct<FieldOf<(typeof CALLS)[N]>>;
@@ -107,7 +111,7 @@ export class PjrtApi {
 
   /** Calls a deleter that PJRT gave for something of its own. */
   delete(deleter: Pointer, of: Pointer): void {
-    const fn = koffi.decode(deleter, DELETER) as (of: Pointer) => void;
+    const fn = koffi().decode(deleter, prototypes().deleter) as (of: Pointer) => void;
     fn(of);
   }
 
@@ -120,7 +124,7 @@ export class PjrtApi {
         code: 'engine.unsupported',
       });
     }
-    const loaded = koffi.decode(address, CALL) as NativeFunction;
+    const loaded = koffi().decode(address, prototypes().call) as NativeFunction;
     this.loaded.set(name, loaded);
     return loaded;
   }

@@ -33,25 +33,3 @@ export function dtypeOf(type: number): DType {
   if (dtype) return dtype;
   throw new EngineError(`Results of PJRT's element type ${type} are not supported.`, { code: 'engine.unsupported' });
 }
-
-/** The names of StableHLO. */
-const STABLEHLO: Readonly<Record<string, DType>> = {
-  i1: 'bool',
-  i8: 'int8',
-  i16: 'int16',
-  i32: 'int32',
-  i64: 'int64',
-  ui8: 'uint8',
-  ui32: 'uint32',
-  ui64: 'uint64',
-  f16: 'float16',
-  f32: 'float32',
-  f64: 'float64',
-  bf16: 'bfloat16',
-  'complex<f32>': 'complex64',
-};
-
-/** The dtype of an element type as StableHLO writes it; undefined for others. */
-export function stableHloDtype(name: string): DType | undefined {
-  return Object.hasOwn(STABLEHLO, name) ? STABLEHLO[name] : undefined;
-}

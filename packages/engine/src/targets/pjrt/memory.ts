@@ -1,5 +1,5 @@
-import * as koffi from 'koffi';
 import { readNative, type Pointer } from '../../native/api';
+import { koffi } from '../../native/koffi';
 
 export { readNative, type Pointer };
 
@@ -8,7 +8,7 @@ export { readNative, type Pointer };
  * none (0n).
  */
 export function addressOf(array: ArrayBufferView): Pointer {
-  return koffi.address(array);
+  return koffi().address(array);
 }
 
 /** Bytes of native memory as UTF-8. */

@@ -4,7 +4,15 @@ import { programAttributes, type OpAttribute } from '../../native/attributes';
 import { dtypeName, tensorFlowType } from '../../native/dtypes';
 import { fromBytes } from '../../program/bytes';
 import { DynamicShape, findOperation, ShapeError, type Call } from '../../program/operations';
-import type { ArgumentNode, ConstantNode, OperationNode, Program, Value, ValueType } from '../../program/program';
+import {
+  withOutputs,
+  type ArgumentNode,
+  type ConstantNode,
+  type OperationNode,
+  type Program,
+  type Value,
+  type ValueType,
+} from '../../program/program';
 import type { EagerRuntime, RuntimeTensor } from '../../target/runtime';
 import { lowerToStableHlo } from '../stablehlo/lower';
 import type { DeviceBuffer } from './buffer';
@@ -24,8 +32,6 @@ export interface PjrtTensor extends RuntimeTensor {
   holds: number;
   deleted: boolean;
 }
-
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Single operations on a device: each is a program of one operation, compiled once for its types. */
 export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
@@ -165,10 +171,4 @@ function inferred(call: Call): readonly ValueType[] {
       throw new EngineError(`${call.op}: ${error.message}`, { code: 'engine.tensorflow', cause: error });
     throw error;
   }
-}
-
-function withOutputs<P extends ArgumentNode | ConstantNode | OperationNode>(node: P, types: readonly ValueType[]): P {
-  const outputs = types.map(({ dtype, shape }, index): Value => ({ dtype, shape, producer: node, index }));
-  (node as Mutable<P>).outputs = outputs;
-  return node;
 }

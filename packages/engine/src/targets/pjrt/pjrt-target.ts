@@ -3,7 +3,6 @@ import type { OperationProfile } from '../../jit/profile';
 import type { Program } from '../../program/program';
 import { BindingTarget } from '../../target/binding-target';
 import type { Executable as TargetExecutable, Replacements } from '../../target/target';
-import type { GraftBackend } from '../../trace/backend';
 import { lowerToStableHlo } from '../stablehlo/lower';
 import type { Executable } from './executable';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
@@ -11,10 +10,6 @@ import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
 /** A device behind a PJRT plugin. */
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   readonly hints = undefined;
-
-  constructor(backend: GraftBackend<PjrtTensor, PjrtRuntime>) {
-    super(backend);
-  }
 
   private get runtime(): PjrtRuntime {
     return this.backend.binding.runtime;
@@ -30,10 +25,6 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
 
   profile(): OperationProfile[] {
     throw new EngineError('The PJRT target cannot be profiled operation by operation.', { code: 'engine.profile' });
-  }
-
-  override freeAfterFailure(tensor: PjrtTensor): void {
-    this.free(tensor);
   }
 
   /** Devices have pages of their own. */

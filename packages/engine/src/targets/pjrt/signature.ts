@@ -1,4 +1,4 @@
-import { stableHloDtype } from './element-types';
+import { dtypeOfElement } from '../stablehlo/types';
 import type { TensorType } from './host-values';
 
 /** An argument of a program's `main`. Its type is undefined if Graft has no dtype for it or its shape is not static. */
@@ -48,7 +48,7 @@ function splitArguments(text: string, from: number): string[] | undefined {
 
 function typeIn(part: string): TensorType | undefined {
   const inner = /:\s*tensor<((?:\d+x)*)([a-z][a-z0-9]*|complex<f32>)\s*[,>]/.exec(part);
-  const dtype = inner && stableHloDtype(inner[2]);
+  const dtype = inner && dtypeOfElement(inner[2]);
   if (!dtype) return undefined;
   return { dtype, shape: inner[1].split('x').filter(Boolean).map(Number) };
 }

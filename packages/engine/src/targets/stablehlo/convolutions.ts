@@ -1,7 +1,7 @@
+import { channelsAt, spaceOf } from '../../program/operations';
 import type { ValueType } from '../../program/program';
 import { paddingText, type Emitter, type Hlo } from './emitter';
 import { type Lowering, type Rule, type Rules } from './rule';
-import { spaceOf } from './space';
 import { integers } from './types';
 
 /** The three shapes of a convolution: where the batch (or inputs) and features are; space keeps its order. */
@@ -55,7 +55,8 @@ function grouped(to: Emitter, filter: Hlo): Hlo {
 
 function forward(call: Lowering, values: Hlo, filter: Hlo): Hlo {
   const spatial = values.shape.length - 2;
-  const { channels, extents } = spaceOf(call, values.shape, filter.shape.slice(0, spatial));
+  const channels = channelsAt(call, spatial);
+  const extents = spaceOf(call, values.shape, filter.shape.slice(0, spatial));
   const places: Places = { values: [0, channels], filter: filterPlaces(spatial), result: [0, channels] };
   return convolve(call.to, values, filter, call.types[0], places, {
     strides: extents.map(({ stride }) => stride),
@@ -76,7 +77,8 @@ function toValues(isDepthwise: boolean): Rule {
     const { to, types, inputs } = call;
     const [, filter, gradient] = inputs;
     const spatial = filter.shape.length - 2;
-    const { channels, extents } = spaceOf(call, types[0].shape, filter.shape.slice(0, spatial));
+    const channels = channelsAt(call, spatial);
+    const extents = spaceOf(call, types[0].shape, filter.shape.slice(0, spatial));
     const turned = to.reverse(filter, range(spatial));
     // Depthwise, each channel is a group: its multiplier goes in, one channel comes out.
     const groups = isDepthwise ? filter.shape[spatial] : types[0].shape[channels] / filter.shape[spatial];
@@ -116,7 +118,8 @@ function toFilter(isDepthwise: boolean): Rule {
     const [values, , gradient] = inputs;
     const { shape, dtype } = types[0];
     const spatial = shape.length - 2;
-    const { channels, extents } = spaceOf(call, values.shape, shape.slice(0, spatial));
+    const channels = channelsAt(call, spatial);
+    const extents = spaceOf(call, values.shape, shape.slice(0, spatial));
     const groups = values.shape[channels] / (isDepthwise ? 1 : shape[spatial]);
     const flat = isDepthwise ? [...shape.slice(0, spatial), 1, shape[spatial] * shape[spatial + 1]] : shape;
     const places: Places = { values: [channels, 0], filter: [0, channels], result: filterPlaces(spatial) };

@@ -1,7 +1,8 @@
+import { each } from '../../program/operations';
 import { attribute } from '../../program/attributes';
 import type { DType } from '../../program/dtypes';
 import type { Emitter, Hlo } from './emitter';
-import { each, type Lowering, type Rule, type Rules } from './rule';
+import type { Lowering, Rule, Rules } from './rule';
 import { bitsOf, isFloat, isUnsigned } from './types';
 
 /** TensorFlow's operation is one of StableHLO's (or of CHLO's, which belongs to it) on one number. */

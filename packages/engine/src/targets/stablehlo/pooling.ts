@@ -1,15 +1,7 @@
-import { attribute } from '../../program/attributes';
+import { windowsOf, type Extent } from '../../program/operations';
 import { combining, comparison, paddingText, type Emitter, type Hlo, type Window } from './emitter';
-import type { Lowering, Rule, Rules } from './rule';
-import { spaceOf, type Extent } from './space';
+import type { Rule, Rules } from './rule';
 import { integers, typeText } from './types';
-
-/** The dimensions of space under a pooling's windows. */
-function extentsOf(call: Lowering, shape: readonly number[]): readonly Extent[] {
-  const sizes = attribute(call.attributes, 'ksize', 'ints') ?? [];
-  const first = attribute(call.attributes, 'data_format', 'string')?.startsWith('NC') ? 2 : 1;
-  return spaceOf(call, shape, sizes.slice(first, first + shape.length - 2)).extents;
-}
 
 function windowOf(rank: number, extents: readonly Extent[]): Window {
   const at = <T>(of: (extent: Extent) => T, other: T): T[] =>
@@ -31,20 +23,20 @@ const counts = (to: Emitter, dtype: Hlo['dtype'], shape: readonly number[], wind
 const average: Rule = (call) => {
   const { to } = call;
   const [x] = call.inputs;
-  const window = windowOf(x.shape.length, extentsOf(call, x.shape));
+  const window = windowOf(x.shape.length, windowsOf(call, x.shape));
   return to.same('divide', to.reduceWindow(x, window, 'add'), counts(to, x.dtype, x.shape, window));
 };
 
 const largest: Rule = (call) => {
   const [x] = call.inputs;
-  return call.to.reduceWindow(x, windowOf(x.shape.length, extentsOf(call, x.shape)), 'maximum');
+  return call.to.reduceWindow(x, windowOf(x.shape.length, windowsOf(call, x.shape)), 'maximum');
 };
 
 /** Each value takes its share of every window that it is in. */
 const averageGradient: Rule = (call) => {
   const { to, types, inputs } = call;
   const [{ dtype, shape }] = types;
-  const extents = extentsOf(call, shape);
+  const extents = windowsOf(call, shape);
   const window = windowOf(shape.length, extents);
   const shares = to.same('divide', inputs[1], counts(to, dtype, shape, window));
   const low = shape.map(() => 0);
@@ -67,7 +59,7 @@ const averageGradient: Rule = (call) => {
 const largestGradient: Rule = (call) => {
   const { to, types, inputs } = call;
   const [x, , gradient] = inputs;
-  const window = windowOf(x.shape.length, extentsOf(call, x.shape));
+  const window = windowOf(x.shape.length, windowsOf(call, x.shape));
   const [t, b] = [x.dtype, 'bool' as const].map((dtype) => typeText({ dtype, shape: [] }));
   const choice = [
     `^bb0(%x: ${t}, %y: ${t}):`,

@@ -1,5 +1,5 @@
 import type { Attributes } from '../../program/attributes';
-import { axisOf, hostValues, type Call } from '../../program/operations';
+import { axisOf, hostValues } from '../../program/operations';
 import type { Value, ValueType } from '../../program/program';
 import type { Emitter, Hlo } from './emitter';
 
@@ -19,15 +19,9 @@ export interface Lowering {
 export type Rule = (call: Lowering) => Hlo | readonly Hlo[];
 export type Rules = Readonly<Record<string, Rule>>;
 
-/** The same rule under several names. */
-export function each(names: string, rule: Rule): Rules {
-  return Object.fromEntries(names.split(' ').map((name) => [name, rule]));
-}
-
 /** The numbers of a host operand; -1: of the last input. */
-export function host({ op, attributes, values, types }: Lowering, at: number): number[] {
-  const call: Call = { op, attributes, inputs: values, outputCount: types.length };
-  return hostValues(call, at);
+export function host({ values }: Pick<Lowering, 'values'>, at: number): number[] {
+  return hostValues({ inputs: values }, at);
 }
 
 /** A host operand that is a dimension of an input. */

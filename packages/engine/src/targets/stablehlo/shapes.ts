@@ -1,8 +1,8 @@
 import { attribute } from '../../program/attributes';
-import { axisOf } from '../../program/operations';
+import { axisOf, each } from '../../program/operations';
 import { elementCount } from '../../shape';
 import { batchToSpace, depthToSpace, spaceToBatch } from './blocks';
-import { each, host, hostAxes, hostAxis, type Rule, type Rules } from './rule';
+import { host, hostAxes, hostAxis, type Rule, type Rules } from './rule';
 import { stridedSlice, stridedUpdate } from './strided';
 
 const reshaped: Rule = ({ to, inputs: [x], types }) => to.reshape(x, types[0].shape);

@@ -1,4 +1,4 @@
-import type { DType } from '../../program/dtypes';
+import { bytesOfDType, type DType } from '../../program/dtypes';
 import type { ValueType } from '../../program/program';
 import { elementCount } from '../../shape';
 
@@ -20,6 +20,15 @@ const ELEMENTS: Readonly<Partial<Record<DType, string>>> = {
   bool: 'i1',
   complex64: 'complex<f32>',
 };
+
+const DTYPES: ReadonlyMap<string, DType> = new Map(
+  Object.entries(ELEMENTS).map(([dtype, element]) => [element, dtype as DType]),
+);
+
+/** The dtype of an element type, `f32` or `complex<f32>`; undefined for those that no program of Graft's has. */
+export function dtypeOfElement(name: string): DType | undefined {
+  return DTYPES.get(name);
+}
 
 /** The type in MLIR: `tensor<2x3xf32>`. Throws Unsupported for strings and resources. */
 export function typeText({ dtype, shape }: ValueType): string {
@@ -64,21 +73,10 @@ export function integers(values: readonly number[]): string {
   return values.length === 0 ? 'array<i64>' : `array<i64: ${values.join(', ')}>`;
 }
 
-const BITS: Readonly<Partial<Record<DType, number>>> = {
-  int8: 8,
-  int16: 16,
-  int32: 32,
-  int64: 64,
-  uint8: 8,
-  uint32: 32,
-  uint64: 64,
-};
-
 /** Bits of an integer. */
 export function bitsOf(dtype: DType): number {
-  const bits = BITS[dtype];
-  if (bits === undefined) throw new Unsupported(`${dtype} is not an integer.`);
-  return bits;
+  if (!/^u?int/.test(dtype)) throw new Unsupported(`${dtype} is not an integer.`);
+  return 8 * bytesOfDType(dtype);
 }
 
 /** The lowest or the highest value of a dtype. */

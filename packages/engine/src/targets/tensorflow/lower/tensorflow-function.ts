@@ -1,6 +1,6 @@
 import type { Pointer } from '../../../native/api';
 import { tensorFlowType } from '../../../native/dtypes';
-import type { OpAttribute } from '../../../native/attributes';
+import { flag, type OpAttribute } from '../../../native/attributes';
 import type { NativeRuntime, NativeTensor } from '../../../native/runtime';
 import type { Program } from '../../../program/program';
 import type { CompilingExecutor } from '../../../types';
@@ -8,7 +8,7 @@ import { clustersOf } from './clusters';
 import type { Executable, Replacements } from '../../../target/target';
 import { TensorFlowLowering } from './tensorflow-lowering';
 
-const XLA: readonly OpAttribute[] = [{ name: '_XlaMustCompile', type: 3, value: true }];
+const XLA: readonly OpAttribute[] = [flag('_XlaMustCompile', true)];
 
 let functionCount = 0;
 
@@ -17,15 +17,17 @@ export class TensorFlowFunction implements Executable<NativeTensor> {
   private readonly name: string;
   private readonly fns: readonly { readonly name: string; readonly fn: Pointer }[];
   private readonly byReference: ReadonlySet<number>;
+  private readonly results: readonly { readonly dtype: number; readonly shape: readonly number[] }[];
   private enqueued = false;
 
   constructor(
     private readonly runtime: NativeRuntime,
-    private readonly program: Program,
+    program: Program,
     private readonly executor: CompilingExecutor,
     private readonly replacements: Replacements = new Map(),
   ) {
     this.byReference = new Set(replacements.values());
+    this.results = program.results.map(({ dtype, shape }) => ({ dtype: tensorFlowType(dtype), shape }));
     this.name = `graft_${program.name.replace(/\W+/g, '_')}_${functionCount++}`;
     const lowering = new TensorFlowLowering(runtime, this.name);
     lowering.add(program, executor === 'mixed' ? clustersOf(program) : [], replacements);
@@ -44,8 +46,7 @@ export class TensorFlowFunction implements Executable<NativeTensor> {
   /** Results that are not computed yet, for a function that replaces no argument. */
   enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
     this.enqueued = true;
-    const results = this.program.results.map(({ dtype, shape }) => ({ dtype: tensorFlowType(dtype), shape }));
-    return this.runtime.enqueue(this.name, this.attributes, inputs, results, label);
+    return this.runtime.enqueue(this.name, this.attributes, inputs, this.results, label);
   }
 
   dispose(): void {
@@ -63,6 +64,6 @@ export class TensorFlowFunction implements Executable<NativeTensor> {
   }
 
   private get returned(): number {
-    return this.program.results.length - this.replacements.size;
+    return this.results.length - this.replacements.size;
   }
 }
