@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
+import { listPackages } from './packages.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const FOLDER = join(ROOT, 'docs', 'api');
@@ -12,11 +13,11 @@ const FOLDER = join(ROOT, 'docs', 'api');
 const PRIVATE = ['./internal', './package.json'];
 
 function findPackages() {
-  return ['packages', 'plugins']
-    .flatMap((root) => readdirSync(join(ROOT, root)).map((name) => join(ROOT, root, name)))
-    .filter((folder) => existsSync(join(folder, 'package.json')))
-    .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) }))
-    .map(({ folder, name, exports = {} }) => ({ folder, name, entrances: entrancesOf(folder, exports) }))
+  return listPackages()
+    .map(({ folder, name, exports = {} }) => {
+      const whole = join(ROOT, folder);
+      return { folder: whole, name, entrances: entrancesOf(whole, exports) };
+    })
     .filter(({ entrances }) => entrances.length > 0);
 }
 

@@ -2,16 +2,14 @@
 // `npm publish` takes it. `--no-build` packs the build that is there, `--json` prints what npm reports. What is published has
 // no file that no source has, and packages that name each other's versions as they are. docs/releasing.md has the steps.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { satisfies } from 'semver';
+import { listPackages } from './packages.mjs';
 import { build, fail, ROOT } from './prepare.mjs';
 import { removeStale } from './stale.mjs';
 
-const packages = ['packages', 'plugins']
-  .flatMap((root) => readdirSync(join(ROOT, root)).map((name) => join(root, name)))
-  .filter((folder) => existsSync(join(ROOT, folder, 'package.json')))
-  .map((folder) => ({ folder, ...JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) }));
+const packages = listPackages();
 const versions = new Map(packages.map(({ name, version }) => [name, version]));
 
 function checkVersions() {

@@ -2,21 +2,15 @@
 // median of ten new processes each, after one that fills the system's file cache. `import` is measured in the process, `process`
 // around it, with Node's own start; `processor` is what both cost in processor time, which other programs disturb less.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { listPackages } from '../../scripts/packages.mjs';
+import { median } from './statistics.mjs';
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const RUNS = 10;
 
-const packages = ['packages', 'plugins'].flatMap((folder) =>
-  readdirSync(join(ROOT, folder))
-    .map((name) => join(ROOT, folder, name, 'package.json'))
-    .filter(existsSync)
-    .map((file) => JSON.parse(readFileSync(file, 'utf8')).name),
-);
-
-const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const packages = listPackages().map(({ name }) => name);
 
 /** What a process prints about itself at its end: milliseconds and the number of modules. */
 const measured = (code) => `

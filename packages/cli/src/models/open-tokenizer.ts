@@ -50,7 +50,7 @@ async function keptIn(model: string, registry: Registry): Promise<string> {
       `${model} has no tokenizer.json; name a tokenizer with --tokenizer (${WHICH_TOKENIZER}).`,
     );
   const { use } = recorded;
-  if (registry.list('tokenizer').some(({ plugin, definition }) => use === `${plugin}/${definition.id}`)) return use;
+  if (isRegistered(registry, use)) return use;
   throw new CommandLineError(
     `${model} was trained with the tokenizer "${use}", which no loaded plugin has; name the plugin with --plugin.`,
   );
@@ -73,14 +73,18 @@ function isTokenizerFile(name: string): boolean {
   return found !== undefined && (!found.isDirectory() || existsSync(join(name, 'tokenizer.json')));
 }
 
+/** By its id, or the plugin's name and its id. */
+const isRegistered = (registry: Registry, name: string): boolean =>
+  registry
+    .list('tokenizer')
+    .some(({ plugin, definition }) => definition.id === name || `${plugin}/${definition.id}` === name);
+
 const looksLikePath = (name: string): boolean => /[/\\]|\.json$|^\./.test(name) || existsSync(name);
 
 /** The section for a tokenizer that the command line names: its options are the defaults, and the model's folder. */
 async function specOf(registry: Registry, name: string, model: string | undefined): Promise<ComponentSpec> {
   const names = registry.names('tokenizer');
-  const isKnown = registry
-    .list('tokenizer')
-    .some(({ plugin, definition }) => definition.id === name || `${plugin}/${definition.id}` === name);
+  const isKnown = isRegistered(registry, name);
   if (!isKnown && looksLikePath(name)) return fromFile(name);
   if (!isKnown) {
     const near = registry.nearest('tokenizer', name);

@@ -10,7 +10,7 @@ import {
 } from '@graft/checkpoint';
 import { PluginError } from '@graft/engine';
 import { basename, dirname } from 'node:path';
-import { callComponent, componentName, failedComponent } from '../components/calls';
+import { componentName, failedComponent } from '../components/calls';
 import type { ComponentFactory, ComponentSpec, JsonValue, InterfaceName, Tokenizer } from '../interfaces';
 import type { ExperimentConfig } from '../config';
 import { withRegistry } from '../config/sections';
@@ -87,7 +87,7 @@ async function ofComponent(
 async function filesOf(tokenizer: Tokenizer): Promise<ExtraFiles> {
   let files: ExtraFiles;
   try {
-    files = await callComponent(tokenizer, THE_TOKENIZER, 'files', () => tokenizer.files!());
+    files = await tokenizer.files!();
   } catch (error) {
     throw failedComponent(tokenizer, THE_TOKENIZER, 'files', error);
   }
