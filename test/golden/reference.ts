@@ -30,9 +30,9 @@ export const QUICK_NATIVE_MODES: readonly EngineMode[] = NATIVE_MODES.filter(
 );
 export const COMPILING_MODES: readonly EngineMode[] = NATIVE_MODES.filter((mode) => !QUICK_NATIVE_MODES.includes(mode));
 
-/** The engine `pjrt` on XLA's plugin for CPUs, where `npm test` could fetch it. */
-const plugin = cpuPluginFile();
-if (plugin !== undefined) process.env.GRAFT_PJRT_PLUGIN ??= plugin;
+/** The engine `pjrt` on the plugin that is named, otherwise on XLA's for CPUs, where `npm test` could fetch it. */
+const plugin = process.env.GRAFT_PJRT_PLUGIN ?? cpuPluginFile();
+if (plugin !== undefined) process.env.GRAFT_PJRT_PLUGIN = plugin;
 export const PJRT_MODES: readonly EngineMode[] = plugin === undefined ? [] : ['pjrt'];
 /** What targets share is tested once; the slow tests run everything on each. */
 export const SLOW_PJRT_MODES: readonly EngineMode[] = process.env.GRAFT_SLOW ? PJRT_MODES : [];

@@ -90,6 +90,8 @@ declare module '@graft/core' {
       readonly tieOutput?: boolean;
       /** `block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`. */
       readonly rematerialize?: "none" | "block";
+      /** How whole sequences attend. `whole` keeps all scores in memory, `blocked` those of 512 queries, computed again for the gradient, and `fused` is a kernel that writes none (on NVIDIA GPUs, in bfloat16). `auto`: `fused` where there is one, otherwise `blocked` from 16.8 million scores of a head on (4,096 tokens). Default: `auto`. */
+      readonly attention?: "auto" | "whole" | "blocked" | "fused";
       /** Dropout rate in training of embeddings, sub-layers, feed-forward and final states. Default: the checkpoint's, otherwise 0. */
       readonly dropout?: number;
       /** Dropout rate in training of the probabilities of attention. Default: the checkpoint's, otherwise 0. */
@@ -183,6 +185,8 @@ declare module '@graft/core' {
       readonly tieOutput?: boolean;
       /** `block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`. */
       readonly rematerialize?: "none" | "block";
+      /** How whole sequences attend. `whole` keeps all scores in memory, `blocked` those of 512 queries, computed again for the gradient, and `fused` is a kernel that writes none (on NVIDIA GPUs, in bfloat16). `auto`: `fused` where there is one, otherwise `blocked` from 16.8 million scores of a head on (4,096 tokens). Default: `auto`. */
+      readonly attention?: "auto" | "whole" | "blocked" | "fused";
       /** Dropout rate in training of embeddings, sub-layers, feed-forward and final states. Default: the checkpoint's, otherwise 0. */
       readonly dropout?: number;
       /** Dropout rate in training of the probabilities of attention. Default: the checkpoint's, otherwise 0. */

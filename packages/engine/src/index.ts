@@ -49,4 +49,6 @@ export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient
 export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
-export { SLOT_MULTIPLE, prefersTransposedKeys } from './trace/layout-hints';
+export { SLOT_MULTIPLE, fusesAttention, prefersTransposedKeys } from './trace/layout-hints';
+export { fusedAttention, type FusedAttentionOptions } from './autodiff/attention';
+export type { AttentionSizes } from './program/attention';

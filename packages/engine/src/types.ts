@@ -97,6 +97,8 @@ export interface EngineMemory {
   bytes: number;
   /** Resident memory of the process, bytes. */
   residentBytes: number;
+  /** Of the accelerator, bytes; absent where its plugin has no statistics, and on CPUs. */
+  device?: { bytesInUse: number; peakBytesInUse?: number; bytesLimit?: number };
 }
 
 /** Options of `openEngine`. */

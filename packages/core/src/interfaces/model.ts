@@ -119,6 +119,8 @@ export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
 export interface Model {
   readonly kind: ModelKind;
   readonly vocabularySize: number;
+  /** No logit is larger, or smaller than its negative: of a final soft cap. Absent: nothing is known. */
+  readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
   /** Every parameter in file order. Tied tensors appear once. */
   readonly parameters: readonly ParameterSpec[];

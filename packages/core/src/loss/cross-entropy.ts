@@ -11,7 +11,15 @@ export interface CrossEntropySettings {
   readonly labelSmoothing?: number;
   /** Adds this times log(Z)^2, Z the softmax's denominator: keeps logits from drifting. Default 0. */
   readonly zLoss?: number;
+  /**
+   * No logit is larger, or smaller than its negative: a soft cap's bound. Up to LARGEST_BOUND the softmax then needs no
+   * search for the largest logit. Default: unknown.
+   */
+  readonly bound?: number;
 }
+
+/** Up to this magnitude, float32 holds the sum of the exponentials of 2^20 logits, and their reciprocals. */
+const LARGEST_BOUND = 50;
 
 /** Settings of `maskedCrossEntropy`, and weights of its labels. */
 export interface CrossEntropyOptions extends CrossEntropySettings {
@@ -80,15 +88,15 @@ export function weightedCrossEntropy(
   rows: tf.Tensor,
   classes: tf.Tensor,
   weights: tf.Tensor,
-  { labelSmoothing = 0, zLoss = 0 }: CrossEntropySettings,
+  { labelSmoothing = 0, zLoss = 0, bound = Infinity }: CrossEntropySettings,
 ): tf.Scalar {
   const vocabulary = rows.shape[1]!;
   const indices = tf.stack([tf.range(0, classes.size, 1, 'int32'), classes], 1); // [N, 2]
   return withGradient<[tf.Tensor]>((save, x) => {
-    const peak = tf.max(x, 1, true); // [N, 1]
-    const exponentials = tf.exp(tf.sub(x, peak)); // [N, V]
+    const peak = bound <= LARGEST_BOUND ? undefined : tf.max(x, 1, true); // [N, 1]
+    const exponentials = tf.exp(peak ? tf.sub(x, peak) : x); // [N, V]
     const total = tf.sum(exponentials, 1); // [N]
-    const logTotal = tf.add(tf.log(total), tf.reshape(peak, [-1])); // [N]
+    const logTotal = peak ? tf.add(tf.log(total), tf.reshape(peak, [-1])) : tf.log(total); // [N]
     let losses = tf.sub(logTotal, tf.mul(tf.gatherND(x, indices), 1 - labelSmoothing)); // [N]
     if (labelSmoothing > 0) losses = tf.sub(losses, tf.mul(tf.mean(x, 1), labelSmoothing));
     if (zLoss > 0) losses = tf.add(losses, tf.mul(tf.square(logTotal), zLoss));

@@ -1,3 +1,5 @@
+import type { AttentionSizes } from '../program/attention';
+
 /** What the target of a trace prefers where a layout outlives the compiled function, and passes cannot change it. */
 export interface LayoutHints {
   /**
@@ -5,9 +7,11 @@ export interface LayoutHints {
    * N heads of all sequences, S stored `slots`, a multiple of SLOT_MULTIPLE, C the head dimension.
    */
   readonly prefersTransposedKeys: (heads: number, rows: number, slots: number, headDim: number) => boolean;
+  /** Whether `fusedAttention` of these sizes is one kernel there. */
+  readonly fusesAttention: (sizes: AttentionSizes) => boolean;
 }
 
-const NONE: LayoutHints = { prefersTransposedKeys: () => false };
+const NONE: LayoutHints = { prefersTransposedKeys: () => false, fusesAttention: () => false };
 
 let inForce = NONE;
 
@@ -28,6 +32,11 @@ export function withLayoutHints<T>(hints: LayoutHints = NONE, fn: () => T): T {
  */
 export function prefersTransposedKeys(heads: number, rows: number, slots: number, headDim: number): boolean {
   return inForce.prefersTransposedKeys(heads, rows, slots, headDim);
+}
+
+/** Whether the target of the current trace has kernels for `fusedAttention` of these sizes. */
+export function fusesAttention(sizes: AttentionSizes): boolean {
+  return inForce.fusesAttention(sizes);
 }
 
 /** Widths of caches are best multiples of it: a line of the processor's cache. */

@@ -16,6 +16,7 @@ import {
   type RopeTables,
 } from '../model/layers';
 import type { GemmaConfig, SideConfig } from '../model/config-types';
+import { whole } from '../model/attention';
 import { decoderMasks, paddingMask } from '../model/masks';
 import {
   keysAndValuesOf,
@@ -122,12 +123,16 @@ export function startDecoding(
   let cross: CrossInputs | undefined;
   if (encoded) {
     const { states, mask } = encoded as { readonly states: tf.Tensor; readonly mask?: tf.Tensor };
-    cross = { states: tf.reshape(states, [-1, states.shape[2]!]), mask };
-    if (cross.mask) fixed[SOURCE_MASK] = cross.mask;
+    cross = { states: tf.reshape(states, [-1, states.shape[2]!]), attending: whole(mask) };
+    if (mask) fixed[SOURCE_MASK] = mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
   const masks = decoderMasks(length, decoder.slidingWindow, { attention: promptMask });
-  const attention = wholeSequenceAttention(decoder, batch, length, masks, cross, (name, layer, made) => {
+  const attending = {
+    full_attention: whole(masks.full_attention),
+    sliding_attention: whole(masks.sliding_attention),
+  };
+  const attention = wholeSequenceAttention(decoder, batch, length, attending, cross, (name, layer, made) => {
     if (name === 'cross_attn') keepCross(fixed, decoder, layer, made);
     else filler.add(layer, made);
   });

@@ -8,6 +8,12 @@ export type EncoderWindow = 'strict' | 'inclusive';
  */
 export type EncoderAttention = 'bidirectional' | 'causal';
 
+/**
+ * How whole sequences attend: with all scores in memory, in blocks of queries, as a kernel of the device, or as suits
+ * the device and the length.
+ */
+export type AttentionMethod = 'auto' | 'whole' | 'blocked' | 'fused';
+
 /** Whether a layer sees a window or everything, as config.json spells it. */
 export type LayerType = 'sliding_attention' | 'full_attention';
 
@@ -51,6 +57,8 @@ export interface EncoderDecoderConfig {
   readonly untiedOutput?: boolean;
   /** Blocks are computed again for the gradient instead of being stored. Not part of a checkpoint. */
   readonly rematerialize?: boolean;
+  /** Default: auto. Not part of a checkpoint. */
+  readonly attention?: AttentionMethod;
   /** Which special tokens are around text. Default: `auto` everywhere. */
   readonly specialTokens?: SpecialTokenPolicy;
   /** Rates of dropout, the same on both sides. Default: no dropout. */
@@ -65,6 +73,8 @@ export interface DecoderOnlyConfig {
   readonly initializerRange: number;
   readonly untiedOutput?: boolean;
   readonly rematerialize?: boolean;
+  /** Default: auto. Not part of a checkpoint. */
+  readonly attention?: AttentionMethod;
   readonly specialTokens?: SpecialTokenPolicy;
   /** The published models drop only probabilities of attention. */
   readonly dropout?: DropoutRates;
@@ -78,6 +88,8 @@ export interface EncoderOnlyConfig {
   readonly encoderAttention?: EncoderAttention;
   readonly initializerRange: number;
   readonly rematerialize?: boolean;
+  /** Default: auto. Not part of a checkpoint. */
+  readonly attention?: AttentionMethod;
   readonly specialTokens?: SpecialTokenPolicy;
   readonly dropout?: DropoutRates;
 }

@@ -31,6 +31,7 @@ export function encoderOf({
   encoderAttention,
   initializerRange,
   rematerialize,
+  attention,
   specialTokens,
   dropout,
 }: EncoderDecoderConfig): EncoderOnlyConfig {
@@ -41,6 +42,7 @@ export function encoderOf({
     ...(encoderAttention ? { encoderAttention } : {}),
     initializerRange,
     ...(rematerialize ? { rematerialize } : {}),
+    ...(attention ? { attention } : {}),
     ...(specialTokens ? { specialTokens } : {}),
     ...(dropout ? { dropout } : {}),
   };

@@ -108,6 +108,12 @@ export const modelOptions = z.strictObject({
     .describe(
       '`block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`.',
     ),
+  attention: z
+    .enum(['auto', 'whole', 'blocked', 'fused'])
+    .optional()
+    .describe(
+      'How whole sequences attend. `whole` keeps all scores in memory, `blocked` those of 512 queries, computed again for the gradient, and `fused` is a kernel that writes none (on NVIDIA GPUs, in bfloat16). `auto`: `fused` where there is one, otherwise `blocked` from 16.8 million scores of a head on (4,096 tokens). Default: `auto`.',
+    ),
   dropout: rate()
     .optional()
     .describe(
@@ -236,11 +242,8 @@ export function resolveModelConfig(
   }
   const tied = options.tieOutput ?? checkpoint?.untiedOutput !== true;
   const output = {
-    initializerRange: checkpoint?.initializerRange ?? GEMMA2_KEYS.initializer_range.default,
+    ...fieldsOfEveryKind(options, checkpoint),
     ...(tied ? {} : { untiedOutput: true }),
-    ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
-    ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
-    ...resolveRates(options, checkpoint),
   };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
@@ -297,8 +300,19 @@ export function resolveAnyConfig(
     encoder: resolveSide('encoder', options.encoder ?? {}, options, checkpoint?.encoder, preset?.encoder),
     encoderWindow: options.encoderWindow ?? checkpoint?.encoderWindow ?? 'strict',
     ...(causal ? { encoderAttention: 'causal' } : {}),
+    ...fieldsOfEveryKind(options, checkpoint),
+  };
+}
+
+/** What models of every kind have. */
+function fieldsOfEveryKind(
+  options: ResolvedModelOptions,
+  checkpoint: AnyGemmaConfig | undefined,
+): Pick<AnyGemmaConfig, 'initializerRange' | 'rematerialize' | 'attention' | 'specialTokens' | 'dropout'> {
+  return {
     initializerRange: checkpoint?.initializerRange ?? GEMMA2_KEYS.initializer_range.default,
     ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
+    ...(options.attention ? { attention: options.attention } : {}),
     ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
     ...resolveRates(options, checkpoint),
   };

@@ -28,6 +28,8 @@ import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
 import { embed, linear, softCappedLogits } from './layers';
+import { attendingTo, selfAttending } from './attention';
+import { crossRule, decoderRules, encoderRules } from './attention-mask';
 import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
 import {
@@ -45,6 +47,7 @@ export class GemmaModel implements Model {
   readonly kind: Model['kind'];
   readonly readsSegments = true;
   readonly vocabularySize: number;
+  readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
   readonly parameters: readonly ParameterSpec[];
   /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
@@ -71,6 +74,7 @@ export class GemmaModel implements Model {
     this.endTokens = this.generation.eos;
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
+    this.logitBound = config.decoder.finalLogitSoftCap ?? undefined;
     const { specialTokens: policy = AUTO_POLICY } = config;
     this.specialTokens = { ...tokensOf(config.decoder), policy };
     this.parameters = parameterSpecs(config);
@@ -138,7 +142,19 @@ export class GemmaModel implements Model {
     }
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
-    const cross = { states, mask: crossMask(sourceMasks(fields), targetMasks) };
+    const [batch, length] = targetIds.shape as [number, number];
+    const cross: CrossInputs = {
+      states,
+      attending: attendingTo(
+        this.config.decoder,
+        { batch, queries: length, keys: sourceIds.shape[1]! },
+        { wanted: this.config.attention, dropout: ofDecoder },
+        {
+          additive: () => crossMask(sourceMasks(fields), targetMasks),
+          rule: () => crossRule(sourceMasks(fields), targetMasks),
+        },
+      ),
+    };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
       ids: targetIds,
@@ -227,13 +243,19 @@ export class GemmaModel implements Model {
     rowMasks: RowMasks,
     dropout?: Dropout,
   ): tf.Tensor {
-    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention);
+    const given = [length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention] as const;
+    const attending = selfAttending(
+      encoder,
+      { batch, queries: length, keys: length },
+      { wanted: this.config.attention, dropout },
+      { additive: () => encoderMasks(...given), rule: () => encoderRules(...given) },
+    );
     return runLayers(
       parameters,
       encoder,
       ENCODER_NAMES,
       embedded,
-      wholeSequenceAttention(encoder, batch, length, masks),
+      wholeSequenceAttention(encoder, batch, length, attending),
       { rematerialize: this.config.rematerialize, dropout },
     );
   }
@@ -246,8 +268,14 @@ export class GemmaModel implements Model {
     { cross, dropout }: { readonly cross?: CrossInputs; readonly dropout?: Dropout },
   ): tf.Tensor {
     const { decoder, rematerialize } = this.config;
-    const masks = decoderMasks(length, decoder.slidingWindow, rowMasks);
-    const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
+    const given = [length, decoder.slidingWindow, rowMasks] as const;
+    const attending = selfAttending(
+      decoder,
+      { batch, queries: length, keys: length },
+      { wanted: this.config.attention, dropout },
+      { additive: () => decoderMasks(...given), rule: () => decoderRules(...given) },
+    );
+    const attention = wholeSequenceAttention(decoder, batch, length, attending, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
   }
 }

@@ -1,10 +1,9 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
 import { recomputed, tf, type RandomKey } from '@graft/engine';
-import type { SideConfig } from './config-types';
+import type { LayerType, SideConfig } from './config-types';
 import { drop, splitDropout, type Dropout } from './dropout';
 import {
-  attend,
   gatedGelu,
   linear,
   queryScale,
@@ -15,7 +14,7 @@ import {
   toHeadsFirst,
   type RopeTables,
 } from './layers';
-import type { SideMasks } from './masks';
+import type { Attending, KeysAndValues } from './attention';
 
 /** Names that differ between the decoder-only checkpoints and the two sides of an encoder-decoder. */
 export interface SideNames {
@@ -36,11 +35,7 @@ export const ENCODER_NAMES: SideNames = {
 };
 export const DECODER_NAMES: SideNames = { ...ENCODER_NAMES, prefix: 'model.decoder' };
 
-/** Keys and values of one attention, heads first: [B, K, S, C] each. */
-export interface KeysAndValues {
-  readonly keys: tf.Tensor;
-  readonly values: tf.Tensor;
-}
+export type { KeysAndValues } from './attention';
 
 /** Parameters of one layer by their short names. */
 export type LayerWeights = (name: string) => tf.Tensor;
@@ -196,18 +191,21 @@ function runLayerTwice(
   );
 }
 
-/** Encoder states as rows [B*S, E], and the mask of their keys, [B, 1, 1, 1 or T, S]. */
+/** Encoder states as rows [B*S, E], and how they are attended to. */
 export interface CrossInputs {
   readonly states: tf.Tensor;
-  readonly mask: tf.Tensor | undefined;
+  readonly attending: Attending;
 }
+
+/** How the layers of each kind attend to their own side. */
+export type SelfAttending = Readonly<Record<LayerType, Attending>>;
 
 /** Attention over whole sequences of `length` tokens. `onMade` gets every layer's keys and values, for caches. */
 export function wholeSequenceAttention(
   side: SideConfig,
   batch: number,
   length: number,
-  masks: SideMasks,
+  attending: SelfAttending,
   cross?: CrossInputs,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
@@ -215,34 +213,34 @@ export function wholeSequenceAttention(
     keys: ropeTables(length, side.headDim, side.ropeTheta),
     queries: ropeTables(length, side.headDim, side.ropeTheta, queryScale(side)),
   };
-  return attentionWith(side, batch, { tables, masks, cross }, onMade);
+  return attentionWith(side, batch, { tables, attending, cross }, onMade);
 }
 
 interface AttentionReads {
   readonly tables: { readonly keys: RopeTables; readonly queries: RopeTables };
-  readonly masks: SideMasks;
+  readonly attending: SelfAttending;
   readonly cross?: CrossInputs;
 }
 
 function attentionWith(
   side: SideConfig,
   batch: number,
-  { tables, masks, cross }: AttentionReads,
+  { tables, attending, cross }: AttentionReads,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
   const { keys, queries: forQueries } = tables;
   const fixed = [keys.cos, keys.sin, forQueries.cos, forQueries.sin];
-  const optional = [masks.full_attention, masks.sliding_attention, cross?.mask];
+  const all = [attending.full_attention, attending.sliding_attention, ...(cross ? [cross.attending] : [])];
   return {
     reads: {
       inputs: cross ? [cross.states] : [],
-      fixed: [...fixed, ...optional.filter((mask) => mask !== undefined)],
+      fixed: [...fixed, ...all.flatMap(({ tensors }) => tensors)],
       of([states], [keyCos, keySin, queryCos, querySin, ...given]) {
-        const [full, sliding, crossMask] = optional.map((mask) => mask && given.shift());
+        const [full, sliding, ofCross] = all.map((way) => way.with(given.splice(0, way.tensors.length)));
         return attentionWith(side, batch, {
           tables: { keys: { cos: keyCos, sin: keySin }, queries: { cos: queryCos, sin: querySin } },
-          masks: { full_attention: full, sliding_attention: sliding },
-          cross: cross && { states, mask: crossMask },
+          attending: { full_attention: full, sliding_attention: sliding },
+          cross: cross && { states, attending: ofCross },
         });
       },
     },
@@ -250,7 +248,7 @@ function attentionWith(
       const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
       onMade?.('self_attn', layer, made);
       const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
-      return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]], dropout);
+      return attending[side.layerTypes[layer]].rows(side, queries, made, dropout);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
     cross:
@@ -259,7 +257,7 @@ function attentionWith(
         const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states);
         onMade?.('cross_attn', layer, made);
         const queries = queriesOf(side, batch, weights, 'cross_attn', rows);
-        return attend(side, queries, made.keys, made.values, cross.mask, dropout);
+        return cross.attending.rows(side, queries, made, dropout);
       }),
   };
 }

@@ -54,7 +54,8 @@ export function languageModelLoss(
   { chunkTokens, labelSmoothing, zLoss }: LossSettings = {},
 ): LossOutput {
   const { labels, label_weights: weights, ...inputs } = batch;
-  const settings = options.training ? { labelSmoothing, zLoss, weights } : { weights };
+  const { logitBound: bound } = model;
+  const settings = options.training ? { labelSmoothing, zLoss, weights, bound } : { weights, bound };
   const { loss, count, weight } =
     chunkTokens === undefined
       ? maskedCrossEntropy(model.forward(parameters, inputs, options).logits, labels, settings)

@@ -1,3 +1,4 @@
+import { attention } from '../attention';
 import { elementwise, rowwise } from './elementwise';
 import { images } from './images';
 import { indexing, random } from './indexing';
@@ -19,6 +20,7 @@ export const OPERATIONS: Operations = {
   ...indexing,
   ...random,
   ...images,
+  ...attention,
 };
 
 export function findOperation(op: string): Operation | undefined {

@@ -17,8 +17,9 @@ import { DynamicShape, OPERATIONS, ShapeError, type Call } from './index';
 
 const SAMPLES = { ...NUMBERS, ...PLACES, ...IMAGES };
 
-test('every operation of the table has samples', () => {
-  expect(Object.keys(SAMPLES).sort()).toEqual(Object.keys(OPERATIONS).sort());
+test('every operation of the table that TensorFlow has too has samples', () => {
+  const shared = Object.keys(OPERATIONS).filter((op) => !op.startsWith('Graft'));
+  expect(Object.keys(SAMPLES).sort()).toEqual(shared.sort());
 });
 
 type Outcome = 'refused' | 'dynamic' | readonly ValueType[];

@@ -3,7 +3,8 @@ import { collectives } from '../../collectives/join';
 import { makeJit } from '../../jit/jit';
 import { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';
-import type { Engine, JitOptions, Precision } from '../../types';
+import type { Engine, EngineMemory, JitOptions, Precision } from '../../types';
+import type { Client } from './client';
 import { pluginAt } from './find-plugin';
 import { loadPjrtBackend, PJRT_BACKEND } from './load-pjrt-backend';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
@@ -34,6 +35,16 @@ function openedWith(plugin: string | undefined): Opened {
   return (opened = { plugin: named, backend: loadPjrtBackend(pluginAt(named)) });
 }
 
+/** The statistics of the first device; nothing where its plugin has none. */
+function deviceMemory({ devices: [device] }: Client): Pick<EngineMemory, 'device'> {
+  try {
+    return { device: device.memory() };
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'engine.unsupported') return {};
+    throw error;
+  }
+}
+
 /** An engine on the first device of a PJRT plugin. Throws EngineError if there is none. */
 export async function openPjrtEngine(plugin: string | undefined, precision: Precision): Promise<Engine> {
   const { backend } = openedWith(plugin);
@@ -46,7 +57,7 @@ export async function openPjrtEngine(plugin: string | undefined, precision: Prec
     precision,
     backend: PJRT_BACKEND,
     collectives: collectives(undefined),
-    description: `PJRT ${client.platform} (${client.devices[0].name}), ${precision} matmuls`,
+    description: `PJRT ${client.platform} (${client.devices[0].kind}, ${client.devices[0].name}), ${precision} matmuls`,
     jit: (fn, options: JitOptions = {}) =>
       makeJit(fn, { target, compiles: options.executor !== 'eager', precision }, options),
     memory: () => ({
@@ -54,6 +65,7 @@ export async function openPjrtEngine(plugin: string | undefined, precision: Prec
       handles: runtime.liveTensors,
       bytes: runtime.liveBytes,
       residentBytes: process.memoryUsage.rss(),
+      ...deviceMemory(client),
     }),
   };
 }

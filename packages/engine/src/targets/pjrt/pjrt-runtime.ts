@@ -108,7 +108,9 @@ export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
     let known = this.programs.get(key);
     if (!known) {
       const program = oneOperation({ op, attributes: given, inputs: [], outputCount }, inputs, hostBytes);
-      const executable = this.client.compileSync(lowerToStableHlo(program), { name: op });
+      const executable = this.client.compileSync(lowerToStableHlo(program, { platform: this.client.platform }), {
+        name: op,
+      });
       this.programs.set(key, (known = { executable, types: program.results }));
     }
     const results = known.executable.execute(inputs.filter((_, at) => !hosts.has(at)).map(({ buffer }) => buffer));

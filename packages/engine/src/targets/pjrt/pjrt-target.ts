@@ -3,20 +3,29 @@ import type { OperationProfile } from '../../jit/profile';
 import type { Program } from '../../program/program';
 import { BindingTarget } from '../../target/binding-target';
 import type { Executable as TargetExecutable, Replacements } from '../../target/target';
+import { currentPrecision } from '../../precision';
+import type { LayoutHints } from '../../trace/layout-hints';
 import { lowerToStableHlo } from '../stablehlo/lower';
+import { hasKernels } from '../stablehlo/triton/tilings';
 import type { Executable } from './executable';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
+import { rewriteForPjrt } from './rewrites';
 
 /** A device behind a PJRT plugin. */
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
-  readonly hints = undefined;
+  readonly hints: LayoutHints = {
+    prefersTransposedKeys: () => false,
+    // The kernels' products have bfloat16 operands.
+    fusesAttention: (sizes) =>
+      this.runtime.client.platform === 'cuda' && currentPrecision() === 'bfloat16' && hasKernels(sizes),
+  };
 
   private get runtime(): PjrtRuntime {
     return this.backend.binding.runtime;
   }
 
   rewrite(program: Program): Program {
-    return program;
+    return rewriteForPjrt(program);
   }
 
   compile(program: Program, replacements: Replacements): TargetExecutable<PjrtTensor> {
@@ -43,7 +52,7 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
     private readonly program: Program,
     private readonly replacements: Replacements,
   ) {
-    this.code = lowerToStableHlo(program, { replacements });
+    this.code = lowerToStableHlo(program, { replacements, platform: runtime.client.platform });
   }
 
   call(inputs: readonly PjrtTensor[]): PjrtTensor[] {

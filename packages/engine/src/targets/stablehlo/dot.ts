@@ -10,7 +10,8 @@ const listed = (values: readonly number[]): string => `[${values.join(', ')}]`;
 
 /**
  * The batch dimensions, then what is left of the first operand, then of the second. float32 at full precision, which
- * GPUs would else reduce; bfloat16 and float16 with sums in float32, rounded once.
+ * GPUs would else reduce; bfloat16 and float16 with sums in float32, rounded once. GPUs do that by themselves for a
+ * narrow result, which takes half the memory of one that is rounded afterwards.
  */
 export function dot(to: Emitter, a: Hlo, b: Hlo, { batch, summed }: Contraction): Hlo {
   const isNarrow = a.dtype === 'bfloat16' || a.dtype === 'float16';
@@ -25,7 +26,7 @@ export function dot(to: Emitter, a: Hlo, b: Hlo, { batch, summed }: Contraction)
     `lhs_contracting_dimensions = ${listed(summed[0])}`,
     `rhs_contracting_dimensions = ${listed(summed[1])}`,
   ];
-  const product = to.op('dot_general', [a, b], { dtype: isNarrow ? 'float32' : a.dtype, shape }, [
+  const product = to.op('dot_general', [a, b], { dtype: isNarrow && !to.roundsProducts ? 'float32' : a.dtype, shape }, [
     `dot_dimension_numbers = #stablehlo.dot<${dims.join(', ')}>`,
     `precision_config = [#stablehlo<precision ${precision}>, #stablehlo<precision ${precision}>]`,
   ]);

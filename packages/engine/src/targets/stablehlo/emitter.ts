@@ -30,6 +30,14 @@ export class Emitter {
   readonly lines: string[] = [];
   private count = 0;
 
+  /** `platform`: of the compiler, as PJRT names it. */
+  constructor(readonly platform = 'cpu') {}
+
+  /** Whether the compiler adds up narrow products in float32 before it rounds to a narrow result. */
+  get roundsProducts(): boolean {
+    return ['cuda', 'rocm', 'tpu'].includes(this.platform);
+  }
+
   many(
     op: string,
     inputs: readonly Hlo[],

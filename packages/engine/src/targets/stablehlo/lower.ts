@@ -5,6 +5,12 @@ import { Emitter, type Hlo } from './emitter';
 import { findRule } from './rules';
 import { typeText, Unsupported } from './types';
 
+/** How a program is lowered. */
+export interface LoweringOptions extends Donation {
+  /** The platform of the compiler, as PJRT names it: "cpu", "cuda". */
+  readonly platform?: string;
+}
+
 /** Arguments whose memory a run may take, by position among all inputs (arguments, then captures). */
 export interface Donation {
   /** Which input gives its memory to which result: input by result. */
@@ -17,8 +23,8 @@ export interface Donation {
  * The program as the text of an MLIR module in StableHLO. Its function `main` takes the program's arguments in order,
  * then its captures, and returns the results. Throws EngineError for an operation that has no rule.
  */
-export function lowerToStableHlo(program: Program, { replacements, donors }: Donation = {}): string {
-  const to = new Emitter();
+export function lowerToStableHlo(program: Program, { replacements, donors, platform }: LoweringOptions = {}): string {
+  const to = new Emitter(platform);
   const known = new Map<Value, Hlo>();
   const inputs = [...program.arguments, ...program.captures].map(({ outputs: [value] }, at): Hlo => {
     const input = { name: `%arg${at}`, dtype: value.dtype, shape: value.shape };

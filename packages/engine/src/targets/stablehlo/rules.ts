@@ -1,3 +1,4 @@
+import { attention } from './attention';
 import { comparisons } from './comparison';
 import { convolutions } from './convolutions';
 import { elementwise } from './elementwise';
@@ -25,6 +26,7 @@ export const RULES: Rules = {
   ...random,
   ...convolutions,
   ...poolings,
+  ...attention,
 };
 
 export function findRule(op: string): Rule | undefined {

@@ -62,10 +62,17 @@ export function numberText(dtype: DType, value: number | bigint): string {
   return exponent === undefined ? decimal : `${decimal}e${exponent}`;
 }
 
-/** A constant's value: little-endian bytes in hexadecimal, as MLIR reads them fastest. Not for booleans. */
+/**
+ * A constant's value: little-endian bytes in hexadecimal, as MLIR reads them fastest. Not for booleans. Where all
+ * elements are equal, MLIR reads the bytes of one as all of them; gradients have many such constants.
+ */
 export function denseBytes(type: ValueType, bytes: Uint8Array): string {
-  if (elementCount(type.shape) === 0) return `dense<> : ${typeText(type)}`;
-  return `dense<"0x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex').toUpperCase()}"> : ${typeText(type)}`;
+  const count = elementCount(type.shape);
+  if (count === 0) return `dense<> : ${typeText(type)}`;
+  const all = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const width = all.length / count;
+  const areEqual = all.subarray(width).equals(all.subarray(0, all.length - width));
+  return `dense<"0x${(areEqual ? all.subarray(0, width) : all).toString('hex').toUpperCase()}"> : ${typeText(type)}`;
 }
 
 /** `array<i64: 1, 2>` */

@@ -36,4 +36,5 @@ export function layoutHints(executor: Executor): LayoutHints | undefined {
 
 const FLOAT_LAYOUTS: LayoutHints = {
   prefersTransposedKeys: (...sizes) => currentPrecision() === 'float32' && prefersTransposedKeys(...sizes),
+  fusesAttention: () => false,
 };

@@ -1,0 +1,102 @@
+// Training steps of a published pair on a device: tokens a second, MFU, peak memory. One line of JSON.
+//   node train.mjs --size S --batch 16 --plugin FILE [--steps 8] [--precision bfloat16] [--rematerialize]
+import { parseArgs } from 'node:util';
+import { openEngine, random, tf } from '@graft/engine';
+import { createComponentFactory, createRandom, Registry, silentLogger, uploadBatch } from '@graft/core';
+import { makeTrainStep } from '@graft/core/internal';
+import { plugin as objectives } from '@graft/objectives';
+import { plugin as optimizers } from '@graft/optimizers';
+import { drawParameters, makeModel } from './model.mjs';
+import { peakTflops, stepFlops } from './sizes.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    size: { type: 'string', default: 'S' },
+    batch: { type: 'string', default: '16' },
+    plugin: { type: 'string' },
+    mode: { type: 'string', default: 'pjrt' },
+    steps: { type: 'string', default: '8' },
+    precision: { type: 'string', default: 'bfloat16' },
+    'chunk-tokens': { type: 'string', default: '2048' },
+    rematerialize: { type: 'boolean', default: false },
+  },
+});
+async function main() {
+  const batchSize = Number(options.batch);
+  const engine = await openEngine({ mode: options.mode, plugin: options.plugin, precision: options.precision });
+  const { size, model } = makeModel(options.size, { rematerialize: options.rematerialize });
+  const began = performance.now();
+  const seconds = () => (performance.now() - began) / 1000;
+  let parameters = drawParameters(engine, model);
+  const registry = new Registry();
+  registry.register(objectives, 'device');
+  registry.register(optimizers, 'device');
+  const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
+  const objective = await components.create('objective', {
+    use: 'seq2seq',
+    chunkTokens: Number(options['chunk-tokens']),
+  });
+  const optimizer = await components.create('optimizer', {
+    use: 'adamw',
+    learningRate: 1e-4,
+    betas: [0.9, 0.95],
+    clipNorm: 1,
+  });
+  let state = optimizer.init(parameters);
+  await Object.values(state)[0].data();
+  const initialSeconds = seconds();
+
+  const draw = createRandom(1);
+  const ids = (length) => ({
+    dtype: 'int32',
+    shape: [batchSize, length],
+    values: Int32Array.from({ length: batchSize * length }, () => 3 + draw.integer(size.vocabulary - 3)),
+  });
+  const fields = objective.prepare(
+    { kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } },
+    { model },
+  );
+  const batch = uploadBatch(fields);
+  const step = makeTrainStep(engine, model, objective, optimizer, { donate: true });
+  const losses = [];
+  const times = [];
+  for (let i = 0; i < Number(options.steps) + 2; i++) {
+    const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-4), randomKey: random.key(i), batch };
+    const start = performance.now();
+    const outputs = await step.async({ parameters, state, ...inputs });
+    ({ parameters, state } = outputs);
+    losses.push((await outputs.numbers.data())[0]);
+    times.push(performance.now() - start);
+    tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
+  }
+  const steady = times.slice(2).sort((a, b) => a - b);
+  const stepMs = steady[Math.floor(steady.length / 2)];
+  const flops = stepFlops(size, batchSize);
+  const device = engine.description;
+  const peak = peakTflops(device);
+  console.log(
+    JSON.stringify({
+      kind: 'graft-train',
+      device,
+      size: options.size,
+      batch: batchSize,
+      step_ms: stepMs,
+      tokens_per_s: (batchSize * (size.source + size.target)) / (stepMs / 1000),
+      tflops: flops / stepMs / 1e9,
+      mfu: peak && flops / stepMs / 1e9 / peak,
+      precision: options.precision,
+      rematerialize: options.rematerialize,
+      parameters: model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      initial_s: initialSeconds,
+      trace_s: step.statistics.traceMs / 1000,
+      first_step_s: times[0] / 1000,
+      operations: step.statistics.operations,
+      losses: [losses[0], losses.at(-1)],
+      all_ms: times,
+      memory: engine.memory().device,
+      host_gib: process.resourceUsage().maxRSS / 2 ** 20,
+    }),
+  );
+}
+
+void main();
