@@ -6,6 +6,7 @@ import { wordRule } from './scripts/words.mjs';
 export default defineConfig(
   {
     ignores: [
+      'dist-device/',
       '**/dist/**',
       'packages/cli/types/**',
       'packages/engine/vendor/*.js',

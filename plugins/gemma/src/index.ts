@@ -3,7 +3,8 @@ export { NAMED_PAIRS, parsePreset, SIZE_NAMES, SIZES, VOCABULARY_SIZE, type Size
 export {
   type AnyGemmaConfig,
   type DecoderOnlyConfig,
-  type EncoderAttention,
+  type AttentionMethod,
+  EncoderAttention,
   type EncoderDecoderConfig,
   type EncoderOnlyConfig,
   type EncoderWindow,

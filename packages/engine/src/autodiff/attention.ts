@@ -14,7 +14,12 @@ import { fusesAttention } from '../trace/layout-hints';
 import { withGradient } from './custom-gradient';
 
 /** What restricts an attention. Shapes as in program/attention.ts. */
-export interface FusedAttentionOptions extends Pick<AttentionRule, 'cap' | 'ahead' | 'behind'> {
+export interface FusedAttentionOptions {
+  /** Scores are cap * tanh(q k); default: q k. */
+  readonly cap?: number;
+  /** A key at j is seen by a query at i where -ahead <= i - j <= behind; default: without a limit. */
+  readonly ahead?: number;
+  readonly behind?: number;
   /** int32 [B, S]: keys with 0 are not seen; with `querySegments`, those with another number than the query's. */
   readonly keyNumbers?: tf.Tensor;
   /** int32 [B, T] */

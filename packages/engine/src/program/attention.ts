@@ -56,6 +56,7 @@ export function sizesOf(q: ValueType, k: ValueType): AttentionSizes {
   return { batch, queries, keys: k.shape[1], heads, keyValueHeads: k.shape[2], headDim };
 }
 
+/** The sizes of an attention, as the shapes name them. */
 export interface AttentionSizes {
   readonly batch: number;
   readonly queries: number;
