@@ -3,8 +3,8 @@ import { random, tf } from '@graft/engine';
 import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
 import { SIZES } from './sizes.mjs';
 
-export function makeModel(sizeName, { rematerialize = false } = {}) {
-  const size = SIZES[sizeName];
+export function makeModel(sizeName, { rematerialize = false, attention } = {}, other = {}) {
+  const size = { ...SIZES[sizeName], ...other };
   const side = {
     ...size,
     vocabularySize: size.vocabulary,
@@ -27,6 +27,7 @@ export function makeModel(sizeName, { rematerialize = false } = {}) {
     encoderWindow: 'strict',
     tieEncoderEmbedding: false,
     rematerialize,
+    attention,
   });
   return { size, model };
 }

@@ -19,12 +19,23 @@ const { values: options } = parseArgs({
     precision: { type: 'string', default: 'bfloat16' },
     'chunk-tokens': { type: 'string', default: '2048' },
     rematerialize: { type: 'boolean', default: false },
+    // Other numbers than the size's, to look at parts of a large step.
+    layers: { type: 'string' },
+    vocabulary: { type: 'string' },
+    attention: { type: 'string' },
   },
 });
 async function main() {
   const batchSize = Number(options.batch);
   const engine = await openEngine({ mode: options.mode, plugin: options.plugin, precision: options.precision });
-  const { size, model } = makeModel(options.size, { rematerialize: options.rematerialize });
+  const { size, model } = makeModel(
+    options.size,
+    { rematerialize: options.rematerialize, attention: options.attention },
+    {
+      ...(options.layers && { layers: Number(options.layers) }),
+      ...(options.vocabulary && { vocabulary: Number(options.vocabulary) }),
+    },
+  );
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1000;
   let parameters = drawParameters(engine, model);

@@ -4,7 +4,7 @@ export {
   type AnyGemmaConfig,
   type DecoderOnlyConfig,
   type AttentionMethod,
-  EncoderAttention,
+  type EncoderAttention,
   type EncoderDecoderConfig,
   type EncoderOnlyConfig,
   type EncoderWindow,
