@@ -32,14 +32,14 @@ export function makeModel(sizeName, { rematerialize = false, attention } = {}, o
   return { size, model };
 }
 
-/** Normal numbers times 0.02, drawn on the device, one program for each shape; norms are zero. */
-export function drawParameters(engine, model) {
+/** Normal numbers times 0.02, drawn on the device, one program for each shape; norms are zero. `keep`: what becomes of each. */
+export function drawParameters(engine, model, keep = (drawn) => drawn) {
   const draw = engine.jit(({ shape }, key) => random.normal(key, shape, 0, 0.02), { name: 'draw' });
   const zeros = engine.jit(({ shape }) => tf.zeros(shape), { name: 'zeros' });
   const parameters = {};
   model.parameters.forEach(({ name, shape, initial }, i) => {
     const key = random.key(i);
-    parameters[name] = initial === 'zeros' ? zeros({ shape }) : draw({ shape }, key);
+    parameters[name] = keep(initial === 'zeros' ? zeros({ shape }) : draw({ shape }, key));
     key.dispose();
   });
   draw.dispose();

@@ -1,5 +1,6 @@
-// Training steps of a published pair on a device: tokens a second, MFU, peak memory. One line of JSON.
-//   node train.mjs --size S --batch 16 --plugin FILE [--steps 8] [--precision bfloat16] [--rematerialize]
+// Training steps of a published pair on a device: tokens a second, MFU, peak memory. A line of JSON.
+//   node train.cjs --size S --batch 16,8 [--plugin FILE] [--steps 8] [--rematerialize] [--precision bfloat16]
+// Of several batches the first that fits is measured. Weights and moments are float32, products bfloat16.
 import { parseArgs } from 'node:util';
 import { openEngine, random, tf } from '@graft/engine';
 import { createComponentFactory, createRandom, Registry, silentLogger, uploadBatch } from '@graft/core';
@@ -12,7 +13,7 @@ import { peakTflops, stepFlops } from './sizes.mjs';
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'S' },
-    batch: { type: 'string', default: '16' },
+    batch: { type: 'string', default: '16,8,4,2,1' },
     plugin: { type: 'string' },
     mode: { type: 'string', default: 'pjrt' },
     steps: { type: 'string', default: '8' },
@@ -25,9 +26,24 @@ const { values: options } = parseArgs({
     attention: { type: 'string' },
   },
 });
+
 async function main() {
-  const batchSize = Number(options.batch);
   const engine = await openEngine({ mode: options.mode, plugin: options.plugin, precision: options.precision });
+  for (const batch of options.batch.split(',').map(Number)) {
+    try {
+      await measure(engine, batch);
+      return;
+    } catch (error) {
+      if (error.code !== 'engine.out-of-memory') throw error;
+      console.log(
+        JSON.stringify({ kind: 'graft-train', size: options.size, batch, error: error.message.split('\n')[0] }),
+      );
+    }
+  }
+  process.exitCode = 1;
+}
+
+async function measure(engine, batchSize) {
   const { size, model } = makeModel(
     options.size,
     { rematerialize: options.rematerialize, attention: options.attention },
@@ -37,16 +53,13 @@ async function main() {
     },
   );
   const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1000;
   let parameters = drawParameters(engine, model);
   const registry = new Registry();
   registry.register(objectives, 'device');
   registry.register(optimizers, 'device');
   const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
-  const objective = await components.create('objective', {
-    use: 'seq2seq',
-    chunkTokens: Number(options['chunk-tokens']),
-  });
+  const chunkTokens = Number(options['chunk-tokens']);
+  const objective = await components.create('objective', { use: 'seq2seq', chunkTokens });
   const optimizer = await components.create('optimizer', {
     use: 'adamw',
     learningRate: 1e-4,
@@ -55,19 +68,9 @@ async function main() {
   });
   let state = optimizer.init(parameters);
   await Object.values(state)[0].data();
-  const initialSeconds = seconds();
+  const initialSeconds = (performance.now() - began) / 1000;
 
-  const draw = createRandom(1);
-  const ids = (length) => ({
-    dtype: 'int32',
-    shape: [batchSize, length],
-    values: Int32Array.from({ length: batchSize * length }, () => 3 + draw.integer(size.vocabulary - 3)),
-  });
-  const fields = objective.prepare(
-    { kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } },
-    { model },
-  );
-  const batch = uploadBatch(fields);
+  const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: examples(size, batchSize) }, { model }));
   const step = makeTrainStep(engine, model, objective, optimizer, { donate: true });
   const losses = [];
   const times = [];
@@ -80,22 +83,39 @@ async function main() {
     times.push(performance.now() - start);
     tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
   }
+  report(engine, { size, model, batchSize, step, times, losses, initialSeconds });
+}
+
+/** Random tokens of both sides. */
+function examples(size, rows) {
+  const draw = createRandom(1);
+  const ids = (length) => ({
+    dtype: 'int32',
+    shape: [rows, length],
+    values: Int32Array.from({ length: rows * length }, () => 3 + draw.integer(size.vocabulary - 3)),
+  });
+  return { input_ids: ids(size.source), labels: ids(size.target) };
+}
+
+function report(engine, { size, model, batchSize, step, times, losses, initialSeconds }) {
   const steady = times.slice(2).sort((a, b) => a - b);
   const stepMs = steady[Math.floor(steady.length / 2)];
-  const flops = stepFlops(size, batchSize);
-  const device = engine.description;
-  const peak = peakTflops(device);
+  const tflops = stepFlops(size, batchSize) / stepMs / 1e9;
+  const peak = peakTflops(engine.description);
+  const { peakBytesInUse } = engine.memory().device ?? {};
   console.log(
     JSON.stringify({
       kind: 'graft-train',
-      device,
+      device: engine.description,
       size: options.size,
       batch: batchSize,
       step_ms: stepMs,
       tokens_per_s: (batchSize * (size.source + size.target)) / (stepMs / 1000),
-      tflops: flops / stepMs / 1e9,
-      mfu: peak && flops / stepMs / 1e9 / peak,
+      tflops,
+      mfu: peak && tflops / peak,
+      peak_gib: peakBytesInUse && peakBytesInUse / 2 ** 30,
       precision: options.precision,
+      weights: 'float32',
       rematerialize: options.rematerialize,
       parameters: model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       initial_s: initialSeconds,
@@ -104,7 +124,6 @@ async function main() {
       operations: step.statistics.operations,
       losses: [losses[0], losses.at(-1)],
       all_ms: times,
-      memory: engine.memory().device,
       host_gib: process.resourceUsage().maxRSS / 2 ** 20,
     }),
   );
