@@ -49,6 +49,7 @@ const STAGES = options.small
   ? {
       golden: [240, node('golden')],
       graft: [120, graft('tiny', '4,2')],
+      steady: [120, node('train', '--size', 'tiny', '--batch', '4', '--steps', '200')],
       torch: [120, torch('tiny', '4', 'no')],
       jax: [120, jax('tiny', '4')],
       generate: [120, node('generate', '--size', 'tiny', '--batch', '1,4', '--source', '32', '--tokens', '8')],
@@ -56,6 +57,7 @@ const STAGES = options.small
   : {
       golden: [90, node('golden')],
       attention: [40, node('attention')],
+      steady: [60, node('train', '--size', 'tiny', '--batch', '4', '--steps', '2000')],
       'graft 2B': [110, graft('2B', '8,4,2')],
       'torch 2B': [100, torch('2B', '8,4', 'layers')],
       'jax 2B': [60, jax('2B', '8', 'bfloat16')],

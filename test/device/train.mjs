@@ -74,6 +74,7 @@ async function measure(engine, batchSize) {
   const step = makeTrainStep(engine, model, objective, optimizer, { donate: true });
   const losses = [];
   const times = [];
+  let early;
   for (let i = 0; i < Number(options.steps) + 2; i++) {
     const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-4), randomKey: random.key(i), batch };
     const start = performance.now();
@@ -82,8 +83,10 @@ async function measure(engine, batchSize) {
     losses.push((await outputs.numbers.data())[0]);
     times.push(performance.now() - start);
     tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
+    // By then everything is compiled.
+    if (i === 10) early = engine.memory();
   }
-  report(engine, { size, model, batchSize, step, times, losses, initialSeconds });
+  report(engine, { size, model, batchSize, step, times, losses, initialSeconds, early });
 }
 
 /** Random tokens of both sides. */
@@ -97,7 +100,7 @@ function examples(size, rows) {
   return { input_ids: ids(size.source), labels: ids(size.target) };
 }
 
-function report(engine, { size, model, batchSize, step, times, losses, initialSeconds }) {
+function report(engine, { size, model, batchSize, step, times, losses, initialSeconds, early }) {
   const steady = times.slice(2).sort((a, b) => a - b);
   const stepMs = steady[Math.floor(steady.length / 2)];
   const tflops = stepFlops(size, batchSize) / stepMs / 1e9;
@@ -123,7 +126,9 @@ function report(engine, { size, model, batchSize, step, times, losses, initialSe
       first_step_s: times[0] / 1000,
       operations: step.statistics.operations,
       losses: [losses[0], losses.at(-1)],
-      all_ms: times,
+      ...(times.length < 50 && { all_ms: times }),
+      // The same numbers if nothing is left behind by a step.
+      ...(early && { memory_after_10: early, memory_at_end: engine.memory() }),
       host_gib: process.resourceUsage().maxRSS / 2 ** 20,
     }),
   );

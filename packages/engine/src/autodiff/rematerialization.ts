@@ -12,6 +12,17 @@ export interface RecomputedOptions {
 }
 
 /**
+ * A scalar with the gradient `dy` with respect to y. The sum of y * dy has it too, but its automatic gradient multiplies
+ * by a tensor of ones, which has to be made and uploaded.
+ */
+function seeded(y: tf.Tensor, dy: tf.Tensor): tf.Scalar {
+  return withGradient<[tf.Tensor]>((save, value) => {
+    save([dy]);
+    return { value: tf.sum(tf.mul(value, dy)), gradients: (_, [seed]) => [seed] };
+  })(y) as tf.Scalar;
+}
+
+/**
  * `fn` of the inputs, whose intermediate results are computed again in the backward pass instead of being stored
  * (rematerialization). `fn` must not capture other tensors than its arguments.
  */
@@ -30,10 +41,7 @@ export function recomputed(
         const again = saved.slice(0, count).map((input) => orderAfter(input, [dy]));
         const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? orderAfter(other, [dy]) : other));
         return innerGradients(
-          (...xs) => ({
-            loss: tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), others), dy)),
-            auxiliary: {},
-          }),
+          (...xs) => ({ loss: seeded(fn(xs.slice(0, count), xs.slice(count), others), dy), auxiliary: {} }),
           [...again, ...saved.slice(count, ends)],
         ).gradients;
       },
