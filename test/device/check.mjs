@@ -91,7 +91,7 @@ async function pluginFile() {
   throw new Error(`${options.python} has no PJRT plugin for CUDA 13 at ${file}; name one with --plugin.`);
 }
 
-/** Runs a command in a process group of its own, which is ended after so many seconds. */
+/** Runs a command in a process group of its own, which is ended after that time. */
 function run([command, args], seconds, onLine = () => undefined) {
   return new Promise((settle) => {
     const child = spawn(command, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });

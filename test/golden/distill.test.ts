@@ -6,6 +6,7 @@ import { plugin as text } from '@graft/text';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, SHARED, temporaryFolder } from '../support';
+import { PJRT_MODES } from './reference';
 
 interface Expected {
   results: Record<
@@ -30,6 +31,7 @@ describeIf(SHARED !== undefined, 'the reference numbers are not beside the repos
     ['gemma2-tiny', 'graph'],
     ['gemma2-tiny-wide', 'eager'],
     ['gemma2-tiny-wide', 'portable'],
+    ...PJRT_MODES.map((mode) => ['gemma2-tiny', mode] as const),
   ] as const)('the teacher %s gives the published losses and gradient norm on %s', async (teacher, mode) => {
     const { results } = JSON.parse(readFileSync(join(fixtures, 'distill', 'expected.json'), 'utf8')) as Expected;
     const expected = results[teacher];

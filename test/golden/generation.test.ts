@@ -1,7 +1,7 @@
 import { readHostTensors } from '@graft/checkpoint';
 import type { HostArray } from '@graft/core';
-import { openEngine } from '@graft/engine';
-import { Generator, loadModel } from '@graft/gemma';
+import { openEngine, type EngineMode } from '@graft/engine';
+import { generate, Generator, loadModel } from '@graft/gemma';
 import { join } from 'node:path';
 import { generationCase } from './generation-cases';
 import { fixture, NATIVE_MODES, PJRT_MODES, QUICK_NATIVE_MODES, readJson, SLOW_PJRT_MODES } from './reference';
@@ -50,6 +50,24 @@ test('beam search with several end tokens gives the published ids and scores in 
   }
   generator.dispose();
   dispose();
+});
+
+describe('sampling', () => {
+  test.each(PJRT_MODES)('%s draws the tokens that TensorFlow draws from the same seed', async (mode) => {
+    const checkpoint = fixture('t5gemma-tiny-balanced')!;
+    const fields = await readHostTensors(join(fixture('generation')!, 'inputs-t5gemma-tiny-balanced.safetensors'));
+    const drawn = async (on: EngineMode): Promise<number[][]> => {
+      const engine = await openEngine({ mode: on });
+      const { model, parameters, dispose } = await loadModel(checkpoint);
+      const sampling = { temperature: 1.5, topK: 40, topP: 0.95, seed: 11 };
+      const rows = await generate(engine, model, parameters, { fields, maxNewTokens: 12, eos: [], sampling });
+      dispose();
+      return rows.map((row) => Array.from(row));
+    };
+    const rows = await drawn(mode);
+    expect(new Set(rows.flat()).size).toBeGreaterThan(12);
+    expect(rows).toEqual(await drawn(NATIVE_MODES.includes('graph') ? 'graph' : 'portable'));
+  });
 });
 
 describe('the published decoding', () => {

@@ -4,6 +4,7 @@ import { createRandom } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type Engine, type EngineMode, type Jitted } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { CausalLm, PrefixLm, Seq2Seq, Teacher, Ul2 } from '@graft/objectives';
+import { SLOW_PJRT_MODES } from './reference';
 import { ODD_SIDE, tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 
 /** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
@@ -142,6 +143,10 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   ['graph', 'causal-lm', false],
   ['graph', 'ul2', false],
   ['xla', 'padded seq2seq', false],
+  ...SLOW_PJRT_MODES.flatMap((mode): [EngineMode, keyof typeof OBJECTIVES, boolean][] => [
+    [mode, 'seq2seq', true],
+    [mode, 'ul2', false],
+  ]),
 ])('packed rows on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
   let compute: Compute;
   let model: GemmaModel;

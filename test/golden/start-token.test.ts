@@ -1,6 +1,6 @@
 /** Text behind its start token, as the published tokenizers give it by default: the published losses, alone and packed. */
 import { createRandom, modelInput, type HostArray, type HostFields, type Parameters } from '@graft/core';
-import { openEngine, tf, type Engine, type Jitted } from '@graft/engine';
+import { openEngine, tf, type Engine, type Jitted, type EngineMode } from '@graft/engine';
 import { loadModel, type LoadedModel } from '@graft/gemma';
 import { CausalLm } from '@graft/objectives';
 import { readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { openTokenizer } from '../../plugins/text/test-support/datasets';
 import { describeIf, SHARED } from '../support';
 import { describeWithTokenizer } from '../support/real-tokenizers';
-import { expectedTensors, fixture, MISSING, NATIVE_MODES, TOLERANCE } from './reference';
+import { expectedTensors, fixture, MISSING, NATIVE_MODES, SLOW_PJRT_MODES, TOLERANCE } from './reference';
 
 const ids = (values: readonly number[]): HostArray => ({
   dtype: 'int32',
@@ -73,7 +73,7 @@ describeIf(folder !== undefined, MISSING, 'causal-lm on texts without a start to
     return value;
   }
 
-  test.each([...NATIVE_MODES, 'portable'] as const)(
+  test.each<EngineMode>([...NATIVE_MODES, 'portable', ...SLOW_PJRT_MODES])(
     'each text, and both together, have the published loss on %s',
     async (mode) => {
       const compute = compile(await openEngine({ mode }));

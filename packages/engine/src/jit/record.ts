@@ -22,7 +22,7 @@ export function record<A extends readonly unknown[], R>(
   args: A,
   leaves: readonly tf.Tensor[],
 ): Recorded {
-  const tracer = new Tracer(name);
+  const tracer = new Tracer(name, (op) => target.lowers?.(op) ?? true);
   let result: unknown;
   const values: Value[] = [];
   target.tracing(tracer, () => {

@@ -40,13 +40,15 @@ export interface OperationNode {
   readonly attributes: Attributes;
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
+  /** Where the traced function calls it, `file:line:column`, if the target cannot compute it. */
+  readonly calledAt?: string;
 }
 
 export type Producer = ArgumentNode | CaptureNode | ConstantNode | OperationNode;
 
 /**
  * What a traced function computes, as data: operations in the order of the trace, with static shapes. It is independent
- * of how it is run; a lowering (see lower/) builds something executable from it.
+ * of how it is run; a lowering builds something executable from it.
  */
 export interface Program {
   readonly name: string;

@@ -40,6 +40,8 @@ export interface Target<B> {
   /** The value of the trace behind a tensor; outside tensors become captures. */
   traceValue(tensor: tf.Tensor, tracer: Tracer): Value;
 
+  /** Whether it can compute an operation. Absent: every one of the table. */
+  lowers?(op: string): boolean;
   /** The program as it is compiled here. */
   rewrite(program: Program): Program;
   compile(program: Program, replacements: Replacements): Executable<B>;

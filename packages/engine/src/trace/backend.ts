@@ -1,6 +1,6 @@
 import { NodeJSKernelBackend } from '../../vendor/node-kernels';
 import { EngineError } from '@graft/errors';
-import type { tf } from '../tf';
+import { tf } from '../tf';
 import type { Value } from '../program/program';
 import type { Tracer } from './tracer';
 import { dtypeName } from '../native/dtypes';
@@ -18,6 +18,12 @@ interface TensorData {
   refCount: number;
   /** The trace during which host values were given; they are constants of that trace alone. */
   writtenIn?: Tracer;
+}
+
+/** Whether tfjs knows a living tensor with that data, on whichever backend. */
+function isAlive(dataId: object): boolean {
+  const { state } = tf.engine() as unknown as { state: { tensorInfo: WeakMap<object, object> } };
+  return state.tensorInfo.has(dataId);
 }
 
 /** Private members of NodeJSKernelBackend that this class builds on; the pinned version 4.22.0 is the last one. */
@@ -59,7 +65,8 @@ export class GraftBackend<
   ): void {
     super.move(dataId, values, shape, dtype, refCount);
     const tracer = this.binding.activeTracer;
-    if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
+    // What moves here from another backend existed before the trace.
+    if (tracer && !isAlive(dataId)) this.internals.tensorMap.get(dataId).writtenIn = tracer;
   }
 
   /** Waits for values that are still being computed (`Jitted.enqueue`) without blocking the event loop. */
@@ -90,12 +97,18 @@ export class GraftBackend<
   /** The native tensor behind a tfjs tensor; host values are uploaded first. */
   nativeOf(dataId: object, operation: string): T {
     const { tensorMap } = this.internals;
+    if (!tensorMap.has(dataId)) this.moveHere(dataId);
     if (!tensorMap.has(dataId)) {
       throw new EngineError(`${operation} uses a tensor that has been disposed.`, { code: 'engine.disposed' });
     }
     const data = tensorMap.get(dataId);
     this.upload(data);
     return this.binding.native(data.id, operation);
+  }
+
+  /** As tfjs's own operations do it: a tensor that was made on another backend moves to this one. */
+  private moveHere(dataId: object): void {
+    if (isAlive(dataId)) tf.engine().moveData(this as unknown as tf.KernelBackend, dataId);
   }
 
   /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
@@ -137,6 +150,7 @@ export class GraftBackend<
   ): number {
     const known = this.captureIds.get(tensor.dataId);
     if (known !== undefined) return known;
+    if (!this.internals.tensorMap.has(tensor.dataId)) this.moveHere(tensor.dataId);
     const data = this.internals.tensorMap.has(tensor.dataId) ? this.internals.tensorMap.get(tensor.dataId) : undefined;
     if (!data && (tensor as Partial<tf.Tensor>).isDisposed) {
       throw new EngineError(`A tensor was used inside jit "${tracer.name}" after it was disposed.`, {

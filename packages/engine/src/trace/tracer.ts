@@ -1,5 +1,6 @@
 import { EngineError } from '@graft/errors';
 import type { Attributes } from '../program/attributes';
+import { callerOutside } from './caller';
 import { DynamicShape, findOperation, ShapeError, type Call } from '../program/operations';
 import {
   withOutputs,
@@ -18,7 +19,11 @@ export class Tracer {
   private readonly captureNodes = new Map<unknown, CaptureNode>();
   private readonly nodes: (ConstantNode | OperationNode)[] = [];
 
-  constructor(readonly name: string) {}
+  /** `lowers`: whether the target has a way to compute an operation; of others the caller is kept for the error. */
+  constructor(
+    readonly name: string,
+    private readonly lowers: (op: string) => boolean = () => true,
+  ) {}
 
   argument(type: ValueType): Value {
     const position = this.argumentNodes.length;
@@ -44,7 +49,11 @@ export class Tracer {
 
   operation(op: string, attributes: Attributes, inputs: readonly Value[], outputCount: number): readonly Value[] {
     const types = this.infer({ op, attributes, inputs, outputCount });
-    const node = withOutputs<OperationNode>({ kind: 'operation', op, attributes, inputs, outputs: [] }, types);
+    const calledAt = this.lowers(op) ? undefined : callerOutside();
+    const node = withOutputs<OperationNode>(
+      { kind: 'operation', op, attributes, inputs, outputs: [], ...(calledAt && { calledAt }) },
+      types,
+    );
     this.nodes.push(node);
     return node.outputs;
   }

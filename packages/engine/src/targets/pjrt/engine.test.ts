@@ -125,9 +125,28 @@ describePjrt('the engine pjrt', (plugin) => {
       /Transpose inside jit "wrong", on float32\[2, 3\].*not an order of the 2 dimensions/,
     );
     expect(() => turned(x)).toThrow(/Transpose: .*not an order of the 2 dimensions/);
+    const resized = engine.jit(function resize(a: tf.Tensor) {
+      return tf.image.resizeBilinear(a.reshape([1, 2, 3, 1]) as tf.Tensor4D, [4, 4]);
+    });
+    expect(() => resized(x)).toThrow(
+      /^ResizeBilinear cannot be compiled to StableHLO; jit "resize" calls it at \S*engine\.test\.ts:\d+:\d+\.$/,
+    );
     const where = engine.jit((a: tf.Tensor) => tf.unique(a.reshape([-1])).values, { name: 'uniques' });
     expect(() => where(x)).toThrow(/UniqueV2 inside jit "uniques": the shape of its result depends on values/);
     expect(() => tf.unique(x.reshape([-1]))).toThrow(/UniqueV2: the shape of its result depends on values/);
     x.dispose();
+  });
+
+  test('tensors of another engine move to the device, as arguments of single operations and of compiled functions', async () => {
+    await openEngine({ mode: 'portable' });
+    const [x, y] = [tf.tensor1d([1, 2, 3]), tf.tensor1d([4, 5, 6])];
+    engine = await openEngine({ mode: 'pjrt' });
+    const times = engine.jit((a: tf.Tensor) => tf.mul(a, y), { name: 'times' });
+    const product = times(x);
+    expect([...product.dataSync()]).toEqual([4, 10, 18]);
+    const sum = tf.add(x, y);
+    expect([...sum.dataSync()]).toEqual([5, 7, 9]);
+    times.dispose();
+    tf.dispose([x, y, product, sum]);
   });
 });

@@ -6,6 +6,7 @@ import type { Executable as TargetExecutable, Replacements } from '../../target/
 import { currentPrecision } from '../../precision';
 import type { LayoutHints } from '../../trace/layout-hints';
 import { lowerToStableHlo } from '../stablehlo/lower';
+import { findRule } from '../stablehlo/rules';
 import { hasKernels } from '../stablehlo/triton/tilings';
 import type { Executable } from './executable';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
@@ -22,6 +23,10 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
 
   private get runtime(): PjrtRuntime {
     return this.backend.binding.runtime;
+  }
+
+  lowers(op: string): boolean {
+    return findRule(op) !== undefined;
   }
 
   rewrite(program: Program): Program {

@@ -74,7 +74,7 @@ const moduleName = (name: string): string => `graft_${name.replaceAll(/\W/g, '_'
 function lowerOperation(jit: string, node: OperationNode, to: Emitter, find: (value: Value) => Hlo): readonly Hlo[] {
   const { op, attributes, inputs, outputs } = node;
   const rule = findRule(op);
-  if (!rule) throw refusal(jit, op);
+  if (!rule) throw refusal(jit, node);
   const hosts = (findOperation(op)?.hostOperands ?? []).map((at) => (at < 0 ? at + inputs.length : at));
   // Host operands are read by rules, not computed with; a name stands for them in case one is.
   const given = inputs.map((value, at) => {
@@ -90,14 +90,14 @@ function lowerOperation(jit: string, node: OperationNode, to: Emitter, find: (va
     });
     return results;
   } catch (error) {
-    if (error instanceof Unsupported) throw refusal(jit, op, error.message);
+    if (error instanceof Unsupported) throw refusal(jit, node, error.message);
     throw error;
   }
 }
 
-function refusal(jit: string, op: string, why?: string): EngineError {
+function refusal(jit: string, { op, calledAt }: OperationNode, why?: string): EngineError {
   const reason = why === undefined ? '' : `: ${why}`;
-  return new EngineError(`${op} cannot be compiled to StableHLO; jit "${jit}" calls it${reason || '.'}`, {
+  return new EngineError(`${op} cannot be compiled to StableHLO; jit "${jit}" calls it${calledAt ? ` at ${calledAt}` : ''}${reason || '.'}`, {
     code: 'engine.unknown-operation',
     hint: 'Compute this part outside the compiled function, or run the function on the TensorFlow target.',
   });
