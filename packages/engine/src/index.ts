@@ -12,9 +12,11 @@ export {
 export type {
   CompilingExecutor,
   Engine,
+  EngineDevice,
   EngineMemory,
   EngineMode,
   EngineOptions,
+  EngineTarget,
   Executor,
   JitOptions,
   JitStatistics,
@@ -41,6 +43,7 @@ export {
   type DoctorOptions,
   type DoctorReport,
 } from './setup';
+export { installPlugin, type InstallableDevice } from './targets/pjrt';
 export { type Collectives, type JoinOptions, type Message, type TensorSpec, type WorkerGroup } from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';

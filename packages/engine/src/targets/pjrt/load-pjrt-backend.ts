@@ -3,16 +3,15 @@ import { refuseAssignments } from '../../trace/assignments';
 import { GraftBackend } from '../../trace/backend';
 import { KernelBinding } from '../../trace/binding';
 import { tf } from '../../tf';
-import type { FoundPlugin } from './find-plugin';
-import { openPjrtClient } from './index';
+import type { Client } from './client';
 import { PjrtRuntime, type PjrtTensor } from './pjrt-runtime';
 
 /** The name of the tfjs backend. */
 export const PJRT_BACKEND = 'pjrt';
 
-/** Opens the devices of a plugin and registers the tfjs backend `pjrt` on the first. Once per process. */
-export function loadPjrtBackend(plugin: FoundPlugin): GraftBackend<PjrtTensor, PjrtRuntime> {
-  const runtime = new PjrtRuntime(openPjrtClient(plugin));
+/** Registers the tfjs backend `pjrt` on the first device of a client. Once per process. */
+export function loadPjrtBackend(client: Client): GraftBackend<PjrtTensor, PjrtRuntime> {
+  const runtime = new PjrtRuntime(client);
   const binding = new KernelBinding<PjrtTensor, PjrtRuntime>(runtime);
   const backend = new GraftBackend<PjrtTensor, PjrtRuntime>(binding);
   copyNativeKernels(PJRT_BACKEND);
