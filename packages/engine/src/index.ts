@@ -40,8 +40,11 @@ export {
   type InstallOptions,
   type InstallProgress,
   type DoctorCheck,
+  type DoctorDevice,
   type DoctorOptions,
   type DoctorReport,
+  type DoctorTarget,
+  type MachineReport,
 } from './setup';
 export { installPlugin, type InstallableDevice } from './targets/pjrt';
 export { type Collectives, type JoinOptions, type Message, type TensorSpec, type WorkerGroup } from './collectives';

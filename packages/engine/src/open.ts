@@ -1,6 +1,7 @@
 import { EngineError } from '@graft/errors';
 import { examine, type DoctorOptions, type DoctorReport } from './setup';
 import { chooseTarget, type TargetChoice } from './target/choose';
+import { listTargets } from './targets/list-targets';
 import { acceleratorHere } from './targets/pjrt/locate-plugin';
 import { openPortableEngine } from './targets/portable/open-engine';
 import { loadTensorFlow, openTensorFlowEngine } from './targets/tensorflow/open-engine';
@@ -82,7 +83,16 @@ function fallbackRefused(reason: string): EngineError {
   });
 }
 
-/** Checks what Graft needs on this machine, and whether the native engine opens. */
-export function doctor(options?: DoctorOptions): Promise<DoctorReport> {
-  return examine(async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description, options);
+/** Checks what Graft needs on this machine, and opens every target that is there; a plugin in a process of its own. */
+export async function doctor(options?: DoctorOptions): Promise<DoctorReport> {
+  const report = await examine(
+    async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description,
+    options,
+  );
+  const targets = await listTargets(report.checks.find(({ name }) => name === 'engine'));
+  const accelerator = acceleratorHere();
+  const auto =
+    targets.find(({ target, device, usable }) => target === 'pjrt' && device === accelerator && usable) ??
+    targets.find(({ target, usable }) => target !== 'pjrt' && usable)!;
+  return { ...report, targets, auto };
 }

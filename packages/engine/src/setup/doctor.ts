@@ -8,14 +8,22 @@ import { cacheFolder } from './cache-folder';
 import { findNativeLibrary } from './find';
 import type { NativeLibrary } from './native-library';
 import { checkHashes, checkTrust } from './check-trust';
-import type { DoctorCheck } from './doctor-check';
+import type { DoctorCheck, DoctorTarget } from './doctor-check';
 import { currentPlatform, unsupportedPlatformReason } from './platform';
 
-/** What `doctor` found. */
-export interface DoctorReport {
+/** What `doctor` found of the machine. */
+export interface MachineReport {
   readonly checks: readonly DoctorCheck[];
   /** No check failed. A warning means that Graft still works, for example on the portable engine. */
   readonly healthy: boolean;
+}
+
+/** What `doctor` found. */
+export interface DoctorReport extends MachineReport {
+  /** The targets and devices that an engine can be opened on, and those that do not open. */
+  readonly targets: readonly DoctorTarget[];
+  /** The target that `auto` uses. */
+  readonly auto: DoctorTarget;
 }
 
 const OLDEST_NODE = 20;
@@ -152,7 +160,7 @@ export interface DoctorOptions {
 export async function examine(
   load: (library: NativeLibrary) => Promise<string>,
   { verify = false }: DoctorOptions = {},
-): Promise<DoctorReport> {
+): Promise<MachineReport> {
   const found = await lookForLibrary();
   const installed = found !== undefined && !(found instanceof Error);
   const hashes = verify && installed ? [await checkHashes(found)] : [];
