@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '@graft/errors';
 import { findUntrusted, mendingCommand } from '@graft/files';
@@ -35,7 +35,8 @@ function namedPlugin({ plugin, device }: PluginRequest): LocatedPlugin | undefin
       `engine device "${device}" cannot be opened with the plugin ${path}, which ${origin === 'option' ? 'engine plugin' : 'GRAFT_PJRT_PLUGIN'} names: it is for ${own}.`,
       { code: 'engine.options', exitCode: 2, hint: `Name a plugin for ${device}, or none, or the device ${own}.` },
     );
-  const file = resolve(path);
+  // A link that the user named may lead anywhere; a file that is missing is refused when it is opened.
+  const file = existsSync(path) ? realpathSync(path) : resolve(path);
   const untrusted = findUntrusted(dirname(file), file);
   if (untrusted) warnOfUntrusted(`The PJRT plugin ${path} is loaded, but others could change it`, untrusted);
   return { plugin: pluginAt(path), origin };
