@@ -35,7 +35,7 @@ describePjrt('an engine on a device', (plugin) => {
     const file = join(temporaryFolder(), 'xla_cuda_plugin.so');
     writeFileSync(file, '');
     const error = await failureOf(openEngine({ device: 'cuda', plugin: file }));
-    // With a driver, the file is no library.
+    // With a driver, the file cannot be loaded.
     expect(['engine.device', 'engine.pjrt-plugin']).toContain((error as { code: string }).code);
     expect((error as Error).message).toMatch(
       /needs NVIDIA's driver, which is not here: libcuda\.so\.1|cannot be loaded/,
