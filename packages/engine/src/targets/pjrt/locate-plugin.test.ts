@@ -93,9 +93,9 @@ test('the plugin for CPUs is found only if it is asked for', async () => {
 });
 
 test.each([
-  ['cuda', 'Run `graft engine install cuda`. Name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
-  ['cpu', 'Run `graft engine install pjrt-cpu`. Name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
-  ['rocm', 'Install the wheel of JAX with it for python3, or name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
+  ['cuda', 'Run `graft engine install cuda`, or name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
+  ['cpu', 'Run `graft engine install pjrt-cpu`, or name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
+  ['rocm', 'Install the wheel of JAX that has it for python3, or name one with engine.plugin or GRAFT_PJRT_PLUGIN.'],
 ] as const)('where no plugin for %s is, the error says how to get one', async (device, hint) => {
   expect(await failureOf(locatePlugin({ device }))).toMatchObject({
     code: 'engine.pjrt-plugin',

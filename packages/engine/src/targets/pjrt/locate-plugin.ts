@@ -86,20 +86,22 @@ export async function locatePlugin(request: PluginRequest): Promise<LocatedPlugi
   const { device } = request;
   const found = namedPlugin(request) ?? (await searchedPlugin(device === undefined ? ACCELERATORS : [device]));
   if (found) return found;
-  const byName = 'ame one with engine.plugin or GRAFT_PJRT_PLUGIN';
-  throw new EngineError(
-    `No PJRT plugin ${device === undefined ? 'of an accelerator' : `for ${device}`} is here: neither Graft's cache nor python3 has one.`,
-    {
-      code: 'engine.pjrt-plugin',
-      exitCode: 2,
-      hint:
-        device === undefined
-          ? `Run \`${installCommand('cuda')}\` for NVIDIA's GPUs. N${byName}; XLA's plugin for CPUs has to be asked for (device cpu).`
-          : isInstallable(device)
-            ? `Run \`${installCommand(device)}\`. N${byName}.`
-            : `Install the wheel of JAX with it for python3, or n${byName}.`,
-    },
-  );
+  const missing = device === undefined ? 'of an accelerator' : `for ${device}`;
+  throw new EngineError(`No PJRT plugin ${missing} is here: neither Graft's cache nor python3 has one.`, {
+    code: 'engine.pjrt-plugin',
+    exitCode: 2,
+    hint: howToGet(device),
+  });
+}
+
+function howToGet(device: EngineDevice | undefined): string {
+  const byName = 'name one with engine.plugin or GRAFT_PJRT_PLUGIN';
+  if (device === undefined)
+    return `Run \`${installCommand('cuda')}\` for NVIDIA's GPUs, or ${byName}; for XLA's plugin for CPUs, name the device cpu.`;
+  const first = isInstallable(device)
+    ? `Run \`${installCommand(device)}\``
+    : 'Install the wheel of JAX that has it for python3';
+  return `${first}, or ${byName}.`;
 }
 
 /** Every plugin that `locatePlugin` may find, the ones that are named first; each file once. */
