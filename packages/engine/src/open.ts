@@ -3,6 +3,7 @@ import { examine, type DoctorOptions, type DoctorReport } from './setup';
 import { chooseTarget, type TargetChoice } from './target/choose';
 import { listTargets } from './targets/list-targets';
 import { acceleratorHere } from './targets/pjrt/locate-plugin';
+import { installedPlugins } from './targets/pjrt/setup';
 import { openPortableEngine } from './targets/portable/open-engine';
 import { loadTensorFlow, openTensorFlowEngine } from './targets/tensorflow/open-engine';
 import type { NativeBackend } from './targets/tensorflow/tensorflow-target';
@@ -88,8 +89,13 @@ export async function doctor(options?: DoctorOptions): Promise<DoctorReport> {
   const report = await examine(
     async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description,
     options,
+    installedPlugins(),
   );
-  const targets = await listTargets(report.checks.find(({ name }) => name === 'engine'));
+  const isIntact = report.checks.every(({ name, status }) => name !== 'hashes' || status !== 'fail');
+  const targets = await listTargets(
+    report.checks.find(({ name }) => name === 'engine'),
+    isIntact,
+  );
   const accelerator = acceleratorHere();
   const auto =
     targets.find(({ target, device, usable }) => target === 'pjrt' && device === accelerator && usable) ??

@@ -1,5 +1,5 @@
 import { cpuPluginFile } from '@graft/engine/internal';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../../support';
 import { graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
@@ -40,6 +40,26 @@ test('flags that contradict each other, and a device that is not here, are one s
   const required = await graft(['run', config, '--set', 'engine.require=true'], folder, none);
   expect(required).toMatchObject({ status: 1, stdout: '' });
   expect(required.stderr).toContain('engine.require refuses it');
+});
+
+test('the doctor lists every target, and which of them auto uses', async () => {
+  const { targets, auto } = JSON.parse((await graftSucceeds(['doctor', '--json'], folder)).stdout) as {
+    targets: { target: string; device: string; usable: boolean }[];
+    auto: { target: string };
+  };
+  expect(targets.map(({ target }) => target)).toEqual(expect.arrayContaining(['tensorflow', 'portable']));
+  expect(targets.find(({ target }) => target === auto.target)).toMatchObject({ usable: true });
+  const shown = (await graftSucceeds(['doctor'], folder)).stdout;
+  expect(shown).toContain('Targets and devices:');
+  expect(shown).toMatch(/`auto` computes on \w+, \w+\.\n$/);
+});
+
+test('a dry run of an installation prints sizes and fetches nothing', async () => {
+  const cache = join(folder, 'dry-cache');
+  const { stdout } = await graftSucceeds(['engine', 'install', 'cuda', '--dry-run'], folder, { GRAFT_CACHE: cache });
+  expect(stdout).toMatch(/^jax-cuda13-pjrt 0\.11\.2 +134\.2 MB +411\.5 MB$/m);
+  expect(stdout).toMatch(/^total +1\.31 GB +1\.90 GB$/m);
+  expect(existsSync(cache)).toBe(false);
 });
 
 const plugin = cpuPluginFile();

@@ -8,7 +8,7 @@ import { hasRightSizes, libraryCacheFolder, librariesIn } from './find';
 import type { NativeLibrary } from './native-library';
 import { diskFull, downloadWheel } from './pip';
 import { unsupportedPlatformReason } from './platform';
-import { capitalized, installedBytes, TENSORFLOW, type Bundle, type Release } from './release';
+import { capitalized, filesOf, installedBytes, TENSORFLOW, type Bundle, type Release } from './release';
 import { hashFile, hashMismatch, unpackWheel } from './unpack';
 
 /** How far an installation is. */
@@ -34,8 +34,6 @@ export interface InstallOptions {
   python?: string;
   onProgress?: (progress: InstallProgress) => void;
 }
-
-const filesOf = (bundle: Bundle): Release['files'] => bundle.releases.flatMap(({ files }) => files);
 
 /**
  * Whether a folder contains what only this user could have written, so that hashes checked once are still valid.

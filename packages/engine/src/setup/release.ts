@@ -38,6 +38,9 @@ export interface Bundle {
 export const installedBytes = (releases: readonly Release[]): number =>
   releases.flatMap(({ files }) => files).reduce((sum, { bytes }) => sum + bytes, 0);
 
+/** The files of all of a bundle's wheels. */
+export const filesOf = ({ releases }: Bundle): LibraryFile[] => releases.flatMap(({ files }) => files);
+
 /** `The native library`, for the beginning of a sentence. */
 export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -22,7 +22,7 @@ const TENSORFLOW: DoctorCheck = { name: 'engine', status: 'ok', detail: 'TensorF
 const H100 = { kind: 'NVIDIA H100 80GB HBM3', memoryBytes: 85_017_493_504 };
 
 const listed = (probed: ProbedPlugin): ReturnType<typeof listTargets> =>
-  listTargets(TENSORFLOW, () => Promise.resolve(probed));
+  listTargets(TENSORFLOW, true, () => Promise.resolve(probed));
 
 test('every target is listed, and the devices of a plugin with their memory', async () => {
   const devices = [0, 1].map((id) => ({ ...H100, name: `CudaDevice(id=${id})` }));
@@ -57,9 +57,16 @@ test('a plugin that does not open is listed with its reason and what to do', asy
 test('a library that does not load is listed with its reason', async () => {
   const failed: DoctorCheck = { name: 'engine', status: 'warn', detail: 'no native library', advice: 'Install it.' };
   delete process.env.GRAFT_PJRT_PLUGIN;
-  const targets = await listTargets(failed);
+  const targets = await listTargets(failed, true);
   expect(targets.map(({ target }) => target)).toEqual(['tensorflow', 'portable']);
   expect(targets[0]).toMatchObject({ usable: false, detail: 'no native library', advice: 'Install it.' });
+});
+
+test('nothing is opened where a hash is wrong', async () => {
+  const probe = jest.fn();
+  const [, pjrt] = await listTargets(TENSORFLOW, false, probe);
+  expect(pjrt).toMatchObject({ usable: false, detail: expect.stringContaining('SHA-256') as string });
+  expect(probe).not.toHaveBeenCalled();
 });
 
 test('plugins of Python that others could have written are a reason, not an error', async () => {
@@ -71,7 +78,7 @@ test('plugins of Python that others could have written are a reason, not an erro
   writeFileSync(join(bin, 'python3'), `#!/bin/sh\nchmod 666 ${folder}/plugin.so\necho ${site}\n`, { mode: 0o755 });
   process.env.PATH = `${bin}:/bin`;
   delete process.env.GRAFT_PJRT_PLUGIN;
-  const [, pjrt] = await listTargets(TENSORFLOW);
+  const [, pjrt] = await listTargets(TENSORFLOW, true);
   expect(pjrt).toMatchObject({
     target: 'pjrt',
     usable: false,

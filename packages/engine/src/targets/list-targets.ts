@@ -5,14 +5,18 @@ import { allPlugins, type LocatedPlugin } from './pjrt/locate-plugin';
 import { probePlugin, type ProbedPlugin } from './pjrt/probe';
 import { openPortableEngine } from './portable/open-engine';
 
+const DAMAGED: ProbedPlugin = { reason: 'not opened, because a file has another SHA-256 than it should have' };
+
 type Probe = (plugin: LocatedPlugin['plugin']) => Promise<ProbedPlugin>;
 
 /**
  * Every target on this machine: TensorFlow (`checked`: what the doctor found of it), the PJRT plugins that an engine would
- * find, each opened in a process of its own by `probe`, and the portable one.
+ * find, each opened in a process of its own by `probe`, and the portable one. Of files with wrong hashes (`isIntact`)
+ * nothing is opened.
  */
 export async function listTargets(
   checked: DoctorCheck | undefined,
+  isIntact: boolean,
   probe: Probe = probePlugin,
 ): Promise<DoctorTarget[]> {
   const portable = await openPortableEngine('float32');
@@ -24,7 +28,7 @@ export async function listTargets(
       detail: checked?.detail ?? 'the native library is not loaded, because its hashes are wrong',
       advice: checked?.advice,
     },
-    ...(await pjrtTargets(probe)),
+    ...(await pjrtTargets(isIntact ? probe : () => Promise.resolve(DAMAGED))),
     { target: 'portable', device: 'cpu', usable: true, detail: portable.description },
   ];
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { cacheFolder } from '../../setup/cache-folder';
 import { libraryCacheFolder } from '../../setup/find';
 import { installBundle, planInstallation, type InstallationPlan, type InstallOptions } from '../../setup/install';
-import { TENSORFLOW, type Bundle } from '../../setup/release';
+import { filesOf, TENSORFLOW, type Bundle } from '../../setup/release';
 import { CPU_PLUGIN, CPU_PLUGIN_FILE, CUDA_PLUGIN, CUDA_PLUGIN_FILE } from './releases';
 
 /** A plugin that Graft installs: the folder's name in the cache, and the plugin's file in it. */
@@ -35,11 +35,18 @@ export function pluginBundle(device: InstallableDevice): { readonly bundle: Bund
 export function installedPlugin(device: string): string | undefined {
   if (!isInstallable(device)) return undefined;
   const { bundle, folder } = pluginBundle(device);
-  const files = bundle.releases.flatMap((release) => release.files);
-  const isWhole = files.every(
+  const isWhole = filesOf(bundle).every(
     ({ name, bytes }) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === bytes,
   );
   return isWhole ? join(folder, PLUGINS[device].file) : undefined;
+}
+
+/** What of the plugins is installed in Graft's cache, and the folder of each. */
+export function installedPlugins(): readonly { readonly bundle: Bundle; readonly folder: string }[] {
+  return Object.keys(PLUGINS)
+    .filter(isInstallable)
+    .filter((device) => installedPlugin(device) !== undefined)
+    .map(pluginBundle);
 }
 
 /** The plugin for CPUs in Graft's cache, if it is there completely. */
