@@ -109,6 +109,8 @@ export interface EngineMemory {
   bytes: number;
   /** Resident memory of the process, bytes. */
   residentBytes: number;
+  /** Of the accelerator, bytes; absent where its plugin has no statistics, and on CPUs. */
+  device?: { bytesInUse: number; peakBytesInUse?: number; bytesLimit?: number };
 }
 
 /** Options of `openEngine`. */
@@ -142,7 +144,7 @@ export interface EngineOptions {
    */
   plugin?: string;
   /**
-   * The share of a GPU's memory that Graft may take, above 0, at most 1. Default: the plugin's, which is 0.75. For the
+   * The share of a GPU's memory that Graft may take, above 0, at most 1. Default: 0.94 on `cuda`. For the
    * devices `cuda` and `rocm`, as `preallocate`; both are read when the process opens the plugin.
    */
   memoryFraction?: number;

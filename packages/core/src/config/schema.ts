@@ -28,7 +28,12 @@ export const EngineSection = z
     plugin: pathOption()
       .optional()
       .describe('shared library of a PJRT plugin. Default: GRAFT_PJRT_PLUGIN, then what is installed'),
-    memoryFraction: z.number().gt(0).max(1).optional().describe("share of a GPU's memory that Graft may take"),
+    memoryFraction: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe("share of a GPU's memory that Graft may take. Default: 0.94 on cuda"),
     preallocate: z.boolean().optional().describe('whether that share is taken at once. Default: true'),
     libraryPath: pathOption().optional().describe('folder of the native libraries'),
     threads: z.number().int().positive().optional().describe('threads for one operation. Default: the number of cores'),

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { EngineError } from '@graft/errors';
 import { findUntrusted, mendingCommand } from '@graft/files';
 import type { EngineDevice } from '../../types';
-import type { CompileFlags } from './options';
+import type { ClientOptions, CompileFlags } from './options';
 
 /** A plugin's file and what it needs around it. */
 export interface FoundPlugin {
@@ -14,6 +14,8 @@ export interface FoundPlugin {
   readonly preload: readonly string[];
   /** Options that every compilation needs, such as the folder of ptxas and libdevice. */
   readonly flags: CompileFlags;
+  /** Options of its client. */
+  readonly options?: ClientOptions;
 }
 
 /**
@@ -29,6 +31,11 @@ const CUDA_13_LIBRARIES = [
 /** The programs and data of CUDA 13 that XLA's compiler needs, below `nvidia/`. */
 const CUDA_13_DATA = 'cu13';
 const DATA_FILES = ['bin/ptxas', 'nvvm/libdevice/libdevice.10.bc'];
+
+/** Trying XLA's own kernels for each product takes minutes for a model, and gains little (docs/pjrt.md). */
+const CUDA_FLAGS: CompileFlags = { xla_gpu_enable_triton_gemm: false, xla_gpu_autotune_level: 0 };
+/** Training needs nearly all of the memory; the rest is the driver's and the libraries'. */
+const CUDA_OPTIONS: ClientOptions = { memory_fraction: 0.94 };
 
 const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 
@@ -77,7 +84,8 @@ export function pluginAt(path: string, sitePackages?: string): FoundPlugin {
   return {
     file,
     preload: CUDA_13_LIBRARIES.map((name) => join(nvidia, name)).filter(isFile),
-    flags: hasData ? { xla_gpu_cuda_data_dir: data } : {},
+    flags: { ...CUDA_FLAGS, ...(hasData && { xla_gpu_cuda_data_dir: data }) },
+    options: CUDA_OPTIONS,
   };
 }
 

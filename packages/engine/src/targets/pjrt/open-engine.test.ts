@@ -31,6 +31,18 @@ describePjrt('an engine on a device', (plugin) => {
     });
   });
 
+  test('a variable of the environment that holds no options is refused', async () => {
+    process.env.GRAFT_PJRT_OPTIONS = 'memory_fraction=0.5';
+    expect(await failureOf(openEngine({ plugin }))).toMatchObject({
+      code: 'engine.pjrt-plugin',
+      message: 'GRAFT_PJRT_OPTIONS must be a JSON object of texts, numbers and booleans, but is memory_fraction=0.5.',
+    });
+    process.env.GRAFT_PJRT_OPTIONS = '{"memory_fraction":0.5}';
+    expect(await failureOf(openEngine({ plugin }))).toMatchObject({
+      message: expect.stringContaining('Unexpected option name') as string,
+    });
+  });
+
   test("a plugin for CUDA on a machine without NVIDIA's driver is one sentence", async () => {
     const file = join(temporaryFolder(), 'xla_cuda_plugin.so');
     writeFileSync(file, '');

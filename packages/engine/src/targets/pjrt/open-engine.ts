@@ -5,7 +5,8 @@ import { makeJit } from '../../jit/jit';
 import { chooseTarget } from '../../target/choose';
 import { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';
-import type { Engine, EngineOptions, JitOptions, Precision } from '../../types';
+import type { Engine, EngineMemory, EngineOptions, JitOptions, Precision } from '../../types';
+import type { Client } from './client';
 import { deviceOfPlugin } from './find-plugin';
 import { loadPjrtBackend, PJRT_BACKEND } from './load-pjrt-backend';
 import { locatePlugin } from './locate-plugin';
@@ -59,6 +60,16 @@ async function openFirst(options: EngineOptions): Promise<Opened> {
   );
 }
 
+/** The statistics of the first device; nothing where its plugin has none. */
+function deviceMemory({ devices: [device] }: Client): Pick<EngineMemory, 'device'> {
+  try {
+    return { device: device.memory() };
+  } catch (error) {
+    if (error instanceof EngineError && error.code === 'engine.unsupported') return {};
+    throw error;
+  }
+}
+
 /** An engine on the first device of a PJRT plugin. Throws EngineError if there is none. */
 export async function openPjrtEngine(options: EngineOptions, precision: Precision): Promise<Engine> {
   const { backend, device } = await openedFor(options);
@@ -73,7 +84,7 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
     precision,
     backend: PJRT_BACKEND,
     collectives: collectives(undefined),
-    description: `PJRT ${client.platform} (${client.devices[0].name}), ${precision} matmuls`,
+    description: `PJRT ${client.platform} (${client.devices[0].kind}, ${client.devices[0].name}), ${precision} matmuls`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, { target, compiles: jitOptions.executor !== 'eager', precision }, jitOptions),
     memory: () => ({
@@ -81,6 +92,7 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
       handles: runtime.liveTensors,
       bytes: runtime.liveBytes,
       residentBytes: process.memoryUsage.rss(),
+      ...deviceMemory(client),
     }),
   };
 }

@@ -4,6 +4,7 @@ import type { Client } from './client';
 import { deviceOfPlatform, deviceOfPlugin, type FoundPlugin } from './find-plugin';
 import { openPjrtClient } from './index';
 import { openLibrary } from './libraries';
+import { environmentOptions } from './environment-options';
 import type { ClientOptions } from './options';
 
 /** What to do where a device cannot be opened, by the device. */
@@ -48,8 +49,10 @@ function checkNvidiaDriver({ file }: FoundPlugin, hint: string): void {
 }
 
 function openClient(plugin: FoundPlugin, options: ClientOptions, keeps: boolean, hint: string): Client {
+  const flags = { ...plugin.flags, ...environmentOptions('GRAFT_PJRT_FLAGS') };
+  const all = { ...plugin.options, ...environmentOptions('GRAFT_PJRT_OPTIONS'), ...options };
   try {
-    return openPjrtClient(plugin, options, { keeps });
+    return openPjrtClient({ ...plugin, flags }, all, { keeps });
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'engine.device') throw error;
     const reason = error.message.replace(/^The device cannot be opened: /, '');
