@@ -82,6 +82,12 @@ test('without a device an accelerator is found, and the plugin for CUDA before o
   expect(await locatePlugin({})).toMatchObject({ plugin: { file: join(site, CUDA) } });
 });
 
+test('of several plugins of a Python for one device, the one for the newest release is found', async () => {
+  put(site, CUDA);
+  put(site, 'jax_plugins/xla_cuda12/xla_cuda_plugin.so');
+  expect(await locatePlugin({ device: 'cuda' })).toMatchObject({ plugin: { file: join(site, CUDA) } });
+});
+
 test('the plugin for CPUs is found only if it is asked for', async () => {
   const file = installed('cpu');
   expect(await failureOf(locatePlugin({}))).toMatchObject({

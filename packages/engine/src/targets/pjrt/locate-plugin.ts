@@ -71,7 +71,8 @@ async function searchedPlugin(devices: readonly EngineDevice[]): Promise<Located
   }
   const inPython = await findPythonPlugins();
   for (const device of devices) {
-    const plugin = inPython.find(({ file }) => deviceOfPlugin(file) === device);
+    // The last by name is for the newest release: xla_cuda13 comes after xla_cuda12.
+    const plugin = inPython.filter(({ file }) => deviceOfPlugin(file) === device).at(-1);
     if (plugin) return { plugin, origin: 'python' };
   }
   return undefined;
