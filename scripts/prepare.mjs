@@ -45,9 +45,9 @@ export async function build() {
 /** XLA's plugin for CPUs, on which the tests of PJRT run; without it they are skipped. */
 export async function installPjrtPlugin() {
   const { createRequire } = await import('node:module');
-  const engine = createRequire(join(ROOT, 'package.json'))('@graft/engine/internal');
+  const engine = createRequire(join(ROOT, 'package.json'))('@graft/engine');
   try {
-    await engine.installCpuPlugin();
+    await engine.installPlugin('cpu');
   } catch (error) {
     console.error(error.message);
     console.error('Going on without the PJRT plugin for CPUs; its tests are skipped.');

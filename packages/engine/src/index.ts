@@ -12,9 +12,11 @@ export {
 export type {
   CompilingExecutor,
   Engine,
+  EngineDevice,
   EngineMemory,
   EngineMode,
   EngineOptions,
+  EngineTarget,
   Executor,
   JitOptions,
   JitStatistics,
@@ -38,9 +40,13 @@ export {
   type InstallOptions,
   type InstallProgress,
   type DoctorCheck,
+  type DoctorDevice,
   type DoctorOptions,
   type DoctorReport,
+  type DoctorTarget,
+  type MachineReport,
 } from './setup';
+export { installPlugin, type InstallableDevice } from './targets/pjrt';
 export { type Collectives, type JoinOptions, type Message, type TensorSpec, type WorkerGroup } from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';

@@ -5,7 +5,9 @@
 export { codeFolder } from './setup';
 export { checkNetwork, controlKey, freeAddresses, freePort, NETWORK_EXPOSURE, parseAddress } from './collectives';
 export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
-export { cpuPluginFile, installCpuPlugin } from './targets/pjrt';
+export { cpuPluginFile, installationPlan } from './targets/pjrt';
+export { engineOfWord, withEngineFlags, type EngineFlags } from './target/flags';
+export { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from './target/choose';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
 export { bytesField, integerField, textField, varint } from './native/protobuf';

@@ -2,7 +2,19 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { Collectives } from './collectives';
 import type { OperationProfile } from './jit/profile';
 
-/** What a user may ask for. `auto`: native if the library is there (XLA, or `mixed` for bfloat16), else portable. */
+/**
+ * Where programs run. `tensorflow`: native TensorFlow, on CPUs; `pjrt`: the devices of a PJRT plugin; `portable`: tfjs's
+ * own JavaScript and wasm; `auto`: an accelerator that Graft has installed, otherwise TensorFlow, otherwise portable.
+ */
+export type EngineTarget = 'auto' | 'tensorflow' | 'pjrt' | 'portable';
+
+/** A kind of device, as PJRT plugins name their platforms. */
+export type EngineDevice = 'cpu' | 'cuda' | 'rocm' | 'tpu' | 'oneapi';
+
+/**
+ * What runs functions, as one word: the executors of TensorFlow (`xla`, `graph`, `mixed`, `eager`), or another target.
+ * `auto`: TensorFlow's by the precision (XLA, or `mixed` for bfloat16), or whichever target is there.
+ */
 export type EngineMode = 'auto' | Executor;
 
 /**
@@ -103,17 +115,41 @@ export interface EngineMemory {
 
 /** Options of `openEngine`. */
 export interface EngineOptions {
+  /**
+   * Default `auto`: an accelerator that `graft engine install` has fetched and whose device is there, otherwise
+   * TensorFlow, otherwise portable, with a reason in `Engine.fallbackReason`.
+   */
+  target?: EngineTarget;
+  /**
+   * The kind of device. Any but `cpu` implies the target `pjrt`; `cpu` with the target `pjrt` is XLA's plugin for CPUs.
+   * Default: the one that the target has; for `pjrt`, that of the plugin that is named, or the first accelerator that is
+   * found.
+   */
+  device?: EngineDevice;
+  /** TensorFlow's executor; it can also name a target. Default `auto`. */
   mode?: EngineMode;
+  /**
+   * Whether `auto` fails where it would use something slower, because the accelerator that is installed or TensorFlow
+   * cannot be opened. What is named (a target, a mode, a device) is always required. Default false.
+   */
+  require?: boolean;
   /**
    * Decides `auto` (XLA for float32, `mixed` for bfloat16) and is the default precision inside `engine.jit`. Default
    * float32.
    */
   precision?: Precision;
   /**
-   * For the mode `pjrt`: the shared library of a PJRT plugin, such as `xla_cuda_plugin.so`. Default: GRAFT_PJRT_PLUGIN.
-   * Read when the process opens the mode for the first time.
+   * The shared library of a PJRT plugin, such as `xla_cuda_plugin.so`; implies the target `pjrt`. Default: GRAFT_PJRT_PLUGIN,
+   * then Graft's cache, then the site-packages of `python3`. A process opens one plugin.
    */
   plugin?: string;
+  /**
+   * The share of a GPU's memory that Graft may take, above 0, at most 1. Default: 0.94 on `cuda`. For the
+   * devices `cuda` and `rocm`, as `preallocate`; both are read when the process opens the plugin.
+   */
+  memoryFraction?: number;
+  /** Whether that share is taken at once; otherwise it grows, and may fragment. Default: the plugin's, which is true. */
+  preallocate?: boolean;
   /** A folder with the two native libraries, or a file in it. Default: the cache, then installed packages. */
   libraryPath?: string;
   /**
@@ -123,21 +159,25 @@ export interface EngineOptions {
   threads?: number;
   /**
    * Whether XLA's compiled programs are stored in Graft's cache for later processes. This saves compiling again, not
-   * tracing; see docs/engine.md for the cost. Read when the process loads the library for the first time. Default
-   * false.
+   * tracing; see docs/engine.md for the cost. Read when the process loads the library or the plugin for the first time.
+   * Default: false on CPUs, true on accelerators.
    */
   compileCache?: boolean;
 }
 
 /** An opened engine. The native library is loaded once per process; engines are cheap views of it. */
 export interface Engine {
+  /** Where it computes. */
+  readonly target: Exclude<EngineTarget, 'auto'>;
+  /** The kind of device: `cpu`, `cuda` and the like, as `EngineDevice`; of an unknown plugin, the name of its platform. */
+  readonly device: string;
   readonly executor: Executor;
   readonly precision: Precision;
-  /** tfjs backend behind `tf`: `tensorflow`, `wasm` or `cpu`. */
+  /** tfjs backend behind `tf`: `tensorflow`, `pjrt`, `wasm` or `cpu`. */
   readonly backend: string;
   /** One line for logs: library, version, executor, threads. */
   readonly description: string;
-  /** The reason, as a sentence, why the portable engine is used if no native one was available; otherwise undefined. */
+  /** The reason, as a sentence, why `auto` uses this engine and not a faster one that it tried first; otherwise undefined. */
   readonly fallbackReason?: string;
   /** How processes work together; the portable engine has workers of one machine only. */
   readonly collectives: Collectives;

@@ -1,5 +1,4 @@
 import type { Classifier, HostArray, HostFields, Tokenizer } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
@@ -9,17 +8,19 @@ import {
   bosOption,
   encoderAttentionOption,
   encoderWindowOption,
+  deviceOption,
   engineOption,
   forceOption,
   integer,
   pluginOption,
   tokenizerOption,
+  type EngineCommandOptions,
   type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
-interface ClassifyOptions extends FamilyOptions {
+interface ClassifyOptions extends FamilyOptions, EngineCommandOptions {
   model: string;
   text?: string;
   texts?: string;
@@ -28,7 +29,6 @@ interface ClassifyOptions extends FamilyOptions {
   force?: boolean;
   tokenizer?: string;
   batchSize: number;
-  engine?: EngineMode;
 }
 
 const COMMAND = 'graft classify';
@@ -50,6 +50,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
+    .addOption(deviceOption())
     .action((options: ClassifyOptions) => classify(context, options));
 }
 
@@ -63,7 +64,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const { ClassifierRunner, withoutModelInput } = await import('@graft/core');
-  const engine = await openCommandEngine(context, options.engine ?? 'auto');
+  const engine = await openCommandEngine(context, options);
   const loaded = await openClassifier(context, options.model, engine, options, COMMAND);
   const { classifier, parameters } = loaded;
   const runner = new ClassifierRunner(engine, classifier);

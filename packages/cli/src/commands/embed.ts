@@ -1,5 +1,4 @@
 import type { HostArray, Pooling } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
@@ -9,17 +8,19 @@ import {
   bosOption,
   encoderAttentionOption,
   encoderWindowOption,
+  deviceOption,
   engineOption,
   forceOption,
   integer,
   pluginOption,
   tokenizerOption,
+  type EngineCommandOptions,
   type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
-interface EmbedCommandOptions extends FamilyOptions {
+interface EmbedCommandOptions extends FamilyOptions, EngineCommandOptions {
   model: string;
   inputs?: string;
   texts?: string;
@@ -29,7 +30,6 @@ interface EmbedCommandOptions extends FamilyOptions {
   normalize?: boolean;
   tokenizer?: string;
   batchSize: number;
-  engine?: EngineMode;
 }
 
 const COMMAND = 'graft embed';
@@ -59,6 +59,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
+    .addOption(deviceOption())
     .action((options: EmbedCommandOptions) => embed(context, options));
 }
 
@@ -69,7 +70,7 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = await outputTensors(options.output, COMMAND, options.force);
   const { Embedder } = await import('@graft/core');
-  const engine = await openCommandEngine(context, options.engine ?? 'auto');
+  const engine = await openCommandEngine(context, options);
   const checkpoint = await openModel(context, options.model, engine, options, {
     command: COMMAND,
     lacks: ({ kind, representation }) =>

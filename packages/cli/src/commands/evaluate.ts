@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { openLogger, type CommandContext } from './shared/context';
 import { familyComponents } from '../models/open-components';
 import { evaluationTable } from '../output/evaluation-table';
-import { engineOption, pluginOption } from './shared/options';
+import { deviceOption, engineOption, pluginOption } from './shared/options';
 import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
@@ -34,6 +34,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
     .addOption(engineOption())
+    .addOption(deviceOption())
     .addHelpText(
       'after',
       '\nCtrl-C stops with status 130; finished results are kept, and --resume continues from there.',

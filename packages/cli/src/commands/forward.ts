@@ -1,25 +1,25 @@
 import type { ForwardOutput } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { openModel } from '../models/open-model';
 import {
   encoderAttentionOption,
   encoderWindowOption,
+  deviceOption,
   engineOption,
   forceOption,
   listOf,
   pluginOption,
+  type EngineCommandOptions,
   type FamilyOptions,
 } from './shared/options';
 
-interface ForwardCommandOptions extends FamilyOptions {
+interface ForwardCommandOptions extends FamilyOptions, EngineCommandOptions {
   model: string;
   inputs: string;
   output: string;
   force?: boolean;
   with?: ForwardOutput[];
-  engine?: EngineMode;
 }
 
 const COMMAND = 'graft forward';
@@ -46,13 +46,14 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
+    .addOption(deviceOption())
     .action(async (options: ForwardCommandOptions) => {
       const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
       const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
       const output = await outputTensors(options.output, COMMAND, options.force);
       const { runForward } = await import('@graft/core');
       const inputs = await readHostTensors(options.inputs);
-      const engine = await openCommandEngine(context, options.engine ?? 'auto');
+      const engine = await openCommandEngine(context, options);
       const checkpoint = await openModel(context, options.model, engine, options, { command: COMMAND });
       const { model, parameters } = checkpoint;
       try {

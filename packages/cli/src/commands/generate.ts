@@ -12,6 +12,7 @@ import {
   collect,
   encoderAttentionOption,
   encoderWindowOption,
+  deviceOption,
   engineOption,
   forceOption,
   integer,
@@ -99,6 +100,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
+    .addOption(deviceOption())
     .action(async (options: GenerateCommandOptions) => {
       checkUsage(options);
       if (options.chat) await generateChat(context, options);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { availableParallelism } from 'node:os';
 import { openLogger, type CommandContext } from './shared/context';
 import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
-import { engineOption, integer } from './shared/options';
+import { deviceOption, engineOption, integer } from './shared/options';
 import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
@@ -39,6 +39,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       'with --resume: check every byte of the checkpoints, resume from the newest undamaged one, and set newer ones aside',
     )
     .addOption(engineOption())
+    .addOption(deviceOption())
     .option(
       '--workers <list>',
       'train together with other processes: host:port of all workers, comma-separated, in the order of their ranks',
@@ -143,7 +144,7 @@ const threadsEach = (count: number): number => Math.max(1, Math.floor(availableP
 async function startLocalWorkers(
   context: CommandContext,
   file: string | undefined,
-  { localWorkers: count = 1, set = [], engine }: RunCommandOptions,
+  { localWorkers: count = 1, set = [], engine, device }: RunCommandOptions,
   threads: number | undefined,
 ): Promise<LocalWorkers | undefined> {
   if (count === 1) return undefined;
@@ -156,6 +157,7 @@ async function startLocalWorkers(
       ...(file === undefined ? [] : [file]),
       ...overrides.flatMap((override) => ['--set', override]),
       ...(engine === undefined ? [] : ['--engine', engine]),
+      ...(device === undefined ? [] : ['--device', device]),
     ],
     onLine: (line) => context.note(line),
   });

@@ -2,7 +2,7 @@ import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import { openLogger, type CommandContext } from './shared/context';
 import { CommandLineError } from '../output/command-line-error';
-import { engineOption, integer, positiveNumber } from './shared/options';
+import { deviceOption, engineOption, integer, positiveNumber } from './shared/options';
 import { interruptible, loadRunnable, noteInterrupted, setOption, type RunnableOptions } from './shared/runnable';
 
 interface CacheCommandOptions extends RunnableOptions {
@@ -46,6 +46,7 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
     .option('--shard-megabytes <x>', 'size of a shard in MB, which is buffered in memory', positiveNumber, 256)
     .addOption(setOption())
     .addOption(engineOption())
+    .addOption(deviceOption())
     .addHelpText(
       'after',
       '\nCtrl-C writes the results so far and stops with status 130; the same command continues from there.',

@@ -1,12 +1,12 @@
 import type { GenerateOptions, Generator, HostFields, LoadedModel, Model, Sampling } from '@graft/core';
-import type { Engine, EngineMode, Precision } from '@graft/engine';
+import type { Engine, Precision } from '@graft/engine';
 import { openCommandEngine, type CommandContext } from '../commands/shared/context';
 import { openModel } from './open-model';
-import type { FamilyOptions } from '../commands/shared/options';
+import type { EngineCommandOptions, FamilyOptions } from '../commands/shared/options';
 import { CommandLineError } from '../output/command-line-error';
 
 /** Options of commands that generate; omitted ones come from the checkpoint. */
-export interface DecoderOptions extends Sampling, FamilyOptions {
+export interface DecoderOptions extends Sampling, FamilyOptions, EngineCommandOptions {
   readonly model: string;
   readonly maxNewTokens?: number;
   readonly eos?: readonly number[];
@@ -16,7 +16,6 @@ export interface DecoderOptions extends Sampling, FamilyOptions {
   /** Whether tokens are streamed, or sequences may be stopped early. */
   readonly streams?: boolean;
   readonly precision: Precision;
-  readonly engine?: EngineMode;
 }
 
 function lacksDecoding(folder: string, { kind, decoding }: Model): string | undefined {
@@ -41,7 +40,7 @@ export class Decoder {
   /** Prints in one line the settings that come from the checkpoint. The caller disposes the decoder. */
   static async open(context: CommandContext, options: DecoderOptions): Promise<Decoder> {
     const { Generator, planDecoding } = await import('@graft/core');
-    const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
+    const engine = await openCommandEngine(context, options, options.precision);
     const loaded = await openModel(
       context,
       options.model,

@@ -21,7 +21,7 @@ test('defaults are filled in and written to the resolved config', async () => {
     name: 'test',
     seed: 0,
     plugins: ['toys'],
-    engine: { mode: 'auto' },
+    engine: { target: 'auto', mode: 'auto' },
     model: { use: 'toy', width: 4, encoderWindow: 'strict' },
     initializer: { use: 'zeros' },
     objective: { use: 'squares' },
@@ -189,5 +189,35 @@ describe('config files', () => {
     const { config } = await loadConfig({ file, plugins: [PLUGIN] });
     expect(config.objective).toEqual({ use: 'own' });
     expect(config.plugins).toEqual(['toys', join(folder, 'mine.cjs')]);
+  });
+});
+
+describe('the engine', () => {
+  test.each([
+    ['tensorflow', { target: 'tensorflow', mode: 'auto' }],
+    ['pjrt', { target: 'auto', mode: 'pjrt' }],
+    ['mixed', { target: 'auto', mode: 'mixed' }],
+    [
+      { device: 'cuda', require: true },
+      { target: 'auto', mode: 'auto', device: 'cuda', require: true },
+    ],
+  ])('%j is a short or a long form', async (engine, expected) => {
+    expect((await load({ ...BASE, engine })).engine).toEqual(expected);
+  });
+
+  test('a word given with --set replaces target and mode of the file', async () => {
+    expect((await load({ ...BASE, engine: 'tensorflow' }, ['engine=portable'])).engine).toEqual({
+      target: 'auto',
+      mode: 'portable',
+    });
+  });
+
+  test('keys that contradict each other are an issue of the section', async () => {
+    expect(await issuesOf({ ...BASE, engine: { mode: 'xla', device: 'cuda' } })).toEqual([
+      'engine: engine mode "xla" computes on CPUs alone, not on the device "cuda". Name the target pjrt, or only the device.',
+    ]);
+    expect(await issuesOf({ ...BASE, engine: { device: 'gpu' } })).toEqual([
+      expect.stringContaining('engine.device: ') as string,
+    ]);
   });
 });

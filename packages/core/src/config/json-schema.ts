@@ -1,3 +1,4 @@
+import { ENGINE_MODES } from '@graft/engine/internal';
 import { z } from 'zod';
 import { INTERFACES, type InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
@@ -97,6 +98,7 @@ export function configJsonSchema(registry: Registry): JsonSchema {
   const { required: _, ...train } = schemaOf(PlainSections.train);
   const evaluatorKeys = schemaOf(EvaluatorKeys).properties as JsonSchema;
   const engine = schemaOf(EngineSection);
+  const word = { enum: [...ENGINE_MODES, 'tensorflow'], description: 'a mode or a target, with the other defaults' };
   return {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'Graft experiment',
@@ -106,7 +108,7 @@ export function configJsonSchema(registry: Registry): JsonSchema {
       name: schemaOf(PlainSections.name),
       seed: schemaOf(PlainSections.seed),
       plugins: list({ type: 'string', description: 'a package, or a file relative to this one' }),
-      engine: { anyOf: [(engine.properties as JsonSchema).mode, engine] },
+      engine: { anyOf: [word, engine] },
       ...Object.fromEntries(COMPONENT_SECTIONS.map((section) => [section, reference(section)])),
       specialTokens: schemaOf(PlainSections.specialTokens),
       evaluators: list(reference('evaluator')),

@@ -1,4 +1,5 @@
 import { ConfigError } from '@graft/engine';
+import { engineOfWord } from '@graft/engine/internal';
 import { isPlugin } from '../components/plugin';
 import { isObject, isPlainObject } from '../util/objects';
 
@@ -68,9 +69,9 @@ export class Origins {
 
 export const joinPath = (path: string, key: string | number): string => (path === '' ? String(key) : `${path}.${key}`);
 
-/** The long form of a section written as one word: `adamw` is `{ use: adamw }`, and the engine's word is its mode. */
+/** The long form of a section written as one word: `adamw` is `{ use: adamw }`, the engine's word its mode or target. */
 export function expandedSection(path: string, word: string): ConfigTree {
-  return path === 'engine' ? { mode: word } : { use: word };
+  return path === 'engine' ? { ...engineOfWord(word) } : { use: word };
 }
 
 /**

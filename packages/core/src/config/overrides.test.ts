@@ -125,7 +125,7 @@ describe('--set', () => {
       'dataset.tokenizer=file',
       'dataset.tokenizer.path=/t',
     ]);
-    expect(config.engine).toEqual({ mode: 'graph', threads: 2 });
+    expect(config.engine).toEqual({ target: 'auto', mode: 'graph', threads: 2 });
     expect(config.optimizer.learningRate).toBe(0.0001);
     expect(config.dataset.tokenizer).toEqual({ use: 'file', path: '/t' });
   });

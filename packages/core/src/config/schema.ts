@@ -1,3 +1,5 @@
+import type { EngineError, EngineMode, EngineTarget } from '@graft/engine';
+import { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from '@graft/engine/internal';
 import { z } from 'zod';
 import type { ComponentInput, ComponentSpec } from '../interfaces';
 import { pathOption } from './options';
@@ -5,18 +7,49 @@ import { pathOption } from './options';
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 
 /** Core's own keys; component sections are checked with the schemas of their components. */
-export const EngineSection = z.strictObject({
-  mode: z
-    .enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'])
-    .default('auto')
-    .describe('what computes; auto: native TensorFlow if it is installed, otherwise portable'),
-  plugin: pathOption()
-    .optional()
-    .describe('for the mode pjrt: shared library of a PJRT plugin. Default: GRAFT_PJRT_PLUGIN'),
-  libraryPath: pathOption().optional().describe('folder of the native libraries'),
-  threads: z.number().int().positive().optional().describe('threads for one operation. Default: the number of cores'),
-  compileCache: z.boolean().optional().describe('keep what XLA compiles for later runs'),
-});
+export const EngineSection = z
+  .strictObject({
+    target: z
+      .enum(ENGINE_TARGETS)
+      .default('auto')
+      .describe('where programs run; auto: an installed accelerator, otherwise TensorFlow, otherwise portable'),
+    device: z
+      .enum(ENGINE_DEVICES)
+      .optional()
+      .describe('kind of device; any but cpu implies the target pjrt. Default: the one that the target has'),
+    mode: z
+      .enum(ENGINE_MODES)
+      .default('auto')
+      .describe("TensorFlow's executor, by default the one for the precision; it can also name a target"),
+    require: z
+      .boolean()
+      .optional()
+      .describe('auto fails where it would use something slower than what should be there. Default: false'),
+    plugin: pathOption()
+      .optional()
+      .describe('shared library of a PJRT plugin. Default: GRAFT_PJRT_PLUGIN, then what is installed'),
+    memoryFraction: z
+      .number()
+      .gt(0)
+      .max(1)
+      .optional()
+      .describe("share of a GPU's memory that Graft may take. Default: 0.94 on cuda"),
+    preallocate: z.boolean().optional().describe('whether that share is taken at once. Default: true'),
+    libraryPath: pathOption().optional().describe('folder of the native libraries'),
+    threads: z.number().int().positive().optional().describe('threads for one operation. Default: the number of cores'),
+    compileCache: z
+      .boolean()
+      .optional()
+      .describe('keep what XLA compiles for later runs. Default: false on CPUs, true on accelerators'),
+  })
+  .superRefine((section, context) => {
+    try {
+      chooseTarget(section);
+    } catch (error) {
+      const { message, hint } = error as EngineError;
+      context.addIssue({ code: 'custom', message: [message, hint].filter(Boolean).join(' ') });
+    }
+  });
 
 const factor = (): z.ZodNumber => z.number().nonnegative();
 
@@ -193,7 +226,7 @@ export interface ExperimentInput {
   name?: string;
   seed?: number;
   plugins?: readonly unknown[];
-  engine?: z.input<typeof EngineSection> | z.output<typeof EngineSection>['mode'];
+  engine?: z.input<typeof EngineSection> | EngineMode | EngineTarget;
   model?: ModelInput;
   specialTokens?: SpecialTokensSection;
   initializer?: ComponentInput<'initializer'>;

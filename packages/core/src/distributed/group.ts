@@ -56,7 +56,11 @@ export async function joinGroup(
     Object.entries(config).filter(([key]) => !(ALWAYS_FREE as readonly string[]).includes(key)),
   );
   // Without secrets, which each machine may store in a different place.
-  const own = comparableConfig({ ...common, 'engine.mode': engine.executor }) as { [key: string]: Json };
+  const own = comparableConfig({
+    ...common,
+    'engine.mode': engine.executor,
+    'engine.device': engine.device,
+  }) as { [key: string]: Json };
   const all = await group.exchange(own);
   for (const [rank, theirs] of all.entries()) {
     const changed = differences(all[0], theirs, '');

@@ -52,7 +52,7 @@ describe('a run', () => {
       optimizer: { use: 'momentum', learningRate: 0.05 },
       train: { steps: 4, precision: 'float32' },
     });
-    expect(Object.keys(config.versions as object)).toEqual(['graft', 'node', 'engine', 'platform']);
+    expect(Object.keys(config.versions as object)).toEqual(['graft', 'node', 'engine', 'target', 'device', 'platform']);
     expect(await record(result.folder)).toMatchObject({
       name: 'toy',
       id: result.id,

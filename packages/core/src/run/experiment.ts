@@ -14,6 +14,7 @@ import { checkResumePoint, goBackToLastGood } from './check-resume-point';
 import type { RunFolder } from './folder';
 import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
+import { withRecordedEngine } from './recorded-engine';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
 import { RunSession } from './session';
@@ -53,12 +54,14 @@ export interface RunResult extends TrainingResult {
  * Runs or resumes an experiment, and leaves its run folder. Frees everything that it made. Throws GraftErrors; a run
  * that fails during setup leaves no folder, and run.json marks one that fails later as `failed`.
  */
-export async function runExperiment(loaded: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
-  const { config } = loaded;
+export async function runExperiment(given: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
   const { workers } = options;
   // Before opening an engine: these checks are the quickest.
   if (workers) checkWorkerOptions(workers);
-  const found = wantsResume(options.resume) && !workers?.rank ? await findRun(config, options) : undefined;
+  const found = wantsResume(options.resume) && !workers?.rank ? await findRun(given.config, options) : undefined;
+  // Workers must agree, and the others do not see the run's folder.
+  const loaded = await withRecordedEngine(given, workers ? undefined : found);
+  const { config } = loaded;
   const { threads = options.threads, ...engineOptions } = config.engine;
   const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
   const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));

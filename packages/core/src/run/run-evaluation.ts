@@ -18,6 +18,7 @@ import { findCheckpointStep } from './checkpoint-step';
 import { ResourceScope } from './resource-scope';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
+import { withRecordedEngine } from './recorded-engine';
 import { RunSession } from './session';
 
 /** Options of `runEvaluation`. */
@@ -47,12 +48,13 @@ export interface EvaluationRunResult {
  * config that also describes a training leaves it next to the training's own, as `<name>-evaluation`.
  */
 export async function runEvaluation(
-  { config, registry }: LoadedEvaluation,
+  loaded: LoadedEvaluation,
   options: EvaluationRunOptions = {},
 ): Promise<EvaluationRunResult> {
   const log = new LogFile();
   const logger = log.tee(discreetLogger(options.logger ?? silentLogger()));
-  const found = wantsResume(options.resume) ? await findEvaluation(config, options) : undefined;
+  const found = wantsResume(options.resume) ? await findEvaluation(loaded.config, options) : undefined;
+  const { config, registry } = await withRecordedEngine(loaded, found);
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const session = await RunSession.open({
     config,

@@ -15,11 +15,13 @@ import type { LogFile } from './log-file';
 import { countParameters } from './parameters';
 import { configFacts } from './run-info';
 import { findRecord } from './tokenizer-files';
+import { computedElsewhere } from './recorded-engine';
 import { versions } from './versions';
 
 /** A sentence if the engine is a fallback for a fast one that could not start; undefined for any other engine. */
-export function fallbackWarning({ fallbackReason }: Engine): string | undefined {
-  return fallbackReason && `${fallbackReason} Continuing with the portable engine, which is much slower.`;
+export function fallbackWarning({ fallbackReason, target }: Engine): string | undefined {
+  const engine = target === 'portable' ? 'the portable engine' : 'TensorFlow on the CPU';
+  return fallbackReason && `${fallbackReason} Continuing with ${engine}, which is much slower.`;
 }
 
 export interface SessionOptions {
@@ -64,6 +66,8 @@ export class RunSession {
     /** config.json. */
     private readonly written: { readonly versions: Readonly<Record<string, string>> },
     private readonly options: SessionOptions,
+    /** Where the run was computed until now, if that was somewhere else. */
+    private readonly before: string | undefined,
   ) {
     this.random = createRandom(options.config.seed);
   }
@@ -77,7 +81,7 @@ export class RunSession {
     const onWatch = (sentence: string): void => logger.warn(sentence);
     if (found) await found.claim({ check: () => checkResumable(found), onWatch });
     log.open(folder.path);
-    return new RunSession(folder, written, options);
+    return new RunSession(folder, written, options, found && computedElsewhere(await found.config(), engine));
   }
 
   get isResumed(): boolean {
@@ -97,6 +101,8 @@ export class RunSession {
     this.say(`Engine: ${engine.description}`);
     const fallback = fallbackWarning(engine);
     if (fallback && !quiet) logger.warn(fallback);
+    if (this.before !== undefined)
+      logger.warn(`Until now the run was computed on ${this.before}; its numbers may go on slightly differently.`);
     const literal = literalSecretsWarning(config);
     if (literal) logger.warn(literal);
   }

@@ -7,6 +7,8 @@ export function versions(engine: Engine): Record<string, string> {
     graft: ownVersion(),
     node: process.versions.node,
     engine: engine.description,
+    target: engine.target,
+    device: engine.device,
     platform: `${process.platform}-${process.arch}`,
   };
 }

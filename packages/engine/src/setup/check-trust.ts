@@ -6,19 +6,30 @@ import { compiledFolder } from './compile-cache';
 import type { DoctorCheck } from './doctor-check';
 import { libraryCacheFolder } from './find';
 import type { NativeLibrary } from './native-library';
-import { RELEASE, type Release } from './release';
+import { filesOf, RELEASE, TENSORFLOW, type Bundle, type Release } from './release';
 import { untrustedPart } from './trust';
 import { hashFile } from './unpack';
+
+/** What is installed in a folder of the cache. */
+export interface Installed {
+  readonly bundle: Bundle;
+  readonly folder: string;
+}
 
 /** Folders of the cache whose files are executed: compiled configs and plugins, and XLA's programs. */
 const CODE_FOLDERS = [codeFolder, compiledFolder];
 
-/** Whether only this user could have written the executed files of the library in use and of the cache. */
-export function checkTrust(library: NativeLibrary | undefined): DoctorCheck {
-  const untrusted = (library && untrustedPart(library)) ?? untrustedInCache();
+/**
+ * Whether only this user could have written the executed files of the library in use and of the cache; `plugins`: what is
+ * installed beside the library.
+ */
+export function checkTrust(library: NativeLibrary | undefined, plugins: readonly Installed[] = []): DoctorCheck {
+  const installed = [{ bundle: TENSORFLOW, folder: libraryCacheFolder() }, ...plugins];
+  const untrusted = (library && untrustedPart(library)) ?? untrustedInCache(installed);
   if (!untrusted) return { name: 'owners', status: 'ok', detail: 'what is executed belongs to you or root alone' };
   const inCache = library?.origin === 'cache' || untrusted.path.startsWith(cacheFolder());
-  const then = inCache ? ', then `graft engine install --verify`' : '';
+  const { bundle } = installed.find(({ folder }) => untrusted.path.startsWith(folder)) ?? installed[0];
+  const then = inCache ? `, then \`${bundle.command} --verify\`` : '';
   return {
     name: 'owners',
     status: library?.origin === 'option' || library?.origin === 'environment' ? 'warn' : 'fail',
@@ -27,9 +38,9 @@ export function checkTrust(library: NativeLibrary | undefined): DoctorCheck {
   };
 }
 
-function untrustedInCache(): Untrusted | undefined {
+function untrustedInCache(installed: readonly Installed[]): Untrusted | undefined {
   const root = cacheFolder();
-  const files = RELEASE.files.map(({ name }) => join(libraryCacheFolder(), name));
+  const files = installed.flatMap(({ bundle, folder }) => filesOf(bundle).map(({ name }) => join(folder, name)));
   for (const path of [...files, ...CODE_FOLDERS.map((folder) => folder())]) {
     const found = findUntrusted(root, path);
     if (found) return found;
@@ -62,21 +73,28 @@ export async function checkHashes(library: NativeLibrary, release: Release = REL
       detail: `${hashes.join('; ')}; Graft knows the hashes only of what \`graft engine install\` fetches`,
     };
   }
-  for (const { name, sha256 } of release.files) {
-    const file = join(library.folder, name);
+  const what = `${release.package} ${release.version}`;
+  return checkInstalled({ bundle: { ...TENSORFLOW, what, releases: [release] }, folder: library.folder });
+}
+
+/** As `checkHashes`, for what is installed in the cache. */
+export async function checkInstalled({ bundle, folder }: Installed): Promise<DoctorCheck> {
+  const files = filesOf(bundle);
+  for (const { name, sha256 } of files) {
+    const file = join(folder, name);
     const hash = await hashFile(file);
     if (hash === sha256) continue;
     return {
       name: 'hashes',
       status: 'fail',
       detail: `${file} has the SHA-256 ${hash}, expected ${sha256}: it is damaged or not what it should be`,
-      advice: 'Run `graft engine install --verify`, which fetches it again.',
+      advice: `Run \`${bundle.command} --verify\`, which fetches it again.`,
     };
   }
-  const count = release.files.length;
+  const count = `${files.length} ${files.length === 1 ? 'file' : 'files'}`;
   return {
     name: 'hashes',
     status: 'ok',
-    detail: `${count} files of ${release.package} ${release.version} are as released`,
+    detail: `${count} of ${bundle.what} ${files.length === 1 ? 'is' : 'are'} as released`,
   };
 }

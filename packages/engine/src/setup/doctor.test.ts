@@ -131,6 +131,38 @@ describe('the doctor', () => {
     expect(checks.find(({ name }) => name === 'hashes')?.status).toBe(supported ? 'warn' : undefined);
   });
 
+  test('the files of installed plugins are checked as those of the library are', async () => {
+    const cache = temporaryFolder();
+    process.env.GRAFT_CACHE = cache;
+    const folder = join(cache, 'plugin-1');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'plugin.so'), 'the plugin');
+    const sha256 = createHash('sha256').update('the plugin').digest('hex');
+    const files = [{ name: 'plugin.so', entry: 'plugin.so', bytes: 10, sha256 }];
+    const what = 'the plugin for tests';
+    const bundle = { what, command: 'graft engine install x', instead: '', releases: [{ ...RELEASE, files }] };
+    const checksOf = async (name: string): Promise<DoctorCheck[]> =>
+      (await examine(() => Promise.resolve(''), { verify: true }, [{ bundle, folder }])).checks.filter(
+        (check) => check.name === name,
+      );
+    expect(await checksOf('hashes')).toContainEqual({
+      name: 'hashes',
+      status: 'ok',
+      detail: '1 file of the plugin for tests is as released',
+    });
+    writeFileSync(join(folder, 'plugin.so'), 'the plagin');
+    expect(await checksOf('hashes')).toContainEqual(
+      expect.objectContaining({
+        status: 'fail',
+        advice: 'Run `graft engine install x --verify`, which fetches it again.',
+      }),
+    );
+    chmodSync(join(folder, 'plugin.so'), 0o666);
+    expect(await checksOf('owners')).toMatchObject([
+      { status: 'fail', advice: expect.stringContaining('`graft engine install x --verify`') as string },
+    ]);
+  });
+
   test('a cache that cannot be written is a failure', async () => {
     const file = join(temporaryFolder(), 'file');
     writeFileSync(file, '');

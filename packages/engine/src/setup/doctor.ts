@@ -7,15 +7,23 @@ import { promisify } from 'node:util';
 import { cacheFolder } from './cache-folder';
 import { findNativeLibrary } from './find';
 import type { NativeLibrary } from './native-library';
-import { checkHashes, checkTrust } from './check-trust';
-import type { DoctorCheck } from './doctor-check';
+import { checkHashes, checkInstalled, checkTrust, type Installed } from './check-trust';
+import type { DoctorCheck, DoctorTarget } from './doctor-check';
 import { currentPlatform, unsupportedPlatformReason } from './platform';
 
-/** What `doctor` found. */
-export interface DoctorReport {
+/** What `doctor` found of the machine. */
+export interface MachineReport {
   readonly checks: readonly DoctorCheck[];
   /** No check failed. A warning means that Graft still works, for example on the portable engine. */
   readonly healthy: boolean;
+}
+
+/** What `doctor` found. */
+export interface DoctorReport extends MachineReport {
+  /** The targets and devices that an engine can be opened on, and those that do not open. */
+  readonly targets: readonly DoctorTarget[];
+  /** The target that `auto` uses. */
+  readonly auto: DoctorTarget;
 }
 
 const OLDEST_NODE = 20;
@@ -144,15 +152,22 @@ async function checkEngine(
 
 /** Options of `doctor`. */
 export interface DoctorOptions {
-  /** Read every byte of the native library and compare hashes. Default: only owners and modes are checked. */
+  /**
+   * Read every byte of the native library and of installed plugins, and compare hashes. Default: only owners and modes
+   * are checked.
+   */
   readonly verify?: boolean;
 }
 
-/** Checks what Graft needs. `load` opens the engine on a library and describes it. */
+/**
+ * Checks what Graft needs. `load` opens the engine on a library and describes it; `plugins`: what is installed beside the
+ * library.
+ */
 export async function examine(
   load: (library: NativeLibrary) => Promise<string>,
   { verify = false }: DoctorOptions = {},
-): Promise<DoctorReport> {
+  plugins: readonly Installed[] = [],
+): Promise<MachineReport> {
   const found = await lookForLibrary();
   const installed = found !== undefined && !(found instanceof Error);
   const hashes = verify && installed ? [await checkHashes(found)] : [];
@@ -166,8 +181,9 @@ export async function examine(
     await checkCache(),
     await checkDisk(installed),
     await checkPython(installed),
-    checkTrust(installed ? found : undefined),
+    checkTrust(installed ? found : undefined, plugins),
     ...hashes,
+    ...(verify ? await Promise.all(plugins.map(checkInstalled)) : []),
     ...engine,
   ];
   return { checks, healthy: checks.every(({ status }) => status !== 'fail') };

@@ -5,6 +5,6 @@ export type { NativeLibrary } from './native-library';
 export { installNativeLibrary, type InstallOptions, type InstallProgress } from './install';
 export { useCompileCache } from './compile-cache';
 export { untrustedPart, warnOfUntrusted } from './trust';
-export { examine, type DoctorOptions, type DoctorReport } from './doctor';
-export type { DoctorCheck } from './doctor-check';
+export { examine, type DoctorOptions, type DoctorReport, type MachineReport } from './doctor';
+export type { DoctorCheck, DoctorDevice, DoctorTarget } from './doctor-check';
 export { currentPlatform, unsupportedPlatformReason, type Platform } from './platform';

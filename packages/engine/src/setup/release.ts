@@ -1,13 +1,16 @@
-/** The one release that Graft fetches, with the sizes and hashes of the files that it unpacks. */
+/** A file that Graft unpacks from a wheel, with its size and hash. */
 export interface LibraryFile {
+  /** Path inside the folder into which it is unpacked. */
   readonly name: string;
   /** Path inside the wheel. */
   readonly entry: string;
   readonly bytes: number;
   readonly sha256: string;
+  /** Whether it is started as a program. Default false. */
+  readonly program?: boolean;
 }
 
-/** A release of TensorFlow, with what is downloaded and kept of it. */
+/** A release of a Python package, with what is downloaded and kept of it. */
 export interface Release {
   readonly version: string;
   readonly package: string;
@@ -19,6 +22,27 @@ export interface Release {
   readonly wheelBytes: number;
   readonly files: readonly LibraryFile[];
 }
+
+/** Releases that are installed together into a folder of Graft's cache. */
+export interface Bundle {
+  /** For sentences: `the native library`. */
+  readonly what: string;
+  /** The command that installs it. */
+  readonly command: string;
+  /** What to do where it cannot be fetched, as the end of a sentence. */
+  readonly instead: string;
+  readonly releases: readonly Release[];
+}
+
+/** Bytes that remain of a release, or of several, when they are installed. */
+export const installedBytes = (releases: readonly Release[]): number =>
+  releases.flatMap(({ files }) => files).reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** The files of all of a bundle's wheels. */
+export const filesOf = ({ releases }: Bundle): LibraryFile[] => releases.flatMap(({ files }) => files);
+
+/** `The native library`, for the beginning of a sentence. */
+export const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 export const CC_LIBRARY = 'libtensorflow_cc.so.2';
 /** The name of the same library in TensorFlow's C package and in tfjs-node's copy of it. */
@@ -47,4 +71,12 @@ export const RELEASE: Release = {
       sha256: 'f060b323b26ef80add21b9df9428de3aeaf2843d772c5bb098745f7abff3709b',
     },
   ],
+};
+
+/** TensorFlow's libraries, as they are installed. */
+export const TENSORFLOW: Bundle = {
+  what: 'the native library',
+  command: 'graft engine install',
+  instead: 'name a TensorFlow that is here already with GRAFT_TENSORFLOW',
+  releases: [RELEASE],
 };

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -20,7 +21,7 @@ export function hashMismatch(
   what: string,
   expected: string,
   got: string,
-  hint = 'Run `graft engine install` again.',
+  hint = 'Run the installation again.',
 ): EngineError {
   return new EngineError(
     `${what} has the SHA-256 ${got}, expected ${expected}; it is damaged or not what it should be.`,
@@ -83,8 +84,11 @@ async function extract(
       done(null, chunk);
     },
   });
+  const file = join(folder, wanted.name);
+  // Independent of the umask, as below.
+  await mkdir(dirname(file), { recursive: true, mode: 0o755 });
   // Flushed before the folder is renamed: after a power cut, a file of the right size must also have the right bytes.
-  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name), { flush: true, mode: 0o644 }));
+  await pipeline(stream, hashing, createWriteStream(file, { flush: true, mode: wanted.program ? 0o755 : 0o644 }));
   const got = hash.digest('hex');
   if (got !== wanted.sha256) throw hashMismatch(wanted.entry, wanted.sha256, got);
 }

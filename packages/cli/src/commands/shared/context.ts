@@ -1,5 +1,6 @@
 import type { Logger, NamedCode } from '@graft/core';
-import type { Engine, EngineMode, Precision } from '@graft/engine';
+import type { Engine, Precision } from '@graft/engine';
+import type { EngineCommandOptions } from './options';
 
 export interface GlobalOptions {
   readonly debug?: boolean;
@@ -26,14 +27,15 @@ export async function openLogger({ globals }: CommandContext): Promise<Logger> {
   return createLogger({ level: globals.quiet ? 'error' : globals.debug ? 'debug' : 'info' });
 }
 
-/** Opens the engine of a command that computes; prints a note once if it is the slow one. */
+/** Opens the engine of a command that computes; prints a note once if it is not the one that was tried first. */
 export async function openCommandEngine(
   context: CommandContext,
-  mode: EngineMode,
+  options: EngineCommandOptions,
   precision?: Precision,
 ): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
-  const engine = await openEngine({ mode, precision });
+  const { withEngineFlags } = await import('@graft/engine/internal');
+  const engine = await openEngine({ ...withEngineFlags({}, options), precision });
   const { fallbackWarning } = await import('@graft/core/internal');
   const warning = fallbackWarning(engine);
   if (warning) context.note(warning);

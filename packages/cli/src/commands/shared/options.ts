@@ -1,12 +1,27 @@
+import type { EngineDevice, EngineMode, EngineTarget } from '@graft/engine';
 import { InvalidArgumentError, Option } from 'commander';
 
-const MODES = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'];
+const ENGINES = ['auto', 'tensorflow', 'eager', 'xla', 'graph', 'mixed', 'portable', 'pjrt'];
+const DEVICES = ['cpu', 'cuda', 'rocm', 'tpu', 'oneapi'];
+
+/** The engine that a command computes on, as its options say. */
+export interface EngineCommandOptions {
+  readonly engine?: EngineMode | EngineTarget;
+  readonly device?: EngineDevice;
+}
 
 export function engineOption(): Option {
   return new Option(
-    '--engine <mode>',
-    'engine that computes; auto: native TensorFlow if it is installed, otherwise portable; pjrt: GRAFT_PJRT_PLUGIN names the plugin',
-  ).choices(MODES);
+    '--engine <name>',
+    "engine that computes: a target (tensorflow, portable, pjrt) or one of TensorFlow's modes; auto: an installed accelerator, otherwise TensorFlow, otherwise portable",
+  ).choices(ENGINES);
+}
+
+export function deviceOption(): Option {
+  return new Option(
+    '--device <kind>',
+    'device that computes; any but cpu is that of a PJRT plugin, which engine.plugin or GRAFT_PJRT_PLUGIN names, or which is installed',
+  ).choices(DEVICES);
 }
 
 export function encoderWindowOption(): Option {

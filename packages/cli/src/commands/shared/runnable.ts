@@ -1,21 +1,19 @@
 /** What commands share that work on a config, or so long that somebody may stop them: their options, and Ctrl-C. */
-import type { LoadOptions } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
+import type { ExperimentConfig, LoadOptions } from '@graft/core';
 import { Option } from 'commander';
 import { existsSync } from 'node:fs';
 import { defaultPlugins } from '../../default-plugins';
 import type { CommandContext } from './context';
-import { collect } from './options';
+import { collect, type EngineCommandOptions } from './options';
 
 /** Status of what a Ctrl-C stopped, as shells report it. */
 export const INTERRUPTED = 130;
 
 /** Options of commands that work on a config. */
-export interface RunnableOptions {
+export interface RunnableOptions extends EngineCommandOptions {
   readonly set?: readonly string[];
   /** In addition to those that the config names. */
   readonly plugin?: readonly string[];
-  readonly engine?: EngineMode;
 }
 
 export interface ResumableOptions extends RunnableOptions {
@@ -46,11 +44,11 @@ export function configBeforeResume<O extends ResumableOptions>(
 }
 
 /** Reads the config by `load`, with the changes that the command line asks for. */
-export async function loadRunnable<L extends { readonly config: { readonly engine: { readonly mode: EngineMode } } }>(
+export async function loadRunnable<L extends { readonly config: { readonly engine: ExperimentConfig['engine'] } }>(
   load: (options: LoadOptions) => Promise<L>,
   context: CommandContext,
   file: string | undefined,
-  { set, plugin = [], engine: mode }: RunnableOptions,
+  { set, plugin = [], engine, device }: RunnableOptions,
 ): Promise<L> {
   const loaded = await load({
     file,
@@ -58,8 +56,12 @@ export async function loadRunnable<L extends { readonly config: { readonly engin
     plugins: [...defaultPlugins, ...plugin],
     onCode: context.noteCode,
   });
+  const { chooseTarget, withEngineFlags } = await import('@graft/engine/internal');
   const { config } = loaded;
-  return { ...loaded, config: { ...config, engine: { ...config.engine, mode: mode ?? config.engine.mode } } };
+  const merged = withEngineFlags(config.engine, { engine, device });
+  // Before anything is read: flags may contradict each other.
+  chooseTarget(merged);
+  return { ...loaded, config: { ...config, engine: merged } };
 }
 
 /** Does what a Ctrl-C stops by the signal; `stopping` is what it says of that. */

@@ -7,7 +7,7 @@ import type { TensorType } from './host-values';
 import { STRUCTS } from './layout';
 import { readText, readWords, type Pointer } from './memory';
 import { compileOptions, namedValues, type ClientOptions, type CompileFlags } from './options';
-import { unpack, unusable } from './serialized';
+import { unpack, unusable, type SerializedHeader } from './serialized';
 import { Session } from './session';
 import { argumentsOfMain } from './signature';
 import { Struct } from './structs';
@@ -23,6 +23,9 @@ export interface CompileOptions {
 
 /** The fields of PJRT_Client_Compile_Args. */
 type CompileArguments = Parameters<typeof PjrtApi.prototype.call<'Client_Compile'>>[1];
+
+/** The fields of PJRT_Executable_DeserializeAndLoad_Args. */
+type LoadArguments = Parameters<typeof PjrtApi.prototype.call<'Executable_DeserializeAndLoad'>>[1];
 
 /** How many of a client's objects are alive: in a loop, the numbers stay the same from one turn to the next. */
 export interface LiveObjects {
@@ -151,7 +154,28 @@ export class Client {
     return this.session.during(this.startLoading(bytes, name));
   }
 
+  /** As `load`, while this thread waits. */
+  loadSync(bytes: Uint8Array, name?: string): Executable {
+    const { header, device, compiledBy, given } = this.saved(bytes);
+    const loaded = this.api.call('Executable_DeserializeAndLoad', given, (args) => args.pointer('loaded_executable'));
+    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+  }
+
   private async startLoading(bytes: Uint8Array, name: string | undefined): Promise<Executable> {
+    const { header, device, compiledBy, given } = this.saved(bytes);
+    const loaded = await this.api.callAsync('Executable_DeserializeAndLoad', given, (args) =>
+      args.pointer('loaded_executable'),
+    );
+    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+  }
+
+  /** What a saved program says of itself, and how it is loaded. Throws EngineError if it is not for this client. */
+  private saved(bytes: Uint8Array): {
+    readonly header: SerializedHeader;
+    readonly device: Device;
+    readonly compiledBy: string;
+    readonly given: LoadArguments;
+  } {
     this.session.assertOpen();
     const { header, program } = unpack(bytes);
     const device = this.devices.find(({ id }) => id === header.device);
@@ -159,16 +183,12 @@ export class Client {
     const compiledBy = this.compilerOf(device);
     if (header.compiledBy !== compiledBy)
       throw unusable(`${header.compiledBy} has compiled it, and this is ${compiledBy}`);
-    const loaded = await this.api.callAsync(
-      'Executable_DeserializeAndLoad',
-      {
-        client: this.session.client,
-        serialized_executable: program,
-        serialized_executable_size: program.length,
-      },
-      (args) => args.pointer('loaded_executable'),
-    );
-    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+    const given = {
+      client: this.session.client,
+      serialized_executable: program,
+      serialized_executable_size: program.length,
+    };
+    return { header, device, compiledBy, given };
   }
 
   /** Whether the plugin can save and load compiled programs. */

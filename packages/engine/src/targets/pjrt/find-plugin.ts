@@ -4,6 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '@graft/errors';
 import { findUntrusted, mendingCommand } from '@graft/files';
+import type { EngineDevice } from '../../types';
 import type { ClientOptions, CompileFlags } from './options';
 
 /** A plugin's file and what it needs around it. */
@@ -49,6 +50,26 @@ function namesIn(folder: string): string[] {
 /** Whether a plugin is for CUDA 13, by its name or its folder's: those of other releases need other libraries. */
 const isForCuda13 = (file: string): boolean => /cuda_?13/.test(file.split('/').slice(-2).join('/'));
 
+/** Which device a plugin or a platform is for, by the words in its name; the first that fits counts. */
+const DEVICE_WORDS: readonly (readonly [EngineDevice, RegExp])[] = [
+  ['cuda', /cuda/i],
+  ['rocm', /rocm|(?:^|[^a-z])hip/i],
+  ['tpu', /tpu/i],
+  ['oneapi', /oneapi|sycl|xpu/i],
+  ['cpu', /cpu/i],
+];
+
+/** The device that a platform's name stands for; undefined if it is none that Graft knows. */
+export function deviceOfPlatform(platform: string): EngineDevice | undefined {
+  return DEVICE_WORDS.find(([, word]) => word.test(platform))?.[0];
+}
+
+/** The device that a plugin is for, by its name or its folder's; undefined if neither shows it. */
+export function deviceOfPlugin(file: string): EngineDevice | undefined {
+  const [folder, name] = resolve(file).split('/').slice(-2);
+  return deviceOfPlatform(name) ?? deviceOfPlatform(folder);
+}
+
 /**
  * A plugin by its path. For CUDA 13, NVIDIA's wheels are expected in the same site-packages; of their libraries those
  * that are there are loaded first, and the system's loader searches for the others.
@@ -90,9 +111,8 @@ const WHERE_ARE_PACKAGES = 'import sysconfig; print(sysconfig.get_paths()["purel
  * library of NVIDIA's that it needs, which another user could have written.
  */
 export async function findPythonPlugins(python = 'python3'): Promise<FoundPlugin[]> {
-  const asked = await promisify(execFile)(python, ['-c', WHERE_ARE_PACKAGES], { timeout: 10_000 }).catch(
-    () => undefined,
-  );
+  const options = { timeout: 10_000, env: process.env };
+  const asked = await promisify(execFile)(python, ['-c', WHERE_ARE_PACKAGES], options).catch(() => undefined);
   const folder = asked?.stdout.trim();
   if (!folder) return [];
   const found = findPlugins(folder);

@@ -1,38 +1,63 @@
+import { resolve } from 'node:path';
 import { EngineError } from '@graft/errors';
 import { collectives } from '../../collectives/join';
 import { makeJit } from '../../jit/jit';
+import { chooseTarget } from '../../target/choose';
 import { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';
-import type { Engine, EngineMemory, JitOptions, Precision } from '../../types';
+import type { Engine, EngineMemory, EngineOptions, JitOptions, Precision } from '../../types';
 import type { Client } from './client';
-import { pluginAt } from './find-plugin';
+import { deviceOfPlugin } from './find-plugin';
 import { loadPjrtBackend, PJRT_BACKEND } from './load-pjrt-backend';
+import { locatePlugin } from './locate-plugin';
+import { clientOptions, openPlugin } from './open-plugin';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
 import { PjrtTarget } from './pjrt-target';
 
 interface Opened {
+  /** The plugin's file. */
   readonly plugin: string;
+  readonly device: string;
   readonly backend: GraftBackend<PjrtTensor, PjrtRuntime>;
 }
 
 /** A process has one: its tensors belong to one client. */
-let opened: Opened | undefined;
+let opening: Promise<Opened> | undefined;
 
-function openedWith(plugin: string | undefined): Opened {
-  const named = plugin ?? process.env.GRAFT_PJRT_PLUGIN;
-  if (opened) {
-    if (named === undefined || named === opened.plugin) return opened;
-    throw new EngineError(`The engine pjrt runs on ${opened.plugin} in this process, so ${named} cannot be opened.`, {
+/** The client of this process. Throws EngineError if it was opened for something else. */
+async function openedFor(options: EngineOptions): Promise<Opened> {
+  const already = await opening?.catch(() => undefined);
+  if (already) return checkedAgain(already, options);
+  opening = openFirst(options);
+  return opening;
+}
+
+function checkedAgain(opened: Opened, { plugin, device }: EngineOptions): Opened {
+  if (plugin !== undefined && resolve(plugin) !== opened.plugin)
+    throw new EngineError(`The engine pjrt runs on ${opened.plugin} in this process, so ${plugin} cannot be opened.`, {
       code: 'engine.library-loaded',
     });
-  }
-  if (!named)
-    throw new EngineError('The engine pjrt needs a plugin, but none is named.', {
-      code: 'engine.pjrt-plugin',
-      exitCode: 2,
-      hint: "Set `engine.plugin`, or GRAFT_PJRT_PLUGIN, to a PJRT plugin's shared library, such as xla_cuda_plugin.so of jax-cuda13-pjrt.",
+  if (device !== undefined && device !== opened.device)
+    throw new EngineError(`The engine pjrt runs on ${opened.device} in this process, so ${device} cannot be opened.`, {
+      code: 'engine.library-loaded',
     });
-  return (opened = { plugin: named, backend: loadPjrtBackend(pluginAt(named)) });
+  return opened;
+}
+
+async function openFirst(options: EngineOptions): Promise<Opened> {
+  const { plugin } = await locatePlugin(options);
+  const expected = deviceOfPlugin(plugin.file);
+  // Of a named plugin the device is known only here.
+  chooseTarget({ ...options, target: 'pjrt', mode: 'pjrt', device: expected ?? options.device });
+  const { compileCache: keeps = expected !== 'cpu', device: wanted } = options;
+  const { client, device } = openPlugin(plugin, clientOptions(options), keeps);
+  if (wanted === undefined || wanted === device)
+    return { plugin: plugin.file, device, backend: loadPjrtBackend(client) };
+  await client.close();
+  throw new EngineError(
+    `engine device "${wanted}" cannot be opened with the plugin ${plugin.file}: its platform is ${client.platform}.`,
+    { code: 'engine.options', exitCode: 2, hint: `Name a plugin for ${wanted}, or leave the device out.` },
+  );
 }
 
 /** The statistics of the first device; nothing where its plugin has none. */
@@ -46,20 +71,22 @@ function deviceMemory({ devices: [device] }: Client): Pick<EngineMemory, 'device
 }
 
 /** An engine on the first device of a PJRT plugin. Throws EngineError if there is none. */
-export async function openPjrtEngine(plugin: string | undefined, precision: Precision): Promise<Engine> {
-  const { backend } = openedWith(plugin);
+export async function openPjrtEngine(options: EngineOptions, precision: Precision): Promise<Engine> {
+  const { backend, device } = await openedFor(options);
   await tf.setBackend(PJRT_BACKEND);
   const { runtime } = backend.binding;
   const { client } = runtime;
   const target = new PjrtTarget(backend);
   return {
+    target: 'pjrt',
+    device,
     executor: 'pjrt',
     precision,
     backend: PJRT_BACKEND,
     collectives: collectives(undefined),
     description: `PJRT ${client.platform} (${client.devices[0].kind}, ${client.devices[0].name}), ${precision} matmuls`,
-    jit: (fn, options: JitOptions = {}) =>
-      makeJit(fn, { target, compiles: options.executor !== 'eager', precision }, options),
+    jit: (fn, jitOptions: JitOptions = {}) =>
+      makeJit(fn, { target, compiles: jitOptions.executor !== 'eager', precision }, jitOptions),
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: runtime.liveTensors,

@@ -83,6 +83,21 @@ describePjrt('compiled programs in the cache', (plugin) => {
     expect(saved()).toEqual([before]);
   });
 
+  it('a call that waits shares the programs of those that do not, and mends damaged ones', async () => {
+    const waiting = jest.spyOn(client, 'compileSync');
+    const cache = new ProgramCache(client);
+    await cache.compile(NEGATE);
+    expect(await negative(cache.compileSync(NEGATE, { name: 'again' }))).toEqual(Float32Array.of(-1, 2));
+    expect(waiting).not.toHaveBeenCalled();
+    const [file] = saved();
+    writeFileSync(file, 'damaged');
+    expect(await negative(cache.compileSync(NEGATE))).toEqual(Float32Array.of(-1, 2));
+    expect(waiting).toHaveBeenCalledTimes(1);
+    await cache.compile(NEGATE);
+    expect(compiled).toHaveBeenCalledTimes(1);
+    expect(saved()).toEqual([file]);
+  });
+
   it('a program that does not compile leaves nothing', async () => {
     await expect(new ProgramCache(client).compile('junk')).rejects.toMatchObject({ code: 'engine.compile' });
     expect(saved()).toEqual([]);

@@ -1,8 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@graft/errors';
-import { readRegularFile } from '@graft/files';
+import { openRegularFileSync, readRegularFile } from '@graft/files';
 import { ownFolder } from '../../setup/compile-cache';
 import type { Client, CompileOptions } from './client';
 import type { Executable } from './executable';
@@ -16,12 +17,16 @@ export class ProgramCache {
   private readonly folders = new Map<string, string | undefined>();
   private warned = false;
 
-  constructor(private readonly client: Client) {}
+  /** `compiler`: compiles what is not there. Default: the client. */
+  constructor(
+    private readonly client: Client,
+    private readonly compiler: Pick<Client, 'compile' | 'compileSync'> = client,
+  ) {}
 
   /** As `Client.compile`. A saved program that does not load is compiled again; a cache that fails is not an error. */
   async compile(code: string, options: CompileOptions = {}): Promise<Executable> {
-    const file = this.client.serializes ? this.fileOf(code, options) : undefined;
-    if (file === undefined) return this.client.compile(code, options);
+    const file = this.fileOf(code, options);
+    if (file === undefined) return this.compiler.compile(code, options);
     const saved = await readRegularFile(file).catch(() => undefined);
     if (saved) {
       try {
@@ -30,15 +35,50 @@ export class ProgramCache {
         await utimes(file, new Date(), new Date()).catch(() => undefined);
         return loaded;
       } catch (error) {
-        if (!(error instanceof EngineError) || error.code !== 'engine.executable') throw error;
+        refuseOthers(error);
       }
     }
-    const compiled = await this.client.compile(code, options);
-    await this.save(file, compiled);
+    const compiled = await this.compiler.compile(code, options);
+    const unfinished = nameOfUnfinished(file);
+    try {
+      // Under another name first, so that no other process reads half of it.
+      await writeFile(unfinished, compiled.serialize(), { mode: 0o600 });
+      await rename(unfinished, file);
+    } catch (error) {
+      await rm(unfinished, { force: true }).catch(() => undefined);
+      this.warn(error);
+    }
+    return compiled;
+  }
+
+  /** As `compile`, while this thread waits. */
+  compileSync(code: string, options: CompileOptions = {}): Executable {
+    const file = this.fileOf(code, options);
+    if (file === undefined) return this.compiler.compileSync(code, options);
+    const saved = attempt(() => readSync(file));
+    if (saved) {
+      try {
+        const loaded = this.client.loadSync(saved, options.name);
+        attempt(() => utimesSync(file, new Date(), new Date()));
+        return loaded;
+      } catch (error) {
+        refuseOthers(error);
+      }
+    }
+    const compiled = this.compiler.compileSync(code, options);
+    const unfinished = nameOfUnfinished(file);
+    try {
+      writeFileSync(unfinished, compiled.serialize(), { mode: 0o600 });
+      renameSync(unfinished, file);
+    } catch (error) {
+      attempt(() => rmSync(unfinished, { force: true }));
+      this.warn(error);
+    }
     return compiled;
   }
 
   private fileOf(code: string, { device = this.client.devices[0], flags = {} }: CompileOptions): string | undefined {
+    if (!this.client.serializes) return undefined;
     const compiler = this.client.compilerOf(device);
     if (!this.folders.has(compiler)) this.folders.set(compiler, ownFolder(compiler));
     const folder = this.folders.get(compiler);
@@ -48,17 +88,34 @@ export class ProgramCache {
     return join(folder, `${createHash('sha256').update(key).digest('hex')}.pjrt`);
   }
 
-  /** Under another name first, so that no other process reads half of it. */
-  private async save(file: string, program: Executable): Promise<void> {
-    const unfinished = `${file}-${randomBytes(4).toString('hex')}.tmp`;
-    try {
-      await writeFile(unfinished, program.serialize(), { mode: 0o600 });
-      await rename(unfinished, file);
-    } catch (error) {
-      await rm(unfinished, { force: true }).catch(() => undefined);
-      if (this.warned) return;
-      this.warned = true;
-      process.emitWarning(`Compiled programs are not kept: ${(error as Error).message}`, { type: 'GraftWarning' });
-    }
+  private warn(error: unknown): void {
+    if (this.warned) return;
+    this.warned = true;
+    process.emitWarning(`Compiled programs are not kept: ${(error as Error).message}`, { type: 'GraftWarning' });
+  }
+}
+
+const nameOfUnfinished = (file: string): string => `${file}-${randomBytes(4).toString('hex')}.tmp`;
+
+function readSync(file: string): Buffer {
+  const descriptor = openRegularFileSync(file);
+  try {
+    return readFileSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Passes on everything but the error for a saved program that cannot be used. */
+function refuseOthers(error: unknown): void {
+  if (!(error instanceof EngineError) || error.code !== 'engine.executable') throw error;
+}
+
+/** What cannot be done is left: a cache that fails is not an error. */
+function attempt<T>(what: () => T): T | undefined {
+  try {
+    return what();
+  } catch {
+    return undefined;
   }
 }

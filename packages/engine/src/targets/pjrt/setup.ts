@@ -1,43 +1,75 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../../setup/cache-folder';
-import { installRelease, type InstallOptions } from '../../setup/install';
-import type { Release } from '../../setup/release';
+import { libraryCacheFolder } from '../../setup/find';
+import { installBundle, planInstallation, type InstallationPlan, type InstallOptions } from '../../setup/install';
+import { filesOf, TENSORFLOW, type Bundle } from '../../setup/release';
+import { CPU_PLUGIN, CPU_PLUGIN_FILE, CUDA_PLUGIN, CUDA_PLUGIN_FILE } from './releases';
 
-const FILE = 'pjrt_c_api_cpu_plugin.so';
-
-/** XLA's plugin for CPUs, which shows in tests what a plugin for an accelerator does. */
-const CPU_PLUGIN: Release = {
-  version: '0.11.2',
-  package: 'lammps-jax-pjrt-cpu',
-  pythonVersion: '3.12',
-  platforms: ['manylinux2014_x86_64', 'manylinux_2_17_x86_64', 'manylinux_2_27_x86_64'],
-  wheelSha256: '1319390d948b39f69f7dade496b7c385149d9ca6097a6b62114da113216d9ad1',
-  wheelBytes: 62_711_338,
-  files: [
-    {
-      name: FILE,
-      entry: `lammps_jax_pjrt_cpu/${FILE}`,
-      bytes: 201_600_336,
-      sha256: 'ad1309ac822b1b24d51b7f9947c7c9fa9ef5d67f390584cbc3d1fa2428fed9c2',
-    },
-  ],
-};
-
-const folderOfPlugin = (): string => join(cacheFolder(), `pjrt-cpu-${CPU_PLUGIN.version}`);
-
-/** The plugin in Graft's cache, if it is there completely. */
-export function cpuPluginFile(): string | undefined {
-  const file = join(folderOfPlugin(), FILE);
-  return statSync(file, { throwIfNoEntry: false })?.size === CPU_PLUGIN.files[0].bytes ? file : undefined;
+/** A plugin that Graft installs: the folder's name in the cache, and the plugin's file in it. */
+interface Installable {
+  readonly bundle: Bundle;
+  readonly name: string;
+  readonly file: string;
 }
 
+/** A device whose plugin Graft installs. */
+export type InstallableDevice = 'cuda' | 'cpu';
+
+/** By the device that it is for. */
+const PLUGINS: Readonly<Record<InstallableDevice, Installable>> = {
+  cuda: { bundle: CUDA_PLUGIN, name: `pjrt-cuda13-${CUDA_PLUGIN.releases[0].version}`, file: CUDA_PLUGIN_FILE },
+  cpu: { bundle: CPU_PLUGIN, name: `pjrt-cpu-${CPU_PLUGIN.releases[0].version}`, file: CPU_PLUGIN_FILE },
+};
+
+/** Whether Graft can install a plugin for a device. */
+export const isInstallable = (device: string): device is InstallableDevice => Object.hasOwn(PLUGINS, device);
+
+/** What the installation of a device's plugin fetches, and the folder into which it goes. */
+export function pluginBundle(device: InstallableDevice): { readonly bundle: Bundle; readonly folder: string } {
+  const { bundle, name } = PLUGINS[device];
+  return { bundle, folder: join(cacheFolder(), name) };
+}
+
+/** The plugin for a device in Graft's cache, if it is there with everything that it needs. */
+export function installedPlugin(device: string): string | undefined {
+  if (!isInstallable(device)) return undefined;
+  const { bundle, folder } = pluginBundle(device);
+  const isWhole = filesOf(bundle).every(
+    ({ name, bytes }) => statSync(join(folder, name), { throwIfNoEntry: false })?.size === bytes,
+  );
+  return isWhole ? join(folder, PLUGINS[device].file) : undefined;
+}
+
+/** What of the plugins is installed in Graft's cache, and the folder of each. */
+export function installedPlugins(): readonly { readonly bundle: Bundle; readonly folder: string }[] {
+  return Object.keys(PLUGINS)
+    .filter(isInstallable)
+    .filter((device) => installedPlugin(device) !== undefined)
+    .map(pluginBundle);
+}
+
+/** The plugin for CPUs in Graft's cache, if it is there completely. */
+export const cpuPluginFile = (): string | undefined => installedPlugin('cpu');
+
 /**
- * Fetches the plugin for CPUs into Graft's cache, once, and returns its file: 63 MB with pip, checked by SHA-256. Throws
- * EngineError for the same reasons as the installation of TensorFlow.
+ * Fetches a plugin with the libraries that it needs into Graft's cache, once, and returns the plugin's file: with pip,
+ * checked by SHA-256; 63 MB for `cpu`, 1.3 GB for `cuda`. Throws EngineError for the same reasons as the installation of
+ * TensorFlow.
  */
-export async function installCpuPlugin(options: Omit<InstallOptions, 'release'> = {}): Promise<string> {
-  const folder = options.folder ?? folderOfPlugin();
-  await installRelease(folder, CPU_PLUGIN, options);
-  return join(folder, FILE);
+export async function installPlugin(
+  device: InstallableDevice,
+  options: Omit<InstallOptions, 'release'> = {},
+): Promise<string> {
+  const { bundle, folder: own } = pluginBundle(device);
+  const folder = options.folder ?? own;
+  await installBundle(folder, bundle, options);
+  return join(folder, PLUGINS[device].file);
+}
+
+/** What would be fetched and kept for a device's plugin; without a device, for TensorFlow's libraries. */
+export function installationPlan(device: InstallableDevice | undefined): Promise<InstallationPlan> {
+  const { bundle, folder } =
+    device === undefined ? { bundle: TENSORFLOW, folder: libraryCacheFolder() } : pluginBundle(device);
+  return planInstallation(folder, bundle);
 }

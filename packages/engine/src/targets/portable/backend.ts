@@ -1,10 +1,10 @@
-import { tf } from './tf';
-import { portableBarrier } from './kernels/barrier';
-import { checked } from './kernels/portable-checks';
-import { portableHashedWords } from './kernels/hashed';
-import { portableRandomKernels } from './kernels/random';
-import { reducedAxes } from './kernels/reduced-axes';
-import { elementCount } from './shape';
+import { tf } from '../../tf';
+import { portableBarrier } from '../../kernels/barrier';
+import { checked } from '../../kernels/portable-checks';
+import { portableHashedWords } from '../../kernels/hashed';
+import { portableRandomKernels } from '../../kernels/random';
+import { reducedAxes } from '../../kernels/reduced-axes';
+import { elementCount } from '../../shape';
 
 /** Runs a kernel of tfjs's JavaScript backend for the wasm backend: values are copied between them, so it is slower. */
 function delegatedToCpu(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
@@ -128,7 +128,7 @@ async function prepare(): Promise<string> {
     ...portableRandomKernels('cpu'),
   ])
     tf.registerKernel(kernel);
-  const wasm = await import('../vendor/backend-wasm.js').catch(() => undefined);
+  const wasm = await import('../../../vendor/backend-wasm.js').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');
     checkAll('cpu');
