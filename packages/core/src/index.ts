@@ -142,6 +142,7 @@ export { checkSource, meansVariant, uploadBatch } from './data/loader';
 export type { WorkerOptions } from './distributed/group';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
 export type { TrainingResult } from './training';
+export { namedKey } from './training/parameter-storage';
 export { TrainingError } from './util/training-error';
 export { matchesName } from './util/match-name';
 export {
