@@ -21,8 +21,8 @@ export interface AdamWSettings {
 
 /** The two moments as they are stored. */
 export const momentsOf = ({ moments = 'float32' }: Pick<AdamWSettings, 'moments'>): readonly [Moment, Moment] => [
-  new Moment('adamw.m', moments, 'first'),
-  new Moment('adamw.v', moments, 'second'),
+  new Moment('adamw', 'm', moments),
+  new Moment('adamw', 'v', moments),
 ];
 
 /** Both moments of every parameter, initially zero. */

@@ -129,19 +129,21 @@ function decoded(codes: tf.Tensor, scales: tf.Tensor, book: CodeBook): tf.Tensor
 }
 
 /**
- * One moment of every parameter: `<prefix>/<parameter>`, and with `int8` also its scales, `<prefix>.scale/<parameter>`.
+ * One moment of every parameter: `<optimizer>.m/<parameter>`, and with `int8` also its scales, `<optimizer>.m.scale/…`.
  * Everything is traceable.
  */
 export class Moment {
   private readonly book: CodeBook;
+  private readonly prefix: string;
 
-  /** `kind`: numbers with a sign, or those of which the root is taken. */
+  /** `m`: the first moment, numbers with a sign; `v`: the second, of which the root is taken. */
   constructor(
-    private readonly prefix: string,
+    optimizer: string,
+    moment: 'm' | 'v',
     private readonly dtype: MomentsDtype,
-    kind: 'first' | 'second',
   ) {
-    this.book = kind === 'first' ? CUBES : POWERS;
+    this.prefix = `${optimizer}.${moment}`;
+    this.book = moment === 'm' ? CUBES : POWERS;
   }
 
   /** The stored tensors of a parameter's moment. */
