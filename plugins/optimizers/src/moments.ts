@@ -21,7 +21,7 @@ export const momentsOption = z
   );
 
 /** The dtypes of stored moments. */
-export type MomentsDtype = NonNullable<z.output<typeof momentsOption>>;
+export type MomentsDtype = 'float32' | 'bfloat16' | 'int8';
 
 /** Consecutive numbers of a row that share a scale. */
 const BLOCK = 256;
