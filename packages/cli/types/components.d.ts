@@ -518,6 +518,8 @@ declare module '@graft/core' {
       readonly betas?: readonly [number, number];
       /** Added to the root of the corrected second moment.. Default: 1e-8 */
       readonly epsilon?: number;
+      /** Dtype in which the moments are stored; int8: a byte a number, with a scale for each 256 of them. Default: float32. */
+      readonly moments?: "float32" | "bfloat16" | "int8";
     };
     /** Adam with decoupled weight decay and clipping by global norm */
     "optimizer:@graft/optimizers/adamw": {
@@ -535,6 +537,8 @@ declare module '@graft/core' {
       readonly betas?: readonly [number, number];
       /** Added to the root of the corrected second moment.. Default: 1e-8 */
       readonly epsilon?: number;
+      /** Dtype in which the moments are stored; int8: a byte a number, with a scale for each 256 of them. Default: float32. */
+      readonly moments?: "float32" | "bfloat16" | "int8";
     };
     /** second moments of matrices by rows and columns: next to no state */
     "optimizer:adafactor": {

@@ -142,6 +142,15 @@ export { checkSource, meansVariant, uploadBatch } from './data/loader';
 export type { WorkerOptions } from './distributed/group';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
 export type { TrainingResult } from './training';
+export { namedKey, type MasterWeights, type ParameterDtype, type ParameterStorage } from './training/parameter-storage';
+export {
+  estimateTrainingMemory,
+  ONE_DEVICE,
+  type BatchLengths,
+  type MemoryEstimate,
+  type MemoryRequest,
+  type MemoryShards,
+} from './training/memory-estimate';
 export { TrainingError } from './util/training-error';
 export { matchesName } from './util/match-name';
 export {
@@ -188,6 +197,7 @@ export {
   listRuns,
   readMetrics,
   readRunRecord,
+  dryRun,
   runEvaluation,
   runExperiment,
   withInterrupt,
@@ -197,6 +207,8 @@ export {
   type MetricLines,
   type ResumeRequest,
   type RunCheckpoints,
+  type DryRun,
+  type DryRunOptions,
   type RunOptions,
   type RunRecord,
   type RunResult,

@@ -27,17 +27,17 @@ import {
 } from '../src';
 import { brokenTracker, FAIL_OPTIONS, failAt, isNaNItem, NAN_OPTIONS, PARAMETER_FAULTS, withFault } from './faults';
 
-export function toyModel(width: number, policy?: SpecialTokenPolicy): Model {
+export function toyModel(width: number, policy?: SpecialTokenPolicy, outputs = 1): Model {
   return {
     kind: 'decoder-only',
     vocabularySize: 10,
     specialTokens: { pad: 0, start: 1, eos: [2], policy },
     parameters: [
-      { name: 'w', shape: [width, 1], part: 'decoder', initial: 'normal' },
-      { name: 'b', shape: [1], part: 'decoder', initial: 'zeros' },
+      { name: 'w', shape: [width, outputs], part: 'decoder', initial: 'normal' },
+      { name: 'b', shape: [outputs], part: 'decoder', initial: 'zeros' },
       { name: 'unused', shape: [2], part: 'head', initial: 'zeros' },
     ],
-    checkpointConfig: { model_type: 'toy', width },
+    checkpointConfig: { model_type: 'toy', width, ...(outputs > 1 ? { outputs } : {}) },
     forward: (parameters, { x }) => ({
       logits: tf
         .matMul(x as tf.Tensor2D, parameters.w as tf.Tensor2D)
@@ -187,10 +187,14 @@ export const toyPlugin = definePlugin({
       interface: 'model',
       id: 'linear',
       description: 'y = x·w + b',
-      options: z.strictObject({ width: z.number().optional() }),
+      options: z.strictObject({ width: z.number().optional(), outputs: z.number().optional() }),
       useFactory: ({ options }) => ({
         build: (checkpoint, settings) =>
-          toyModel(options.width ?? (checkpoint?.width as number | undefined) ?? 3, settings?.specialTokens),
+          toyModel(
+            options.width ?? (checkpoint?.width as number | undefined) ?? 3,
+            settings?.specialTokens,
+            options.outputs ?? (checkpoint?.outputs as number | undefined),
+          ),
       }),
     }),
     defineComponent({

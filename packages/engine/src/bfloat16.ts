@@ -1,77 +1,78 @@
 import { EngineError } from '@graft/errors';
-import type { GraftBackend } from './trace/backend';
-import { TF } from './native/dtypes';
-import { dtypeAttribute, flag, type OpAttribute } from './native/attributes';
+import { NUMBERS_PER_WORD, PACK, ROUND, UNPACK, type PackedDType } from './kernels/packed';
+import { wordsByRow, type RandomKey } from './random';
 import { tf } from './tf';
 
 /**
- * bfloat16 in memory. tfjs has no such dtype, so two numbers share one int32: a tensor [..., n] is stored as int32
- * [..., n / 2], half the bytes of float32. Under the precision `bfloat16` a matrix product reads an unpacked operand
- * directly as the packed bfloat16 numbers; no float32 copy is made.
+ * bfloat16 and 8-bit integers in memory. tfjs has no such dtypes, so two or four numbers share one int32: a tensor
+ * [..., n] of bfloat16 is stored as int32 [..., n / 2], half the bytes of float32. Under the precision `bfloat16` a matrix
+ * product reads an unpacked operand directly as the packed bfloat16 numbers; no float32 copy is made.
  */
 
-const CAST_OPTIONS = flag('Truncate', false);
+const packer: Readonly<Record<PackedDType, readonly [pack: string, unpack: string]>> = {
+  bfloat16: ['packBfloat16', 'unpackBfloat16'],
+  int8: ['packIntegers', 'unpackIntegers'],
+  uint8: ['packIntegers', 'unpackIntegers'],
+};
 
-function nativeBackend(what: string): GraftBackend {
-  const backend = tf.backend() as unknown as GraftBackend;
-  if (['tensorflow', 'pjrt'].includes(tf.getBackend())) return backend;
-  throw new EngineError(`${what} needs the native engine; the portable one has no bfloat16.`, {
-    code: 'engine.bfloat16',
-    hint: 'Install it with `graft engine install`, or keep the weights in float32.',
-  });
+const described = ({ dtype, shape }: tf.Tensor): string => `${dtype} [${shape.join(', ')}]`;
+
+function pack(values: tf.Tensor, as: PackedDType): tf.Tensor {
+  const width = values.shape[values.rank - 1] ?? 1;
+  const count = NUMBERS_PER_WORD[as];
+  if (values.dtype !== 'float32' || width % count !== 0) {
+    const fits = count === 2 ? 'an even last dimension' : `a last dimension that is a multiple of ${count}`;
+    throw new EngineError(`${packer[as][0]} takes float32 with ${fits}, but got ${described(values)}.`, {
+      code: 'engine.bfloat16',
+    });
+  }
+  return tf.engine().runKernel<tf.Tensor>(PACK, { x: values }, { as });
 }
 
-/** Applies operations one after the other to a tensor and frees the intermediate results. */
-function chain(
-  backend: GraftBackend,
-  from: tf.Tensor,
-  steps: readonly { op: string; attributes: OpAttribute[]; shape?: number[] }[],
-): tf.Tensor {
-  const binding = backend.binding;
-  let last = { id: backend.ids([from])[0], dtype: 0, shape: from.shape };
-  steps.forEach(({ op, attributes, shape }, i) => {
-    const sizes = shape && binding.createTensor([shape.length], TF.INT32, shape);
-    const inputs = sizes === undefined ? [last.id] : [last.id, sizes];
-    const [next] = binding.executeOp(op, attributes, inputs, 1);
-    if (i > 0) binding.deleteTensor(last.id);
-    if (sizes !== undefined) binding.deleteTensor(sizes);
-    last = next;
-  });
-  return backend.wrap(last);
+function unpack(packed: tf.Tensor, as: PackedDType): tf.Tensor {
+  if (packed.dtype !== 'int32' || packed.rank === 0) {
+    const [given, name] = packer[as];
+    throw new EngineError(
+      `${name} takes what ${given} gives, int32 [..., n / ${NUMBERS_PER_WORD[as]}], but got ${described(packed)}.`,
+      { code: 'engine.bfloat16' },
+    );
+  }
+  return tf.engine().runKernel<tf.Tensor>(UNPACK, { x: packed }, { as });
 }
 
 /** float32 [..., n], n even, rounded to bfloat16 and packed: int32 [..., n / 2]. The caller disposes both. */
 export function packBfloat16(values: tf.Tensor): tf.Tensor {
-  const width = values.shape[values.rank - 1] ?? 1;
-  if (values.dtype !== 'float32' || width % 2 !== 0) {
-    throw new EngineError(
-      `packBfloat16 takes float32 with an even last dimension, but got ${values.dtype} [${values.shape.join(', ')}].`,
-      { code: 'engine.bfloat16' },
-    );
-  }
-  return chain(nativeBackend('packBfloat16'), values, [
-    { op: 'Cast', attributes: [dtypeAttribute('SrcT', TF.FLOAT), dtypeAttribute('DstT', TF.BFLOAT16), CAST_OPTIONS] },
-    {
-      op: 'Reshape',
-      attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('Tshape', TF.INT32)],
-      shape: [...values.shape.slice(0, -1), width / 2, 2],
-    },
-    { op: 'Bitcast', attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('type', TF.INT32)] },
-  ]);
+  return pack(values, 'bfloat16');
 }
 
 /** The float32 numbers [..., n] of a packed tensor, int32 [..., n / 2]. */
 export function unpackBfloat16(packed: tf.Tensor): tf.Tensor {
-  if (packed.dtype !== 'int32' || packed.rank === 0) {
-    throw new EngineError(
-      `unpackBfloat16 takes what packBfloat16 gives, int32 [..., n / 2], but got ${packed.dtype} [${packed.shape.join(', ')}].`,
-      { code: 'engine.bfloat16' },
-    );
-  }
-  const shape = [...packed.shape.slice(0, -1), 2 * packed.shape[packed.rank - 1]];
-  return chain(nativeBackend('unpackBfloat16'), packed, [
-    { op: 'Bitcast', attributes: [dtypeAttribute('T', TF.INT32), dtypeAttribute('type', TF.BFLOAT16)] },
-    { op: 'Reshape', attributes: [dtypeAttribute('T', TF.BFLOAT16), dtypeAttribute('Tshape', TF.INT32)], shape },
-    { op: 'Cast', attributes: [dtypeAttribute('SrcT', TF.BFLOAT16), dtypeAttribute('DstT', TF.FLOAT), CAST_OPTIONS] },
-  ]);
+  return unpack(packed, 'bfloat16');
+}
+
+/**
+ * Whole numbers as float32 [..., n], n a multiple of 4, in one byte each: int32 [..., n / 4]. They must lie in the range of
+ * the dtype: from -128 to 127, or from 0 to 255.
+ */
+export function packIntegers(values: tf.Tensor, as: 'int8' | 'uint8'): tf.Tensor {
+  return pack(values, as);
+}
+
+/** The numbers of `packIntegers`, float32 [..., n]. */
+export function unpackIntegers(packed: tf.Tensor, as: 'int8' | 'uint8'): tf.Tensor {
+  return unpack(packed, as);
+}
+
+/**
+ * float32 numbers rounded to one of the two bfloat16 numbers next to them, to the nearer one with the higher probability:
+ * their mean over many keys is the number itself, so that changes smaller than half a unit are not lost. The result is
+ * float32, which `packBfloat16` stores exactly. Infinities and NaN stay. The same key gives the same numbers on every engine.
+ */
+export function stochasticBfloat16(values: tf.Tensor, key: RandomKey): tf.Tensor {
+  return tf.tidy(() => {
+    const words = wordsByRow(key, values.shape, 16);
+    const rounded = tf.engine().runKernel<tf.Tensor>(ROUND, { x: values, words });
+    // A carry could turn the bits of a NaN into those of a zero.
+    return tf.where(tf.isNaN(values), values, rounded);
+  });
 }

@@ -49,7 +49,7 @@ export {
 export { installPlugin, type InstallableDevice } from './targets/pjrt';
 export { type Collectives, type JoinOptions, type Message, type TensorSpec, type WorkerGroup } from './collectives';
 export { withPrecision, currentPrecision } from './precision';
-export { packBfloat16, unpackBfloat16 } from './bfloat16';
+export { packBfloat16, packIntegers, stochasticBfloat16, unpackBfloat16, unpackIntegers } from './bfloat16';
 export { random, type RandomKey } from './random';
 export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
 export type { RecomputedOptions } from './autodiff/rematerialization';

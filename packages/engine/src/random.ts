@@ -44,7 +44,7 @@ const keysFrom = (key: RandomKey, first: tf.Tensor1D, count: number): tf.Tensor 
   hashed(tf.add(wordsOf(key), tf.tensor1d([...KEYS], 'int32')), first, [count, 2]);
 
 /** int32 words [..shape] of this many random bits, of the rows from the key's on; of a key without one, from the first. */
-function wordsByRow(key: RandomKey, shape: readonly number[], bits?: number): tf.Tensor {
+export function wordsByRow(key: RandomKey, shape: readonly number[], bits?: number): tf.Tensor {
   const [rows = 1, ...rest] = shape;
   return tf.reshape(hashed(wordsOf(key), rowOf(key), [rows, elementCount(rest)], bits), [...shape]);
 }

@@ -7,7 +7,7 @@ import {
   type OptimizerUpdate,
   type Parameters,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { tf, type TensorSpec } from '@graft/engine';
 import { z } from 'zod';
 import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './common';
 
@@ -80,6 +80,14 @@ export class Adafactor implements Optimizer {
       if (this.options.beta1 !== undefined) state[key('m', name)] = tf.zerosLike(parameter);
     }
     return state;
+  }
+
+  stateOf(_name: string, shape: readonly number[]): TensorSpec[] {
+    const shapes = [
+      ...(shape.length === 2 ? [[shape[0]], [shape[1]]] : [shape]),
+      ...(this.options.beta1 === undefined ? [] : [shape]),
+    ];
+    return shapes.map((one) => ({ shape: [...one], dtype: 'float32' }));
   }
 
   update(update: OptimizerUpdate): { parameters: Parameters; state: OptimizerState } {

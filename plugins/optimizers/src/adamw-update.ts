@@ -1,6 +1,7 @@
 import { GraftError, type OptimizerState, type OptimizerUpdate, type Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import { clipFactor } from './common';
+import { Moment, type MomentsDtype } from './moments';
 
 /** The options of AdamW with their defaults filled in. */
 export interface AdamWSettings {
@@ -14,18 +15,21 @@ export interface AdamWSettings {
   readonly clipNorm?: number;
   /** Which parameters decay. */
   readonly decays: (name: string, shape: readonly number[]) => boolean;
+  /** How both moments are stored. Default float32. */
+  readonly moments?: MomentsDtype;
 }
 
-const first = (name: string): string => `adamw.m/${name}`;
-const second = (name: string): string => `adamw.v/${name}`;
+/** The two moments as they are stored. */
+export const momentsOf = ({ moments = 'float32' }: Pick<AdamWSettings, 'moments'>): readonly [Moment, Moment] => [
+  new Moment('adamw', 'm', moments),
+  new Moment('adamw', 'v', moments),
+];
 
 /** Both moments of every parameter, initially zero. */
-export function initAdamW(parameters: Parameters): OptimizerState {
+export function initAdamW(parameters: Parameters, settings: Pick<AdamWSettings, 'moments'> = {}): OptimizerState {
   const state: OptimizerState = {};
-  for (const [name, parameter] of Object.entries(parameters)) {
-    state[first(name)] = tf.zerosLike(parameter);
-    state[second(name)] = tf.zerosLike(parameter);
-  }
+  for (const [name, parameter] of Object.entries(parameters))
+    for (const moment of momentsOf(settings)) Object.assign(state, moment.init(name, parameter));
   return state;
 }
 
@@ -41,7 +45,8 @@ function biasCorrection(beta: number, t: tf.Tensor): tf.Tensor {
  *     m  = beta1 m + (1 - beta1) g            v = beta2 v + (1 - beta2) g^2
  *     p  = p (1 - rate * weightDecay) - rate * m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
  *
- * A parameter without a gradient is unchanged, and so are its moments. Traceable.
+ * A parameter without a gradient is unchanged, and so are its moments. Moments that are stored narrowly are widened
+ * before the update, and rounded after it: p is updated by the exact m and v. Traceable.
  */
 export function updateAdamW(
   update: OptimizerUpdate,
@@ -60,23 +65,25 @@ export function updateAdamW(
   const weightDecay = settings.weightDecay * (update.weightDecayFactor ?? 1);
   const keep = tf.sub(1, tf.mul(update.learningRate, weightDecay));
 
+  const [first, second] = momentsOf(settings);
+
   const parameters: Record<string, tf.Tensor> = {};
   const state: OptimizerState = {};
   for (const [name, parameter] of Object.entries(update.parameters)) {
     const gradient = update.gradients[name];
-    const [m, v] = [update.state[first(name)], update.state[second(name)]];
     if (!gradient) {
       parameters[name] = parameter;
-      if (m && v) [state[first(name)], state[second(name)]] = [m, v];
+      for (const moment of [first, second]) moment.keep(state, name, update.state);
       continue;
     }
+    const [m, v] = [first, second].map((moment) => moment.read(update.state, name, parameter.shape));
     if (!m || !v) throw new GraftError(`AdamW has no moments for the parameter "${name}".`, { code: 'adamw.state' });
     const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, intoFirst));
     const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(gradient), intoSecond));
     const decayed = weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
     parameters[name] = tf.sub(decayed, tf.div(tf.mul(nextM, rate), tf.add(tf.sqrt(nextV), epsilon)));
-    state[first(name)] = nextM;
-    state[second(name)] = nextV;
+    first.write(state, name, nextM, update);
+    second.write(state, name, nextV, update);
   }
   return { parameters, state };
 }

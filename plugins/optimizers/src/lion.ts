@@ -7,7 +7,7 @@ import {
   type OptimizerUpdate,
   type Parameters,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { tf, type TensorSpec } from '@graft/engine';
 import { z } from 'zod';
 import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './common';
 
@@ -50,6 +50,10 @@ export class Lion implements Optimizer {
     return Object.fromEntries(
       Object.entries(parameters).map(([name, parameter]) => [momentum(name), tf.zerosLike(parameter)]),
     );
+  }
+
+  stateOf(_name: string, shape: readonly number[]): TensorSpec[] {
+    return [{ shape: [...shape], dtype: 'float32' }];
   }
 
   update(update: OptimizerUpdate): { parameters: Parameters; state: OptimizerState } {

@@ -1,8 +1,14 @@
 import { conformance, createComponent } from '@graft/testing';
 import { plugin } from './index';
 
-describe.each(['adamw', 'adafactor', 'lion'])('the optimizer %s', (use) => {
-  const spec = { use, learningRate: 0.01, clipNorm: 1 };
+describe.each([
+  { use: 'adamw' },
+  { use: 'adamw', moments: 'bfloat16' },
+  { use: 'adamw', moments: 'int8' },
+  { use: 'adafactor' },
+  { use: 'lion' },
+])('the optimizer %j', (section) => {
+  const spec = { ...section, learningRate: 0.01, clipNorm: 1 };
   for (const { name, run } of conformance.optimizer(() => createComponent([plugin], 'optimizer', spec)))
     test(name, run);
 });

@@ -228,6 +228,22 @@ describe('graft inspect --preset', () => {
     const json = JSON.parse((await graftSucceeds(['inspect', '--preset', 's-b', '--json'], folder)).stdout) as object;
     expect(json).toMatchObject({ kind: 'encoder-decoder', dtype: 'bfloat16' });
   });
+
+  it('inspect estimates the memory of training, and 2B-2B fits a device of 80 GB as docs/performance.md says', async () => {
+    const size = ['inspect', '--preset', '2b-2b', '--source-length', '1024', '--target-length', '1024'];
+    const saving = ['--precision', 'bfloat16', '--rematerialize', '--chunk-tokens', '256'];
+    const totalOf = async (...settings: string[]): Promise<number> => {
+      const { stdout } = await graftSucceeds([...size, ...saving, ...settings], folder);
+      return Number(/^total +([\d.]+) GiB$/m.exec(stdout)?.[1]);
+    };
+    const narrow = ['--parameter-dtype', 'bfloat16'];
+    expect(await totalOf()).toBe(96.54);
+    expect(await totalOf(...narrow, '--moments', 'bfloat16')).toBe(75.69);
+    expect(await totalOf(...narrow, '--moments', 'int8')).toBe(65.43);
+    expect(await totalOf(...narrow, '--optimizer', 'adafactor')).toBe(54.86);
+    expect(await totalOf(...narrow, '--master-weights', 'none', '--moments', 'bfloat16')).toBe(54.85);
+    expect(await totalOf(...narrow, '--master-weights', 'none', '--moments', 'int8')).toBe(44.59);
+  });
 });
 
 describe('graft adapt', () => {

@@ -5,9 +5,11 @@ import { inspectModel, modelLines, type InspectedModel } from '../output/family-
 import { factLines, folderFacts, isGemma } from '../output/folder-facts';
 import { costLines, costs, presetConfig, type CostOptions } from '../output/model-costs';
 import { integer, pluginOption } from './shared/options';
+import { trainingOptions } from './shared/training-options';
 import { formatBytes, table } from '../output/table';
+import { trainingLines, trainingMemory, type TrainingOptions } from '../output/training-memory';
 
-interface InspectOptions extends CostOptions {
+interface InspectOptions extends CostOptions, TrainingOptions {
   json?: boolean;
   verify?: boolean;
   preset?: string;
@@ -15,7 +17,7 @@ interface InspectOptions extends CostOptions {
 }
 
 export function addInspectCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('inspect')
     .description(
       'show what a checkpoint or a model size contains, and how Graft reads it: tensors, bytes, FLOPs, special tokens',
@@ -37,12 +39,18 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       if (options.preset !== undefined) await inspectPreset(context, options.preset, options);
       else await inspectCheckpoint(context, path!, options);
     });
+  for (const option of trainingOptions()) command.addOption(option);
 }
 
 async function inspectPreset(context: CommandContext, preset: string, options: InspectOptions): Promise<void> {
   const config = await presetConfig(preset, options.kind);
-  if (options.json) context.print(JSON.stringify(await costs(config, options), null, 2));
-  else for (const line of await costLines(config, options)) context.print(line);
+  if (options.json) {
+    const training = await trainingMemory(config, options);
+    context.print(JSON.stringify({ ...(await costs(config, options)), training }, null, 2));
+    return;
+  }
+  const lines = [...(await costLines(config, options)), '', ...(await trainingLines(config, options))];
+  for (const line of lines) context.print(line);
 }
 
 async function inspectCheckpoint(context: CommandContext, path: string, options: InspectOptions): Promise<void> {

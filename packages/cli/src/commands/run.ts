@@ -4,6 +4,7 @@ import { openLogger, type CommandContext } from './shared/context';
 import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
 import { deviceOption, engineOption, integer } from './shared/options';
 import { reportOf } from './shared/report-of';
+import { dryRunLines } from '../output/dry-run';
 import {
   configBeforeResume,
   interruptible,
@@ -18,6 +19,7 @@ import { takeSecretVariable, workerSecret } from '../workers/worker-secret';
 import type { WorkerOptions } from '@graft/core';
 
 interface RunCommandOptions extends ResumableOptions {
+  dryRun?: boolean;
   fromLastGood?: boolean;
   workers?: string;
   rank?: number;
@@ -37,6 +39,10 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option(
       '--from-last-good',
       'with --resume: check every byte of the checkpoints, resume from the newest undamaged one, and set newer ones aside',
+    )
+    .option(
+      '--dry-run',
+      'make the components, read the first batch and estimate the memory of training, without weights and without a run folder',
     )
     .addOption(engineOption())
     .addOption(deviceOption())
@@ -71,6 +77,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
   checkWorkerOptions(options);
+  if (options.dryRun) return printDryRun(context, file, options);
   // TensorFlow prints a page about each broken connection; the resulting error states it in one sentence.
   if (options.insecureNetwork && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
@@ -108,8 +115,21 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
   }
 }
 
+async function printDryRun(
+  context: CommandContext,
+  file: string | undefined,
+  options: RunCommandOptions,
+): Promise<void> {
+  const { dryRun, loadConfig } = await import('@graft/core');
+  const loaded = await loadRunnable(loadConfig, context, file, options);
+  const found = await dryRun(loaded, { logger: await openLogger(context) });
+  for (const line of dryRunLines(found, loaded.config)) context.print(line);
+}
+
 function checkWorkerOptions(options: RunCommandOptions): void {
-  const { workers, rank, localWorkers } = options;
+  const { workers, rank, localWorkers, dryRun, resume } = options;
+  if (dryRun && (resume !== undefined || workers !== undefined || localWorkers !== undefined))
+    throw new CommandLineError('--dry-run looks at what a new run would do; give it without --resume and workers.');
   if (options.fromLastGood && options.resume === undefined)
     throw new CommandLineError('--from-last-good belongs to --resume: it says from which checkpoint a run continues.');
   if (workers !== undefined && localWorkers !== undefined)

@@ -105,47 +105,64 @@ export const LoaderSection = z.strictObject({
     .describe('seconds without an item after which a dataset is named in the log; 0: never'),
 });
 
-export const TrainSection = z.strictObject({
-  steps: z.number().int().positive().describe('optimizer steps in all'),
-  batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
-  microBatches: z
-    .number()
-    .int()
-    .positive()
-    .default(1)
-    .describe('parts in which a batch is computed, one after the other: less memory, the same result'),
-  precision: z.enum(['float32', 'bfloat16']).default('float32').describe('operands of matrix multiplications'),
-  checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
-  keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
-  crossAttentionWarmupSteps: count()
-    .default(0)
-    .describe(
-      'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
-    ),
-  groups: z
-    .array(ParameterGroupSection)
-    .default([])
-    .describe('rates and freezing by parameter; the first that fits counts'),
-  averageDecay: z
-    .number()
-    .gt(0)
-    .lt(1)
-    .optional()
-    .describe('decay of an exponential moving average of the parameters, which is evaluated and saved beside them'),
-  shardOptimizer: z
-    .boolean()
-    .default(false)
-    .describe('with several workers: each keeps the optimizer state of a share of the parameters, and updates those'),
-  nonFinite: z
-    .enum(['stop', 'skip'])
-    .default('stop')
-    .describe('what happens at a loss or gradient that is not a number'),
-  explodingLossFactor: factor()
-    .default(10)
-    .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),
-  loader: LoaderSection.prefault({}).describe('how batches are read'),
-  logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
-});
+export const TrainSection = z
+  .strictObject({
+    steps: z.number().int().positive().describe('optimizer steps in all'),
+    batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
+    microBatches: z
+      .number()
+      .int()
+      .positive()
+      .default(1)
+      .describe('parts in which a batch is computed, one after the other: less memory, the same result'),
+    precision: z.enum(['float32', 'bfloat16']).default('float32').describe('operands of matrix multiplications'),
+    parameterDtype: z
+      .enum(['float32', 'bfloat16'])
+      .optional()
+      .describe(
+        'dtype of the matrices that a step reads, in memory and in checkpoints; bfloat16 halves their bytes. Default: float32',
+      ),
+    masterWeights: z
+      .enum(['float32', 'none'])
+      .optional()
+      .describe(
+        'with bfloat16 parameters: the copy that the optimizer updates; none: it updates the parameters themselves, rounded stochastically. Default: float32',
+      ),
+    checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
+    keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
+    crossAttentionWarmupSteps: count()
+      .default(0)
+      .describe(
+        'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
+      ),
+    groups: z
+      .array(ParameterGroupSection)
+      .default([])
+      .describe('rates and freezing by parameter; the first that fits counts'),
+    averageDecay: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .optional()
+      .describe('decay of an exponential moving average of the parameters, which is evaluated and saved beside them'),
+    shardOptimizer: z
+      .boolean()
+      .default(false)
+      .describe('with several workers: each keeps the optimizer state of a share of the parameters, and updates those'),
+    nonFinite: z
+      .enum(['stop', 'skip'])
+      .default('stop')
+      .describe('what happens at a loss or gradient that is not a number'),
+    explodingLossFactor: factor()
+      .default(10)
+      .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),
+    loader: LoaderSection.prefault({}).describe('how batches are read'),
+    logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
+  })
+  .refine(({ parameterDtype, masterWeights }) => masterWeights === undefined || parameterDtype === 'bfloat16', {
+    path: ['masterWeights'],
+    error: 'expected parameterDtype: bfloat16 beside it',
+  });
 
 /** The sections that each name one component. */
 export const COMPONENT_SECTIONS = ['model', 'initializer', 'objective', 'dataset', 'optimizer', 'schedule'] as const;

@@ -151,6 +151,14 @@ export interface Model {
    */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
   /**
+   * Bytes that a training step on a batch of this shape stores for its gradient: values of the layers, and logits, of which
+   * `chunkTokens` may be in memory at once. For estimates. Default: they leave it out.
+   */
+  stepMemory?(
+    shapes: { batch: number; sourceLength: number; targetLength: number },
+    options: { chunkTokens?: number },
+  ): { activations: number; logits: number };
+  /**
    * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones if missing):
    * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch,
    * targetLength];

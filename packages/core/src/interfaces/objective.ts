@@ -88,6 +88,8 @@ export interface Objective {
    * source.
    */
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
+  /** Tokens whose logits are in memory together, for estimates. Default: all of a batch. */
+  readonly chunkTokens?: number;
   /** Fields of the batch that `prepare` returns and `loss` receives. */
   readonly batchFields: readonly FieldSpec[];
   /**

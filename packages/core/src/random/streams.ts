@@ -24,7 +24,13 @@ export interface RandomStream {
 }
 
 /** Names of the streams into which a run splits its seed. */
-export const STREAMS = { data: 'data', init: 'init', dropout: 'dropout', sampling: 'sampling' } as const;
+export const STREAMS = {
+  data: 'data',
+  init: 'init',
+  dropout: 'dropout',
+  sampling: 'sampling',
+  rounding: 'rounding',
+} as const;
 
 /** Mixes a text into a 32-bit state (FNV-1a with a final avalanche). */
 function hash(text: string, basis: number): number {

@@ -2,6 +2,7 @@ export { RunFolder, type RunRecord, type RunStatus } from './folder';
 export { listRuns, readRunRecord, type ListedRun } from './record';
 export { findCheckpoints, findResumableRun, findRunFolder, type ResumeRequest, type RunCheckpoints } from './reader';
 export { readMetrics, type MetricLines } from './metric-lines';
+export { dryRun, type DryRun, type DryRunOptions } from './dry-run';
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 export { fillParameters, countParameters } from './parameters';

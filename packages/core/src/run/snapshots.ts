@@ -14,13 +14,58 @@ import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
 import { checkLines } from './metrics';
+import { isPacked, wideShape } from '../training/parameter-storage';
 import { lastGood, TrainingError } from '../util/training-error';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { SnapshotContents, TrainerState } from '../training/run-sink';
 import { readTrainerState, type Expected } from './trainer-state';
 
-/** Throws for invalid values of a tensor before they are written. */
-type Refuse = (name: string, values: Float32Array | Int32Array) => void;
+/** Throws for invalid values of a tensor before they are written; 16-bit ones are bfloat16. */
+type Refuse = (name: string, values: Float32Array | Int32Array | Uint16Array) => void;
+
+/** The first number that is not finite; undefined if all are. */
+function nonFiniteIn(values: Float32Array | Int32Array | Uint16Array): number | undefined {
+  if (!(values instanceof Uint16Array)) return firstNonFinite(values);
+  const half = values.find((bits) => (bits & EXPONENT) === EXPONENT);
+  if (half === undefined) return undefined;
+  return (half & 0x7f) !== 0 ? NaN : half >>> 15 === 1 ? -Infinity : Infinity;
+}
+
+/** Of a bfloat16 number. */
+const EXPONENT = 0x7f80;
+
+function firstNonFinite(values: Float32Array | Int32Array): number | undefined {
+  // float32 numbers cannot overflow a float64: a sum is finite if all its terms are. Four sums, because each addition
+  // waits for the one before it.
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let i = 0;
+  for (const end = values.length - 3; i < end; i += 4) {
+    a += values[i];
+    b += values[i + 1];
+    c += values[i + 2];
+    d += values[i + 3];
+  }
+  for (; i < values.length; i++) a += values[i];
+  return Number.isFinite(a + b + c + d) ? undefined : values.find((one) => !Number.isFinite(one));
+}
+
+/** Parameters in their own dtype: what is packed in memory are the bytes of a BF16 tensor. */
+const parameterSources = (parameters: Parameters, refuse: Refuse): TensorSource[] =>
+  Object.entries(parameters).flatMap(([name, tensor]) =>
+    isPacked(tensor) ? [bfloat16Source(name, tensor, refuse)] : sources({ [name]: tensor }, refuse),
+  );
+
+const bfloat16Source = (name: string, tensor: tf.Tensor, refuse: Refuse): TensorSource => ({
+  name,
+  dtype: 'BF16',
+  shape: wideShape(tensor),
+  async *data() {
+    for await (const { buffer, byteOffset, byteLength } of readPieces(tensor)) {
+      refuse(name, new Uint16Array(buffer, byteOffset, byteLength / 2));
+      yield new Uint8Array(buffer, byteOffset, byteLength);
+    }
+  },
+});
 
 function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refuse): TensorSource[] {
   return Object.entries(tensors).map(([name, tensor]) => ({
@@ -52,19 +97,8 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
   const checked = new Set(trained);
   return (name, values) => {
     if (!checked.has(name)) return;
-    // float32 numbers cannot overflow a float64: a sum is finite if all its terms are. Four sums, because each addition
-    // waits for the one before it.
-    let [a, b, c, d] = [0, 0, 0, 0];
-    let i = 0;
-    for (const end = values.length - 3; i < end; i += 4) {
-      a += values[i];
-      b += values[i + 1];
-      c += values[i + 2];
-      d += values[i + 3];
-    }
-    for (; i < values.length; i++) a += values[i];
-    if (Number.isFinite(a + b + c + d)) return;
-    const value = values.find((one) => !Number.isFinite(one));
+    const value = nonFiniteIn(values);
+    if (value === undefined) return;
     throw new TrainingError(
       `After step ${state.step} ${what} "${name}" holds ${value}, and training stopped. ${lastGood(before)}`,
       {
@@ -84,7 +118,7 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
   const folder = snapshotFolder(checkpoints, state.step);
   const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
   await saveSnapshot(folder, {
-    model: { ...shared, tensors: sources(parameters, refuseNonFinite(contents, 'parameter')) },
+    model: { ...shared, tensors: parameterSources(parameters, refuseNonFinite(contents, 'parameter')) },
     optimizer: sources(optimizer),
     average:
       Object.keys(average).length > 0

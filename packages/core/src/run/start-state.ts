@@ -3,6 +3,7 @@ import type { Model, Optimizer, OptimizerState, Parameters } from '../interfaces
 import type { ExperimentConfig } from '../config';
 import type { TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
+import { stored } from '../training/parameter-storage';
 import { OptimizerShards, type ShardSpec } from '../distributed/optimizer-shards';
 import { scatterTensors, readAverage, readOptimizerState } from './snapshots';
 import { initialState } from '../training/update';
@@ -30,26 +31,31 @@ export interface StartRequest {
 /** Parameters in all workers, and this worker's shard of the optimizer state: read from the snapshot, or new. */
 export async function readStartState(request: StartRequest): Promise<StartState> {
   const { model, optimizer, train, group, step, folder } = request;
-  const parameters = group ? await broadcastParameters(group, model, request.parameters) : request.parameters!;
-  const owned: tf.TensorContainer[] = [parameters];
+  const wide = group ? await broadcastParameters(group, model, request.parameters) : request.parameters!;
+  const owned: tf.TensorContainer[] = [wide];
   try {
-    const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
+    const trained = ParameterGroups.of(model, train, train.steps).everTrained(wide);
     const shards =
       group && train.shardOptimizer
         ? OptimizerShards.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
-    const fresh = initialState(optimizer, shards ? shards.own(trained) : trained);
-    owned.push(fresh);
+    const own = shards ? shards.own(trained) : trained;
+    const ofOptimizer = initialState(optimizer, own);
+    owned.push(ofOptimizer);
+    const isFresh = step === 0 || !request.hasAverage;
+    const newAverage =
+      train.averageDecay !== undefined && isFresh ? copies(shards ? shards.own(wide) : wide) : undefined;
+    owned.push(newAverage ?? {});
+    // From here on they belong to the two records.
+    const { parameters, masters } = stored(wide, own, train);
+    const fresh = { ...ofOptimizer, ...masters };
+    owned.push(parameters, masters);
     const shardSpecs = await shards?.shardSpecs(fresh);
     const workers = group && workersOf(group, shards && { shards, state: shardSpecs! });
     const state = step === 0 ? fresh : await resumedState({ fresh, shardSpecs, workers, folder });
     owned.push(state);
     const average =
-      train.averageDecay === undefined
-        ? {}
-        : step > 0 && request.hasAverage
-          ? await resumedAverage({ model, workers, folder })
-          : copies(shards ? shards.own(parameters) : parameters);
+      newAverage ?? (train.averageDecay === undefined ? {} : await resumedAverage({ model, workers, folder }));
     return { parameters, state, average, step, checkpoint: folder, workers };
   } catch (error) {
     tf.dispose(owned);

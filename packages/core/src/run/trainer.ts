@@ -99,7 +99,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     // Only the first of several workers reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
     await checkEvaluators(evaluators, model, signal);
-    const tight = loadWarning(model, config.train.averageDecay !== undefined);
+    const tight = loadWarning(model, config.train);
     if (tight) logger.warn(tight);
     const schedule = await components.create('schedule', config.schedule);
     const callbacks = await createCallbacks(config, components);
@@ -131,6 +131,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
         data: random.fork(STREAMS.data),
         dropout: random.fork(STREAMS.dropout),
         sampling: random.fork(STREAMS.sampling),
+        rounding: random.fork(STREAMS.rounding),
       },
       logger,
       quiet: request.quiet,

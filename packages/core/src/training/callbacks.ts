@@ -2,6 +2,7 @@ import { PluginError } from '@graft/engine';
 import { shortened } from '@graft/errors';
 import type { Callback, CallbackContext, EndStatus, JsonValue, Model, Parameters, RunInfo } from '../interfaces';
 import type { EvaluationRecord } from '../evaluation/evaluations';
+import { widenedAll } from './parameter-storage';
 import { lend } from '../components/lending';
 import { failedAt } from '../util/training-error';
 import type { Logger } from '../util/logger';
@@ -16,6 +17,28 @@ export interface NamedCallback {
 
 /** Maximum length of a reason to stop, in UTF-16 units. */
 const LONGEST_REASON = 300;
+
+/** The parameters as float32 in the hands of a hook, made only if it looks at them. */
+class Borrowed {
+  private wide: Parameters | undefined;
+  private loan: ReturnType<typeof lend> | undefined;
+
+  constructor(
+    private readonly stored: Parameters,
+    private readonly borrower: string,
+  ) {}
+
+  get parameters(): Parameters {
+    this.wide ??= widenedAll(this.stored);
+    this.loan ??= lend(this.wide, this.borrower);
+    return this.loan.lent;
+  }
+
+  end(): void {
+    this.loan?.end();
+    for (const [name, tensor] of Object.entries(this.wide ?? {})) if (tensor !== this.stored[name]) tensor.dispose();
+  }
+}
 
 /** The run as hooks see it. */
 export interface CallbacksContext {
@@ -61,11 +84,17 @@ export class Callbacks {
   async step(metrics: Readonly<Record<string, number>>, parameters: Parameters, isLast: boolean): Promise<void> {
     await this.all('onStep', async (callback, context, where) => {
       if (!callback.onStep || (!isLast && context.step % (callback.every ?? 1) !== 0)) return;
-      const { lent, end } = lend(parameters, where);
+      const borrowed = new Borrowed(parameters, where);
       try {
-        await callback.onStep({ ...context, metrics, parameters: lent });
+        await callback.onStep({
+          ...context,
+          metrics,
+          get parameters() {
+            return borrowed.parameters;
+          },
+        });
       } finally {
-        end();
+        borrowed.end();
       }
     });
   }

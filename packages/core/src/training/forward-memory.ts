@@ -3,6 +3,7 @@ import { elementCount } from '@graft/engine/internal';
 import { splitBatch, uploadBatch } from '../data/loader';
 import type { HostFields, Model, Objective, Parameters } from '../interfaces';
 import { availableMemory } from './memory';
+import { widenedAll } from './parameter-storage';
 
 /** The computation to measure: the loss of one row of a batch. */
 export interface ForwardPass {
@@ -46,10 +47,11 @@ export function measureForwardMemory(
   if (rows < 2 || isSmall || Object.values(fields).some(({ shape }) => shape[0] !== rows)) return undefined;
   const batch = uploadBatch(splitBatch(fields, rows, 'rows')[0]);
   try {
-    const before = tf.memory().numBytes;
     let forwardBytes = 0;
     tf.tidy(() => {
-      objective.loss(model, parameters, batch, { training: false, variant });
+      const wide = widenedAll(parameters);
+      const before = tf.memory().numBytes;
+      objective.loss(model, wide, batch, { training: false, variant });
       forwardBytes = tf.memory().numBytes - before;
     });
     const own = model.parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);

@@ -6,6 +6,7 @@ import type { EvaluationRecord, NamedEvaluator } from '../evaluation/evaluations
 import type { NamedCallback } from './callbacks';
 import type { LossMonitorSettings } from './loss-monitor';
 import type { ParameterGroupSettings } from './parameter-groups';
+import type { ParameterStorage } from './parameter-storage';
 import type { RunSink } from './run-sink';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
@@ -23,7 +24,7 @@ export interface TrainingParts {
   readonly callbacks: readonly NamedCallback[];
 }
 
-export interface TrainingSettings extends LossMonitorSettings {
+export interface TrainingSettings extends LossMonitorSettings, ParameterStorage {
   readonly seed: number;
   readonly steps: number;
   readonly batchSize: number;
@@ -47,7 +48,7 @@ export interface TrainingContext {
   /** Files next to the weights of every checkpoint, by name: a tokenizer's. Default: none. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   readonly run: RunInfo;
-  readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
+  readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream; rounding: RandomStream };
   readonly logger: Logger;
   readonly quiet: boolean;
   readonly signal?: AbortSignal;

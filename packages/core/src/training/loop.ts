@@ -12,6 +12,7 @@ import { GradientCheck } from './gradient-check';
 import { explainOutOfMemory, memoryAdvice } from './memory';
 import { MemoryWatch } from './memory-watch';
 import { checkPosition } from '../data/positions';
+import { withWidened } from './parameter-storage';
 import { createProgress } from './progress';
 import type { Progress } from './progress-types';
 import type { ShardSpec } from '../distributed/optimizer-shards';
@@ -167,7 +168,7 @@ export class TrainingLoop {
       logger.warn(message),
     );
     return new Stepper(
-      { ...parts, random: random.dropout, workers },
+      { ...parts, random: random.dropout, rounding: random.rounding, workers },
       {
         ...settings,
         groups,
@@ -388,7 +389,12 @@ export class TrainingLoop {
     await withWholeAverage(shards, averageShards, average, (whole) => this.evaluateOn(whole, open));
   }
 
-  private async evaluateOn(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
+  private async evaluateOn(stored: Parameters, open: Open): Promise<void> {
+    // Any evaluator computes with float32 numbers; those of bfloat16 exist only meanwhile.
+    if (open.evaluations?.isDue(this.step)) await withWidened(stored, (wide) => this.evaluateWith(wide, open));
+  }
+
+  private async evaluateWith(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
     const { trackers } = this.parts;
     const { signal, workers } = this.context;
     const signals = [signal, workers?.group.lost].filter((one) => one !== undefined);

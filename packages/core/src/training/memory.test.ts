@@ -24,11 +24,16 @@ describe('memory warnings', () => {
   const model = { parameters: [{ name: 'w', shape: [256, 1024], part: 'decoder' }] } as unknown as Model; // 1 MiB
 
   it('loading warns when parameters and gradients do not fit', () => {
-    expect(loadWarning(model, false, 2 * MIB)).toBeUndefined();
-    expect(loadWarning(model, false, 2 * MIB - 1)).toMatch(
+    expect(loadWarning(model, {}, 2 * MIB)).toBeUndefined();
+    expect(loadWarning(model, {}, 2 * MIB - 1)).toMatch(
       /^Parameters, their gradients take 2 MiB of memory, and 2 MiB are free/,
     );
-    expect(loadWarning(model, true, 2 * MIB)).toMatch(/their moving average and their gradients take 3 MiB/);
+    expect(loadWarning(model, { averageDecay: 0.9 }, 2 * MIB)).toMatch(
+      /their moving average and their gradients take 3 MiB/,
+    );
+    const narrow = { parameterDtype: 'bfloat16' } as const;
+    expect(loadWarning(model, narrow, 2 * MIB)).toMatch(/take 3 MiB/); // 0.5 and the master's 1, and gradients
+    expect(loadWarning(model, { ...narrow, masterWeights: 'none' }, 1.5 * MIB)).toBeUndefined();
   });
 
   it('a step that does not fit warns with the free memory and the settings to lower', () => {

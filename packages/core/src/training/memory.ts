@@ -3,6 +3,7 @@ import { elementCount } from '@graft/engine/internal';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
+import { storedBytes, type ParameterStorage } from './parameter-storage';
 
 /** Bytes that this process may still use: the machine's, or those of its control group if that has less. */
 export function availableMemory(): number {
@@ -33,12 +34,21 @@ const bytesOf = (shapes: readonly (readonly number[])[]): number =>
  * A warning before loading anything, if not even parameters and gradients will fit; undefined if they do. Computes
  * bytes from shapes; the optimizer's state and the activations come on top.
  */
-export function loadWarning(model: Model, keepsAverage: boolean, available = availableMemory()): string | undefined {
-  const parameters = bytesOf(model.parameters.map(({ shape }) => shape));
-  const copies = keepsAverage ? 3 : 2;
-  if (copies * parameters <= available) return undefined;
+export function loadWarning(
+  model: Model,
+  { averageDecay, ...storage }: ParameterStorage & { readonly averageDecay?: number },
+  available = availableMemory(),
+): string | undefined {
+  const keepsAverage = averageDecay !== undefined;
+  const gradients = bytesOf(model.parameters.map(({ shape }) => shape));
+  const parameters = model.parameters.reduce((sum, { shape }) => {
+    const { parameter, master } = storedBytes(shape, storage);
+    return sum + parameter + master;
+  }, 0);
+  const needed = parameters + (keepsAverage ? 2 : 1) * gradients;
+  if (needed <= available) return undefined;
   const what = keepsAverage ? 'their moving average and their gradients' : 'their gradients';
-  return `Parameters, ${what} take ${formatMemory(copies * parameters)} of memory, and ${formatMemory(available)} are free: the system may kill the run. Train a smaller model, or on a machine with more memory.`;
+  return `Parameters, ${what} take ${formatMemory(needed)} of memory, and ${formatMemory(available)} are free: the system may kill the run. Train a smaller model, or on a machine with more memory.`;
 }
 
 export interface StepMemory {

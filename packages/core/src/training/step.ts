@@ -6,6 +6,7 @@ import {
   type JitOptions,
   type Jitted,
   type Precision,
+  type RandomKey,
 } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
 import { lending } from '../components/lending';
@@ -13,6 +14,7 @@ import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';
+import { widenedAll } from './parameter-storage';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
 
 export interface StepInputs {
@@ -26,6 +28,8 @@ export interface StepInputs {
   /** int32 [3]: see ForwardOptions. */
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
+  /** int32 [3], for stochastic rounding: see `updated`. */
+  readonly roundingKey?: RandomKey;
   /**
    * Which groups of parameters train, and which of the objective's variants counts. Static: one compilation for each
    * value.
@@ -132,12 +136,14 @@ export function lossAndGradients(
   }: Pick<StepInputs, 'parameters' | 'batch' | 'randomKey' | 'variant'> &
     Pick<TrainStepOptions, 'onGradients'> & { readonly phase: number },
 ): LossAndGradients {
-  const groupsOfPhase = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
+  // Gradients are those of the float32 numbers, also where bfloat16 is stored.
+  const wide = widenedAll(parameters);
+  const groupsOfPhase = groups.trained(phase, wide, {}, tf.scalar(0)).map((group) => group.parameters);
   const trained = Object.assign({}, ...groupsOfPhase) as Parameters;
   const who = componentName(objective, THE_OBJECTIVE);
   const forward = (own: Parameters): { loss: tf.Scalar; auxiliary: Required<Omit<LossOutput, 'loss'>> } => {
     const output = callComponent(objective, THE_OBJECTIVE, 'loss', () =>
-      lending({ ...parameters, ...own }, who, (lent) =>
+      lending({ ...wide, ...own }, who, (lent) =>
         objective.loss(model, lent, batch, { training: true, randomKey, variant }),
       ),
     );

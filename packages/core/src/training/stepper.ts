@@ -4,12 +4,13 @@ import type { HostFields, Model, Objective, Optimizer, Schedule } from '../inter
 import type { RandomStream } from '../random/streams';
 import { splitBatch, uploadBatch } from '../data/loader';
 import { ParameterGroups } from './parameter-groups';
+import type { ParameterStorage } from './parameter-storage';
 import { SplitStep } from './split-step';
 import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions } from './step';
 import type { TrainingState } from './update';
 import type { Workers } from '../distributed/workers';
 
-export interface StepperSettings extends Omit<TrainStepOptions, 'donate'> {
+export interface StepperSettings extends Omit<TrainStepOptions, 'donate'>, ParameterStorage {
   /** Steps of the whole run, for the schedule. */
   readonly steps: number;
   readonly microBatches?: number;
@@ -24,6 +25,8 @@ export interface StepperParts {
   readonly schedule: Schedule;
   /** Each step draws from its own fork. */
   readonly random: RandomStream;
+  /** Likewise, for stochastic rounding: the same in all workers. */
+  readonly rounding: RandomStream;
   /** The processes that train together. Default: this one alone. */
   readonly workers?: Workers;
 }
@@ -82,7 +85,11 @@ export class Stepper {
       // part.
       randomKey: tf.tensor1d([low, high, (rank * microBatches + i) * rowsOf(part)], 'int32'),
     }));
-    const scalars = { step: tf.scalar(done), learningRate: tf.scalar(learningRate) };
+    const scalars = {
+      step: tf.scalar(done),
+      learningRate: tf.scalar(learningRate),
+      ...(this.rounds ? { roundingKey: tf.tensor1d([...this.parts.rounding.fork(done).key(), 0], 'int32') } : {}),
+    };
     try {
       const inputs = {
         parameters,
@@ -103,6 +110,12 @@ export class Stepper {
     } finally {
       tf.dispose([scalars, parts] as unknown as tf.TensorContainer);
     }
+  }
+
+  /** Whether an update draws random numbers. */
+  private get rounds(): boolean {
+    const { parameterDtype, masterWeights } = this.settings;
+    return (this.parts.optimizer.drawsRandom ?? false) || (parameterDtype === 'bfloat16' && masterWeights === 'none');
   }
 
   /** The learning rate of the step after `done` ones. Throws PluginError if it is not a valid one. */

@@ -1,15 +1,18 @@
-import { PluginError, tf } from '@graft/engine';
+import { PluginError, tf, type RandomKey } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
 import { lending } from '../components/lending';
 import { show } from '../util/show';
 import { isObject } from '../util/objects';
 import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../interfaces';
 import type { ParameterGroups } from './parameter-groups';
+import { isPacked, masterKey, namedKey, narrowed, separated, widened } from './parameter-storage';
 import { isRecord, kindOf } from '../util/returned';
 
 /** The tensors that a run trains, as one tree. */
 export interface TrainingState {
+  /** float32, or packed bfloat16 (`parameter-storage.ts`). */
   readonly parameters: Parameters;
+  /** The optimizer's, and the float32 masters of bfloat16 parameters. */
   readonly state: OptimizerState;
   /** The exponential moving average of the parameters; empty if there is none. */
   readonly average: Parameters;
@@ -33,6 +36,8 @@ export interface UpdateInputs extends TrainingState {
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
   readonly phase: number;
+  /** int32 [3]: for stochastic rounding. Without it, bfloat16 parameters without masters are rounded to the nearest. */
+  readonly roundingKey?: RandomKey;
 }
 
 /** Dtypes of an optimizer's state that checkpoints can store. */
@@ -70,10 +75,18 @@ export function initialState(optimizer: Optimizer, parameters: Parameters): Opti
 
 /** Parameters, optimizer state and moving average after a step. Traceable. */
 export function updated(inputs: UpdateInputs, settings: UpdateSettings): TrainingState {
-  const { parameters, state, average, gradients, step, gradientNorm, phase } = inputs;
+  const { parameters, state, average, gradients, step, gradientNorm, phase, roundingKey } = inputs;
   const after = { parameters: { ...parameters }, state: { ...state }, average };
+  const { masters, own: stateOfOptimizer } = separated(state, parameters);
+  // Of the parameters that train, the numbers that the optimizer updates.
+  const wide = Object.fromEntries(
+    Object.entries(parameters).map(([name, tensor]) => [
+      name,
+      masters[name] ?? (Object.hasOwn(gradients, name) ? widened(tensor) : tensor),
+    ]),
+  );
   const taken = new Set<string>();
-  for (const group of settings.groups.trained(phase, parameters, state, step)) {
+  for (const group of settings.groups.trained(phase, wide, stateOfOptimizer, step)) {
     const { learningRateFactor, weightDecayFactor, ...own } = group;
     const learningRate: tf.Scalar =
       learningRateFactor === 1 ? inputs.learningRate : tf.mul(inputs.learningRate, learningRateFactor);
@@ -83,9 +96,17 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
       learningRate,
       gradientNorm,
       weightDecayFactor,
+      ...(roundingKey && settings.optimizer.drawsRandom ? { randomKey: roundingKey } : {}),
     });
     const who = componentName(settings.optimizer, THE_OPTIMIZER);
-    Object.assign(after.parameters, inOrderOf(own.parameters, result.parameters, 'parameters', who));
+    for (const [name, value] of Object.entries(inOrderOf(own.parameters, result.parameters, 'parameters', who))) {
+      wide[name] = value;
+      if (!isPacked(parameters[name])) after.parameters[name] = value;
+      else if (masters[name]) {
+        after.state[masterKey(name)] = value;
+        after.parameters[name] = narrowed(value);
+      } else after.parameters[name] = narrowed(value, roundingKey && namedKey(roundingKey, name));
+    }
     for (const [key, value] of Object.entries(inOrderOf(own.state, result.state, 'state', who))) {
       // State that several groups share comes from the first.
       if (!taken.has(key)) after.state[key] = value;
@@ -93,7 +114,7 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
     }
   }
   if (settings.averageDecay !== undefined)
-    after.average = movedAverage(average, after.parameters, step, settings.averageDecay);
+    after.average = movedAverage(average, precise(after, masters, wide), step, settings.averageDecay);
   if (!settings.skipNonFinite) return after;
   const ok = tf.logicalAnd(tf.isFinite(inputs.loss), tf.isFinite(gradientNorm));
   const chosen = (before: Parameters, now: Parameters): Parameters =>
@@ -111,6 +132,16 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
 }
 
 const THE_OPTIMIZER = 'The optimizer';
+
+/** The parameters after a step as precisely as the run has them: the masters, or else what is stored. */
+const precise = (
+  { parameters }: Pick<TrainingState, 'parameters'>,
+  masters: Parameters,
+  wide: Parameters,
+): Parameters =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, tensor]) => [name, masters[name] ? wide[name] : widened(tensor)]),
+  );
 
 /** Throws PluginError for anything but parameters and state: plugins may be written without types. */
 function update(optimizer: Optimizer, given: OptimizerUpdate): ReturnType<Optimizer['update']> {

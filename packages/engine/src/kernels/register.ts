@@ -8,6 +8,7 @@ import { nativeBarrier } from './barrier';
 import { dtypeAttribute, flag } from '../native/attributes';
 import { kernelError } from './kernel-errors';
 import { nativeHashedWords } from './hashed';
+import { nativePackKernels } from './packed';
 import { nativeRandomKernels } from './random';
 
 export const NATIVE_BACKEND = 'tensorflow';
@@ -99,7 +100,7 @@ let registered = false;
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  const own = [...nativeRandomKernels, nativeHashedWords, nativeBarrier(NATIVE_BACKEND)];
+  const own = [...nativeRandomKernels, nativeHashedWords, ...nativePackKernels, nativeBarrier(NATIVE_BACKEND)];
   for (const kernel of [...overrides, ...own]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);

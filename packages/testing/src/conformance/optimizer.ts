@@ -46,6 +46,7 @@ function givenFor({ parameters, state }: Step, step: number, names: readonly str
     step: tf.scalar(step),
     learningRate: tf.scalar(0.01),
     gradientNorm: tf.scalar(3),
+    randomKey: tf.tensor1d([step, 1, 0], 'int32'),
   };
 }
 
@@ -187,7 +188,7 @@ export function optimizer(make: Make<Optimizer>): readonly Check[] {
         for (let i = 0; i < 2; i++) {
           const given = givenFor(now, i);
           now = step(given);
-          tf.dispose([given.step, given.learningRate, given.gradientNorm]);
+          tf.dispose([given.step, given.learningRate, given.gradientNorm, given.randomKey!]);
         }
         const values = { ...valuesOf(now.parameters), ...valuesOf(now.state) };
         const difference = valuesDifference(expected, values, 1e-6);

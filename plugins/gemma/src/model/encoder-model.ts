@@ -18,7 +18,8 @@ import type { tf } from '@graft/engine';
 import { toCheckpointConfig, tokensOf, withIdleDecoder } from './config';
 import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
-import { flopsPerStep } from '../cost/flops';
+import { flopsPerStep, type BatchShape } from '../cost/flops';
+import { stepMemory, type StepMemory } from '../cost/memory';
 import { gemmaStorage } from '../load/storage';
 import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
@@ -58,6 +59,10 @@ export class GemmaEncoder implements Model {
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
     return flopsPerStep(this.config, shapes);
+  }
+
+  stepMemory(shapes: BatchShape): StepMemory {
+    return stepMemory(this.config, shapes);
   }
 
   /** States of `input_ids` and `attention_mask`. Reading the outputs' `logits` throws DataError: there are none. */

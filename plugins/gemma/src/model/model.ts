@@ -23,7 +23,8 @@ import { toCheckpointConfig, tokensOf } from './config';
 import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config-types';
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
-import { flopsPerStep } from '../cost/flops';
+import { flopsPerStep, type BatchShape } from '../cost/flops';
+import { stepMemory, type StepMemory } from '../cost/memory';
 import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
@@ -89,6 +90,10 @@ export class GemmaModel implements Model {
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
     return flopsPerStep(this.config, shapes);
+  }
+
+  stepMemory(shapes: BatchShape, options: { chunkTokens?: number } = {}): StepMemory {
+    return stepMemory(this.config, shapes, options);
   }
 
   get dropout(): Partial<DropoutRates> {

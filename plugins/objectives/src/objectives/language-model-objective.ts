@@ -19,6 +19,10 @@ export abstract class LanguageModelObjective<Options extends LossSettings = Loss
 
   constructor(protected readonly options: Options) {}
 
+  get chunkTokens(): number | undefined {
+    return this.options.chunkTokens;
+  }
+
   abstract inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   abstract prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
 

@@ -2,6 +2,7 @@ import { tf } from '../../tf';
 import { portableBarrier } from '../../kernels/barrier';
 import { checked } from '../../kernels/portable-checks';
 import { portableHashedWords } from '../../kernels/hashed';
+import { portablePackKernels } from '../../kernels/packed';
 import { portableRandomKernels } from '../../kernels/random';
 import { reducedAxes } from '../../kernels/reduced-axes';
 import { elementCount } from '../../shape';
@@ -125,6 +126,7 @@ async function prepare(): Promise<string> {
     segmentSum,
     portableBarrier('cpu'),
     portableHashedWords('cpu'),
+    ...portablePackKernels('cpu'),
     ...portableRandomKernels('cpu'),
   ])
     tf.registerKernel(kernel);
@@ -136,7 +138,7 @@ async function prepare(): Promise<string> {
   }
   const cpu = tf.findBackend('cpu');
   tf.registerKernel(portableBarrier('wasm'));
-  tf.registerKernel(portableHashedWords('wasm'));
+  for (const kernel of [portableHashedWords('wasm'), ...portablePackKernels('wasm')]) tf.registerKernel(kernel);
   for (const name of Object.keys(EMPTY_REDUCTIONS)) {
     const kernel = tf.getKernel(name, 'wasm');
     tf.unregisterKernel(name, 'wasm');

@@ -1,0 +1,120 @@
+import { openEngine, type Engine } from '@graft/engine';
+import { createComponentFactory } from '../components/factory';
+import type { LoadedExperiment } from '../config';
+import { BatchLoader, checkSource } from '../data/loader';
+import { buildModel, specialTokenPolicy } from '../data/special-tokens';
+import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces';
+import { createRandom, STREAMS } from '../random/streams';
+import { availableMemory } from '../training/memory';
+import { estimateTrainingMemory, type BatchLengths, type MemoryEstimate } from '../training/memory-estimate';
+import { checkModelKind } from '../training/model-kind';
+import { ParameterGroups } from '../training/parameter-groups';
+import { silentLogger, type Logger } from '../util/logger';
+import { checkAmountOfData } from './before-first-step';
+import { countParameters } from './parameters';
+import { ResourceScope } from './resource-scope';
+import { configFacts } from './run-info';
+import { findRecord } from './tokenizer-files';
+
+/** Options of `dryRun`. */
+export interface DryRunOptions {
+  /** Default: the portable one, since nothing is computed. */
+  readonly engine?: Engine;
+  /** Default: silent. */
+  readonly logger?: Logger;
+}
+
+/** What a run would begin with. */
+export interface DryRun {
+  readonly model: Pick<Model, 'kind'> & { readonly parameters: number; readonly trained: number };
+  /** The first batch: its fields as the step gets them, and its rows and lengths. */
+  readonly batch: { readonly fields: Readonly<Record<string, readonly number[]>>; readonly lengths?: BatchLengths };
+  readonly memory: MemoryEstimate;
+  /** Bytes that this process may still use on this machine; on another device than the processor, undefined. */
+  readonly free?: number;
+}
+
+/**
+ * Does everything of a run that takes no weights: reads the model's config, makes the components, reads the first batch,
+ * and estimates the memory of training. Writes nothing. Throws what the run would throw up to its first step, except for
+ * what concerns parameters.
+ */
+export async function dryRun(
+  { config, registry }: LoadedExperiment,
+  { engine: given, logger = silentLogger() }: DryRunOptions = {},
+): Promise<DryRun> {
+  const { train } = config;
+  const engine = given ?? (await openEngine({ mode: 'portable' }));
+  const random = createRandom(config.seed);
+  const owned = new ResourceScope(logger);
+  const facts: RunInfo = { name: config.name, id: 'dry-run', folder: config.runs, ...configFacts(config) };
+  try {
+    const first = createComponentFactory(registry, { engine, random, logger, run: facts });
+    const family = await first.create('model', config.model);
+    const initializer = await first.create('initializer', config.initializer);
+    const model = buildModel(family, await initializer.checkpointConfig(), {
+      section: config.specialTokens,
+      generationConfig: await initializer.generationConfig?.(),
+    });
+    const recorded = await findRecord(config, registry);
+    const run = { ...facts, recorded, specialTokens: specialTokenPolicy(model) };
+    const components = createComponentFactory(registry, { engine, random, logger, run });
+    const objective = owned.add('the objective', await components.create('objective', config.objective));
+    const dataset = owned.add('the dataset', await components.create('dataset', config.dataset));
+    const optimizer = await components.create('optimizer', config.optimizer);
+    checkSource(dataset, objective);
+    checkModelKind(model, objective);
+    const repeated = checkAmountOfData(train, dataset, `dataset "${config.dataset.use}"`, objective);
+    if (repeated !== undefined) logger.warn(repeated);
+    for (const warning of objective.settle?.({ model, tokenizer: dataset.tokenizer }).warnings ?? [])
+      logger.warn(warning);
+    const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
+    const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
+
+    const loader = new BatchLoader({
+      dataset,
+      objective,
+      model,
+      batchSize: train.batchSize,
+      random: random.fork(STREAMS.data),
+      step: 0,
+      variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
+    });
+    const { fields } = await loader.next().finally(() => loader.close());
+    const lengths = lengthsOf(fields, model);
+    const memory = estimateTrainingMemory({
+      ...train,
+      model,
+      optimizer,
+      isTrained: (name) => Object.hasOwn(trained, name),
+      keepsAverage: train.averageDecay !== undefined,
+      batch: lengths,
+      chunkTokens: objective.chunkTokens,
+    });
+    return {
+      model: {
+        kind: model.kind,
+        parameters: countParameters(model),
+        trained: countParameters({ parameters: Object.values(trained) }),
+      },
+      batch: { fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])), lengths },
+      memory,
+      free: config.engine.mode === 'pjrt' ? undefined : availableMemory(),
+    };
+  } finally {
+    await owned.dispose();
+  }
+}
+
+/** Rows and lengths of a batch of ids; undefined for other batches. */
+function lengthsOf(fields: HostFields, { kind }: Model): BatchLengths | undefined {
+  const lengthOf = (name: string): readonly [number, number] | undefined => {
+    const shape = fields[name]?.shape;
+    return shape?.length === 2 ? [shape[0], shape[1]] : undefined;
+  };
+  const input = lengthOf(FIELDS.inputIds);
+  if (!input) return undefined;
+  if (kind === 'decoder-only') return { batch: input[0], sourceLength: 0, targetLength: input[1] };
+  const target = lengthOf(FIELDS.decoderInputIds)?.[1] ?? 0;
+  return { batch: input[0], sourceLength: input[1], targetLength: target };
+}

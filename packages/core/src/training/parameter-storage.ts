@@ -1,0 +1,119 @@
+import type { tf } from '@graft/engine';
+import { packBfloat16, random, stochasticBfloat16, unpackBfloat16, type RandomKey } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
+import type { OptimizerState, Parameters } from '../interfaces';
+
+/** The dtype in which the parameters that a step reads lie in memory. */
+export type ParameterDtype = 'float32' | 'bfloat16';
+
+/** The copy of bfloat16 parameters that the optimizer updates: `none` updates the bfloat16 numbers themselves. */
+export type MasterWeights = 'float32' | 'none';
+
+/** How a run keeps its parameters. */
+export interface ParameterStorage {
+  /** Default float32. */
+  readonly parameterDtype?: ParameterDtype;
+  /** Only with bfloat16 parameters. Default float32. */
+  readonly masterWeights?: MasterWeights;
+}
+
+const MASTER = 'master/';
+
+/** The key of a parameter's master in the optimizer's state. */
+export const masterKey = (name: string): string => `${MASTER}${name}`;
+
+/**
+ * Whether a parameter is stored as bfloat16 where a run asks for it. Vectors (norms, biases), a thousandth of a model, stay
+ * float32, and so do tensors with an odd last dimension, since two numbers share a word.
+ */
+export const isNarrow = (shape: readonly number[]): boolean => shape.length > 1 && shape[shape.length - 1] % 2 === 0;
+
+/** Whether a tensor of parameters holds packed bfloat16 numbers: models have no integers as parameters. */
+export const isPacked = (tensor: { readonly dtype: string }): boolean => tensor.dtype === 'int32';
+
+/** The shape of the numbers in a tensor of parameters. */
+export function wideShape({ shape, dtype }: { readonly shape: readonly number[]; readonly dtype: string }): number[] {
+  return isPacked({ dtype }) ? [...shape.slice(0, -1), 2 * shape[shape.length - 1]] : [...shape];
+}
+
+/** The numbers of one tensor of parameters: float32. The caller owns what is returned only if it is another tensor. */
+export const widened = (tensor: tf.Tensor): tf.Tensor => (isPacked(tensor) ? unpackBfloat16(tensor) : tensor);
+
+/** Parameters as float32, for code that computes with them. Traceable. New tensors only for those that are packed. */
+export function widenedAll(parameters: Parameters): Parameters {
+  return Object.fromEntries(Object.entries(parameters).map(([name, tensor]) => [name, widened(tensor)]));
+}
+
+/** Calls `use` with float32 parameters, and frees those that were made for it. */
+export async function withWidened<T>(parameters: Parameters, use: (wide: Parameters) => Promise<T>): Promise<T> {
+  const wide = widenedAll(parameters);
+  try {
+    return await use(wide);
+  } finally {
+    for (const [name, tensor] of Object.entries(wide)) if (tensor !== parameters[name]) tensor.dispose();
+  }
+}
+
+/**
+ * Parameters as a run stores them, and the masters of those in `trained`. Takes ownership of the float32 tensors: a master
+ * is the tensor that was given.
+ */
+export function stored(
+  parameters: Parameters,
+  trained: Parameters,
+  { parameterDtype = 'float32', masterWeights = 'float32' }: ParameterStorage,
+): { parameters: Parameters; masters: OptimizerState } {
+  if (parameterDtype === 'float32') return { parameters, masters: {} };
+  const narrow: Record<string, tf.Tensor> = {};
+  const masters: OptimizerState = {};
+  for (const [name, wide] of Object.entries(parameters)) {
+    if (!isNarrow(wide.shape)) {
+      narrow[name] = wide;
+      continue;
+    }
+    narrow[name] = packBfloat16(wide);
+    if (masterWeights === 'float32' && Object.hasOwn(trained, name)) masters[masterKey(name)] = wide;
+    else wide.dispose();
+  }
+  return { parameters: narrow, masters };
+}
+
+/** The masters among the state of a run, by parameter, and the state that belongs to the optimizer itself. */
+export function separated(
+  state: OptimizerState,
+  parameters: Parameters,
+): { masters: Record<string, tf.Tensor>; own: OptimizerState } {
+  const masters: Record<string, tf.Tensor> = {};
+  const own: OptimizerState = {};
+  for (const [key, tensor] of Object.entries(state)) {
+    const name = key.startsWith(MASTER) ? key.slice(MASTER.length) : undefined;
+    if (name !== undefined && Object.hasOwn(parameters, name) && isPacked(parameters[name])) masters[name] = tensor;
+    else own[key] = tensor;
+  }
+  return { masters, own };
+}
+
+/**
+ * The key of the draws for one tensor, by its name: what one draws does not depend on which others are updated with it.
+ * Traceable.
+ */
+export function namedKey(key: RandomKey, name: string): RandomKey {
+  // FNV-1a
+  let state = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) state = Math.imul(state ^ name.charCodeAt(i), 0x01000193);
+  return random.fold(key, state | 0);
+}
+
+/** Updated float32 numbers as bfloat16: to the nearest, or with a key stochastically. Traceable. */
+export const narrowed = (wide: tf.Tensor, key?: RandomKey): tf.Tensor =>
+  packBfloat16(key ? stochasticBfloat16(wide, key) : wide);
+
+/** Bytes of a parameter and of its master. */
+export function storedBytes(
+  shape: readonly number[],
+  { parameterDtype = 'float32', masterWeights = 'float32' }: ParameterStorage,
+): { parameter: number; master: number } {
+  const count = elementCount(shape);
+  if (parameterDtype === 'float32' || !isNarrow(shape)) return { parameter: 4 * count, master: 0 };
+  return { parameter: 2 * count, master: masterWeights === 'none' ? 0 : 4 * count };
+}

@@ -1,0 +1,112 @@
+import {
+  estimateTrainingMemory,
+  type BatchTensors,
+  type Model,
+  type Objective,
+  type Optimizer,
+  type Parameters,
+} from '@graft/core';
+import { makeTrainStep } from '@graft/core/internal';
+import { openEngine, tf, type Engine, type Precision } from '@graft/engine';
+import { stepMemory } from './memory';
+import { GemmaModel } from '../model/model';
+import { modelOptions, resolveModelConfig } from '../model/model-options';
+
+const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse(options)));
+
+/** The cross-entropy without anything else, in plain operations. */
+const objective = {
+  loss: (model: Model, parameters: Parameters, batch: BatchTensors) => {
+    const { labels, ...inputs } = batch;
+    const { logits } = model.forward(parameters, inputs, { training: true });
+    const rows = tf.reshape(logits, [-1, model.vocabularySize]);
+    const classes = tf.oneHot(tf.reshape(labels, [-1]).toInt(), model.vocabularySize).toFloat();
+    return { loss: tf.neg(tf.mean(tf.sum(tf.mul(tf.logSoftmax(rows), classes), 1))) as tf.Scalar };
+  },
+} as unknown as Objective;
+
+const descent: Optimizer = {
+  learningRate: 1,
+  init: () => ({}),
+  stateOf: () => [],
+  update: ({ parameters, gradients, learningRate }) => ({
+    parameters: Object.fromEntries(
+      Object.entries(parameters).map(([name, value]) => [name, tf.sub(value, tf.mul(gradients[name], learningRate))]),
+    ),
+    state: {},
+  }),
+};
+
+describe('the estimate of a step', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openEngine({ mode: 'auto' });
+  });
+
+  /** Bytes of gradients and stored values in the traced program; the step is not computed. */
+  async function traced(model: GemmaModel, batch: number, length: number, precision: Precision): Promise<number> {
+    const parameters = Object.fromEntries(model.parameters.map(({ name, shape }) => [name, tf.zeros([...shape])]));
+    const ids = tf.fill([batch, length], 5, 'int32');
+    const fields = { input_ids: ids, decoder_input_ids: ids, labels: ids };
+    let bytes = NaN;
+    const onTrace = ({ temporaryBytes }: { temporaryBytes: number }): never => {
+      bytes = temporaryBytes;
+      throw new Error('traced');
+    };
+    const step = makeTrainStep(engine, model, objective, descent, { precision, donate: true, onTrace });
+    const inputs = { parameters, state: {}, batch: fields, randomKey: tf.tensor1d([1, 2], 'int32') };
+    await expect(step.async({ ...inputs, step: tf.scalar(0), learningRate: tf.scalar(1) })).rejects.toThrow('traced');
+    tf.dispose([parameters, ids]);
+    return bytes;
+  }
+
+  const SMALL = { preset: 's-s', vocabularySize: 512 };
+  it.each<[string, object, number, number, Precision]>([
+    ['many layers', SMALL, 4, 128, 'float32'],
+    ['long rows, where scores weigh most', SMALL, 1, 512, 'float32'],
+    ['rematerialization', { ...SMALL, rematerialize: 'block' }, 8, 128, 'float32'],
+    ['products in bfloat16', SMALL, 4, 128, 'bfloat16'],
+  ])(
+    'bounds what the traced program needs, in which gradients take the place of stored values: %s',
+    async (_, options, batch, length, precision) => {
+      const model = gemma(options);
+      const lengths = { batch, sourceLength: length, targetLength: length };
+      const { gradients, castWeights, activations, logits } = estimateTrainingMemory({
+        model,
+        optimizer: descent,
+        precision,
+        batch: lengths,
+      });
+      const bytes = await traced(model, batch, length, precision);
+      const stored = activations! + logits!;
+      expect(gradients + castWeights + stored).toBeGreaterThan(bytes);
+      expect(Math.max(gradients, stored)).toBeLessThan(1.25 * bytes);
+      expect(Math.max(gradients, stored)).toBeGreaterThan(0.6 * bytes);
+    },
+  );
+});
+
+describe('stepMemory', () => {
+  const lengths = { batch: 2, sourceLength: 1024, targetLength: 1024 };
+
+  it('chunked cross-entropy keeps the logits of a chunk, and rematerialization next to no layers', () => {
+    const { config } = gemma({ preset: '2b-2b' });
+    const plain = stepMemory(config, lengths);
+    expect(stepMemory(config, lengths, { chunkTokens: 256 }).logits).toBe(plain.logits / 8);
+    expect(stepMemory({ ...config, rematerialize: true }, lengths).activations).toBeLessThan(plain.activations / 8);
+  });
+
+  it('2B-2B with float32 masters and 8-bit moments fits one device of 80 GB, and not in float32', () => {
+    const model = gemma({ preset: '2b-2b', rematerialize: 'block' });
+    const moments = (bytes: number): Pick<Optimizer, 'stateOf'> => ({
+      stateOf: (_, shape) => [{ shape: [...shape, bytes / 4], dtype: 'float32' }],
+    });
+    const common = { model, batch: lengths, chunkTokens: 256, precision: 'bfloat16' } as const;
+    const usable = 74.4 * 2 ** 30;
+    const narrow = { ...common, parameterDtype: 'bfloat16', optimizer: moments(2) } as const;
+    expect(estimateTrainingMemory(narrow).total).toBeLessThan(usable);
+    const none = { ...common, parameterDtype: 'bfloat16', masterWeights: 'none', optimizer: moments(4) } as const;
+    expect(estimateTrainingMemory(none).total).toBeLessThan(0.8 * usable);
+    expect(estimateTrainingMemory({ ...common, optimizer: moments(8) }).total).toBeGreaterThan(usable);
+  });
+});
