@@ -1,6 +1,6 @@
 import { estimateMemory } from '../program/memory';
 import type { Program } from '../program/program';
-import type { CaptureSource, Executable, Target } from '../target/target';
+import type { CaptureSource, CompilingTarget, Executable } from '../target/target';
 import { tf } from '../tf';
 import type { Tree } from '../types';
 import { donatedTwice, planDonation, resultsInOrder, type DonationPlan } from './donation';
@@ -26,7 +26,7 @@ export class CompiledFunction<B> {
 
   /** `donated`: positions of the donated leaves of `args`. */
   constructor(
-    private readonly target: Target<B>,
+    private readonly target: CompilingTarget<B>,
     private readonly where: string,
     { program, result }: Recorded,
     args: readonly unknown[],

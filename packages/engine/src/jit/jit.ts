@@ -2,7 +2,7 @@ import { EngineError } from '@graft/errors';
 import { currentPrecision, withPrecision } from '../precision';
 import { estimateUncompiledMemory } from '../program/memory';
 import { tapeState } from '../tape';
-import type { Target } from '../target/target';
+import type { CompilingTarget, Target } from '../target/target';
 import { tf } from '../tf';
 import type { JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { capturesOf, CompiledFunction, type GivenInputs } from './compiled-function';
@@ -13,9 +13,8 @@ import { uncompiled } from './uncompiled';
 
 /** Where a jitted function runs. */
 export interface JitTarget<B> {
-  /** Undefined: tfjs's own backends, which cannot record. */
-  readonly target: Target<B> | undefined;
-  /** Whether the target compiles; otherwise functions are called as they are. */
+  readonly target: Target<B>;
+  /** Whether functions are compiled, if the target can; otherwise they are called as they are. */
   readonly compiles: boolean;
   /** Default precision of products. */
   readonly precision: Precision;
@@ -37,7 +36,8 @@ export function makeJit<B, A extends readonly unknown[], R>(
   const { donates = [] } = options;
   const name = options.name ?? (fn.name || 'anonymous');
   const where = `jit "${name}"`;
-  const compiler = compiles ? target : undefined;
+  const recorder = target.records ? target : undefined;
+  const compiler = compiles ? recorder : undefined;
   const compiled = new Map<string, CompiledFunction<B>>();
   const statistics: JitStatistics = { traces: 0, traceMs: 0, firstRunMs: 0, operations: 0 };
 
@@ -54,11 +54,11 @@ export function makeJit<B, A extends readonly unknown[], R>(
   const estimated = new Set<string>();
   /** For `onTrace`, where nothing is compiled: a trace that is only measured. Code that cannot be traced gets no estimate. */
   const estimateFor = (signature: string, args: A, leaves: readonly tf.Tensor[]): void => {
-    if (!target || !options.onTrace || estimated.has(signature)) return;
+    if (!recorder || !options.onTrace || estimated.has(signature)) return;
     estimated.add(signature);
     let temporaryBytes: number;
     try {
-      const { program } = record(target, { name, fn, precision: precisionNow() }, args, leaves);
+      const { program } = record(recorder, { name, fn, precision: precisionNow() }, args, leaves);
       temporaryBytes = estimateUncompiledMemory(program);
     } catch {
       // What is wrong with the code shows when it runs.
@@ -86,7 +86,12 @@ export function makeJit<B, A extends readonly unknown[], R>(
     return results;
   };
 
-  const compile = (on: Target<B>, args: A, leaves: readonly tf.Tensor[], precision: Precision): CompiledFunction<B> => {
+  const compile = (
+    on: CompilingTarget<B>,
+    args: A,
+    leaves: readonly tf.Tensor[],
+    precision: Precision,
+  ): CompiledFunction<B> => {
     const start = performance.now();
     const donated = donatedLeaves(args);
     const positions = leaves.flatMap((leaf, position) => (donated.has(leaf) ? [position] : []));
@@ -101,7 +106,7 @@ export function makeJit<B, A extends readonly unknown[], R>(
   };
 
   /** The compiled function for such arguments, and its inputs. */
-  const lookUp = (on: Target<B>, args: A): { entry: CompiledFunction<B>; given: GivenInputs<B> } => {
+  const lookUp = (on: CompilingTarget<B>, args: A): { entry: CompiledFunction<B>; given: GivenInputs<B> } => {
     const leaves: tf.Tensor[] = [];
     const precision = precisionNow();
     const key = `${precision} ${signatureOf(args, leaves, where)}`;
@@ -119,7 +124,7 @@ export function makeJit<B, A extends readonly unknown[], R>(
 
   const failed = (
     error: unknown,
-    on: Target<B>,
+    on: CompilingTarget<B>,
     entry: CompiledFunction<B>,
     { donations }: GivenInputs<B>,
   ): unknown => {
@@ -138,7 +143,7 @@ export function makeJit<B, A extends readonly unknown[], R>(
 
   const call = (...args: A): R => {
     // Inside another compiled function, this one becomes part of it.
-    if (target?.activeTracer) return inline(args);
+    if (recorder?.activeTracer) return inline(args);
     if (underGradientTape()) return called(args);
     if (!compiler) return eagerly(args);
     const { entry, given } = lookUp(compiler, args);

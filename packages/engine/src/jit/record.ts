@@ -2,7 +2,7 @@ import { EngineError } from '@graft/errors';
 import { withPrecision } from '../precision';
 import { simplified } from '../program/passes';
 import type { Program, Value } from '../program/program';
-import type { Target } from '../target/target';
+import type { CompilingTarget } from '../target/target';
 import { tf } from '../tf';
 import { withLayoutHints } from '../trace/layout-hints';
 import { Tracer } from '../trace/tracer';
@@ -17,7 +17,7 @@ export interface Recorded {
 
 /** A function as a program: it is called once with symbols in the place of its tensors, which are `leaves`, in order. */
 export function record<A extends readonly unknown[], R>(
-  target: Target<unknown>,
+  target: CompilingTarget<unknown>,
   { name, fn, precision }: { name: string; fn: (...args: A) => R; precision: Precision },
   args: A,
   leaves: readonly tf.Tensor[],

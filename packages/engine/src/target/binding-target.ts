@@ -5,10 +5,11 @@ import type { GraftBackend } from '../trace/backend';
 import type { LayoutHints } from '../trace/layout-hints';
 import type { Tracer } from '../trace/tracer';
 import type { EagerRuntime, RuntimeTensor } from './runtime';
-import type { Executable, Replacements, Target } from './target';
+import type { CompilingTarget, Executable, Replacements } from './target';
 
 /** What targets share whose tensors stand behind a tfjs backend of Graft's: recording, and tensors to buffers and back. */
-export abstract class BindingTarget<T extends RuntimeTensor, R extends EagerRuntime<T>> implements Target<T> {
+export abstract class BindingTarget<T extends RuntimeTensor, R extends EagerRuntime<T>> implements CompilingTarget<T> {
+  readonly records = true;
   abstract readonly hints: LayoutHints | undefined;
 
   constructor(protected readonly backend: GraftBackend<T, R>) {}

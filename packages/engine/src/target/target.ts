@@ -24,8 +24,17 @@ export interface Executable<B> {
   dispose(): void;
 }
 
+/** A place where functions run. B: a value in its memory. */
+export type Target<B> = CallingTarget | CompilingTarget<B>;
+
+/** A place where functions are called as they are, operation by operation, on tensors of tfjs's own. */
+export interface CallingTarget {
+  readonly records: false;
+}
+
 /** A place where programs run: it compiles them to executables over values in its memory, which stand behind tensors. */
-export interface Target<B> {
+export interface CompilingTarget<B> {
+  readonly records: true;
   /** Layouts that it prefers; undefined: none. */
   readonly hints: LayoutHints | undefined;
   /** The folder that keeps compiled programs for later processes, if any. */

@@ -3,6 +3,7 @@ import { makeJit } from '../../jit/jit';
 import { tf } from '../../tf';
 import type { Engine, JitOptions, Precision } from '../../types';
 import { preparePortableBackend } from './backend';
+import { PORTABLE_TARGET } from './portable-target';
 
 /** An engine on tfjs's own backends. `fallbackReason`: why nothing faster is used, as a sentence. */
 export async function openPortableEngine(precision: Precision, fallbackReason?: string): Promise<Engine> {
@@ -18,7 +19,7 @@ export async function openPortableEngine(precision: Precision, fallbackReason?: 
     collectives: collectives(undefined),
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) =>
-      makeJit(fn, { target: undefined, compiles: false, precision }, jitOptions),
+      makeJit(fn, { target: PORTABLE_TARGET, compiles: false, precision }, jitOptions),
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: 0,
