@@ -39,7 +39,7 @@ export function drawParameters(engine, model, keep = (drawn) => drawn) {
   const parameters = {};
   model.parameters.forEach(({ name, shape, initial }, i) => {
     const key = random.key(i);
-    parameters[name] = keep(initial === 'zeros' ? zeros({ shape }) : draw({ shape }, key));
+    parameters[name] = keep(initial === 'zeros' ? zeros({ shape }) : draw({ shape }, key), name);
     key.dispose();
   });
   draw.dispose();

@@ -1,8 +1,9 @@
 // Training steps of a published pair on a device: tokens a second, MFU, peak memory. A line of JSON.
 //   node train.cjs --size S --batch 16,8 [--plugin FILE] [--steps 8] [--rematerialize] [--precision bfloat16]
-// Of several batches the first that fits is measured. Weights and moments are float32, products bfloat16.
+// Of several batches the first that fits is measured. Products are bfloat16; weights and moments are float32, or with
+// --weights bfloat16 both bfloat16, rounded stochastically.
 import { parseArgs } from 'node:util';
-import { openEngine, random, tf } from '@graft/engine';
+import { openEngine, packBfloat16, random, tf } from '@graft/engine';
 import { createComponentFactory, createRandom, Registry, silentLogger, uploadBatch } from '@graft/core';
 import { makeTrainStep } from '@graft/core/internal';
 import { plugin as objectives } from '@graft/objectives';
@@ -20,6 +21,7 @@ const { values: options } = parseArgs({
     precision: { type: 'string', default: 'bfloat16' },
     'chunk-tokens': { type: 'string', default: '2048' },
     rematerialize: { type: 'boolean', default: false },
+    weights: { type: 'string', default: 'float32' },
     // Other numbers than the size's, to look at parts of a large step.
     layers: { type: 'string' },
     vocabulary: { type: 'string' },
@@ -53,7 +55,6 @@ async function measure(engine, batchSize) {
     },
   );
   const began = performance.now();
-  let parameters = drawParameters(engine, model);
   const registry = new Registry();
   registry.register(objectives, 'device');
   registry.register(optimizers, 'device');
@@ -65,8 +66,16 @@ async function measure(engine, batchSize) {
     learningRate: 1e-4,
     betas: [0.9, 0.95],
     clipNorm: 1,
+    moments: options.weights,
   });
-  let state = optimizer.init(parameters);
+  let state = {};
+  let parameters = drawParameters(engine, model, (drawn, name) => {
+    Object.assign(state, optimizer.init({ [name]: drawn }));
+    if (options.weights === 'float32' || drawn.rank !== 2) return drawn;
+    const packed = packBfloat16(drawn);
+    drawn.dispose();
+    return packed;
+  });
   await Object.values(state)[0].data();
   const initialSeconds = (performance.now() - began) / 1000;
 
@@ -77,12 +86,13 @@ async function measure(engine, batchSize) {
   let early;
   for (let i = 0; i < Number(options.steps) + 2; i++) {
     const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-4), randomKey: random.key(i), batch };
+    if (options.weights === 'bfloat16') inputs.roundingKey = random.key(1000 + i);
     const start = performance.now();
     const outputs = await step.async({ parameters, state, ...inputs });
     ({ parameters, state } = outputs);
     losses.push((await outputs.numbers.data())[0]);
     times.push(performance.now() - start);
-    tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
+    tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey, inputs.roundingKey ?? []]);
     // By then everything is compiled.
     if (i === 10) early = engine.memory();
   }
@@ -118,7 +128,7 @@ function report(engine, { size, model, batchSize, step, times, losses, initialSe
       mfu: peak && tflops / peak,
       peak_gib: peakBytesInUse && peakBytesInUse / 2 ** 30,
       precision: options.precision,
-      weights: 'float32',
+      weights: options.weights,
       rematerialize: options.rematerialize,
       parameters: model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       initial_s: initialSeconds,
