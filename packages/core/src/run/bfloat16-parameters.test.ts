@@ -30,7 +30,7 @@ async function tensorsOf(path: string): Promise<Record<string, string>> {
 describe.each(modes)('bfloat16 parameters on the engine %s', (mode) => {
   let engine: Engine;
   beforeAll(async () => {
-    engine = await openEngine({ mode, plugin: pjrt });
+    engine = await openEngine({ mode, plugin: mode === 'pjrt' ? pjrt : undefined });
   });
   const train = (runs: string, settings: object, options: object = {}): ReturnType<typeof run> =>
     run(runs, { ...MODEL, engine: mode, train: settings }, { engine, ...options });
