@@ -288,8 +288,8 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     const resident = process.memoryUsage.rss();
     await turns(2000);
     expect(client.live).toMatchObject({ buffers, executables });
-    // A result may be ready a moment before its run counts as done.
-    expect(client.live.started).toBeLessThan(3);
+    // A result may be ready a moment before its run counts as done; on a busy machine the moments add up.
+    while (client.live.started > 0) await new Promise((settle) => setImmediate(settle));
     // A leak of the result alone would be 500 MB.
     expect(process.memoryUsage.rss() - resident).toBeLessThan(100e6);
     expect(((await state.read()) as Float32Array)[n - 1]).toBe(2200);
