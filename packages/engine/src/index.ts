@@ -49,4 +49,6 @@ export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient
 export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
+export { constrain } from './mesh/constrain';
+export type { Mesh, MeshAxes, ShardingSpec } from './mesh/types';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './trace/layout-hints';

@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { collectives } from './collectives/join';
 import { EngineError } from '@graft/errors';
 import { makeJit, type JitTarget } from './jit/jit';
+import { noMesh } from './mesh/no-mesh';
 import type { NativeTensor } from './native/runtime';
 import { preparePortableBackend } from './portable';
 import {
@@ -93,7 +94,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   if (mode === 'pjrt') {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as in loadNative
     const { openPjrtEngine } = require('./targets/pjrt/open-engine') as typeof import('./targets/pjrt/open-engine');
-    return openPjrtEngine(options.plugin, precision);
+    return openPjrtEngine(options, precision);
   }
   let native: NativeBackend | string;
   try {
@@ -120,6 +121,7 @@ async function nativeEngine(native: NativeBackend, executor: Executor, precision
     precision,
     backend: 'tensorflow',
     collectives: collectives(native),
+    mesh: noMesh,
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, jitTarget(native, executor, precision, jitOptions), jitOptions),
@@ -163,6 +165,7 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
     backend,
     fallbackReason,
     collectives: collectives(undefined),
+    mesh: noMesh,
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, { target: undefined, compiles: false, precision }, jitOptions),

@@ -3,7 +3,8 @@ import { collectives } from '../../collectives/join';
 import { makeJit } from '../../jit/jit';
 import { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';
-import type { Engine, JitOptions, Precision } from '../../types';
+import type { Engine, EngineOptions, JitOptions, Precision } from '../../types';
+import { DeviceMesh } from './device-mesh';
 import { pluginAt } from './find-plugin';
 import { loadPjrtBackend, PJRT_BACKEND } from './load-pjrt-backend';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
@@ -12,12 +13,14 @@ import { PjrtTarget } from './pjrt-target';
 interface Opened {
   readonly plugin: string;
   readonly backend: GraftBackend<PjrtTensor, PjrtRuntime>;
+  /** By their axes. */
+  readonly meshes: Map<string, DeviceMesh>;
 }
 
 /** A process has one: its tensors belong to one client. */
 let opened: Opened | undefined;
 
-function openedWith(plugin: string | undefined): Opened {
+function openedWith({ plugin, devices }: EngineOptions): Opened {
   const named = plugin ?? process.env.GRAFT_PJRT_PLUGIN;
   if (opened) {
     if (named === undefined || named === opened.plugin) return opened;
@@ -31,12 +34,12 @@ function openedWith(plugin: string | undefined): Opened {
       exitCode: 2,
       hint: "Set `engine.plugin`, or GRAFT_PJRT_PLUGIN, to a PJRT plugin's shared library, such as xla_cuda_plugin.so of jax-cuda13-pjrt.",
     });
-  return (opened = { plugin: named, backend: loadPjrtBackend(pluginAt(named)) });
+  return (opened = { plugin: named, backend: loadPjrtBackend(pluginAt(named), devices), meshes: new Map() });
 }
 
-/** An engine on the first device of a PJRT plugin. Throws EngineError if there is none. */
-export async function openPjrtEngine(plugin: string | undefined, precision: Precision): Promise<Engine> {
-  const { backend } = openedWith(plugin);
+/** An engine on the devices of a PJRT plugin: the first, unless a mesh is made. Throws EngineError if there is none. */
+export async function openPjrtEngine(options: EngineOptions, precision: Precision): Promise<Engine> {
+  const { backend, meshes } = openedWith(options);
   await tf.setBackend(PJRT_BACKEND);
   const { runtime } = backend.binding;
   const { client } = runtime;
@@ -49,6 +52,12 @@ export async function openPjrtEngine(plugin: string | undefined, precision: Prec
     description: `PJRT ${client.platform} (${client.devices[0].name}), ${precision} matmuls`,
     jit: (fn, options: JitOptions = {}) =>
       makeJit(fn, { target, compiles: options.executor !== 'eager', precision }, options),
+    mesh: (axes) => {
+      const key = JSON.stringify(axes);
+      const mesh = meshes.get(key) ?? new DeviceMesh(backend, { ...axes });
+      meshes.set(key, mesh);
+      return mesh;
+    },
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: runtime.liveTensors,

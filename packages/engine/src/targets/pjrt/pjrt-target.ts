@@ -3,9 +3,9 @@ import type { OperationProfile } from '../../jit/profile';
 import type { Program } from '../../program/program';
 import { BindingTarget } from '../../target/binding-target';
 import type { Executable as TargetExecutable, Replacements } from '../../target/target';
-import { lowerToStableHlo } from '../stablehlo/lower';
-import type { Executable } from './executable';
+import type { TensorBuffer } from './buffer';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
+import { ProgramVariants } from './program-variants';
 
 /** A device behind a PJRT plugin. */
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
@@ -33,34 +33,32 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   compiled(): void {}
 }
 
-/** A program on a device; it is compiled by its first call. */
+/** A program on a device, or on those of a mesh; it is compiled by its first call. */
 class PjrtProgram implements TargetExecutable<PjrtTensor> {
-  private executable: Executable | undefined;
-  private readonly code: string;
+  private readonly variants: ProgramVariants;
 
   constructor(
     private readonly runtime: PjrtRuntime,
-    private readonly program: Program,
+    program: Program,
     private readonly replacements: Replacements,
   ) {
-    this.code = lowerToStableHlo(program, { replacements });
+    this.variants = new ProgramVariants(runtime.client, program, replacements);
   }
 
   call(inputs: readonly PjrtTensor[]): PjrtTensor[] {
-    this.executable ??= this.runtime.client.compileSync(this.code, { name: this.program.name });
-    return this.run(this.executable, inputs);
+    const variant = this.variants.for(inputs);
+    variant.compileSync();
+    return this.taken(variant.run(inputs), inputs);
   }
 
   async callAsync(inputs: readonly PjrtTensor[]): Promise<PjrtTensor[]> {
-    const { client } = this.runtime;
-    const results = this.executable
-      ? this.run(this.executable, inputs)
+    const variant = this.variants.for(inputs);
+    const run = (): PjrtTensor[] => this.taken(variant.run(inputs), inputs);
+    const results = variant.isCompiled
+      ? run()
       : await this.runtime.during(inputs, async () => {
-          const compiled = await client.compile(this.code, { name: this.program.name });
-          // Another call may have compiled it meanwhile.
-          if (this.executable) compiled.dispose();
-          else this.executable = compiled;
-          return this.run(this.executable, inputs);
+          await variant.compile();
+          return run();
         });
     // A call that failed rejects here, not where a result is read.
     await Promise.all([...results, ...this.replaced(inputs)].slice(0, 1).map(({ buffer }) => buffer.ready()));
@@ -73,8 +71,7 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
   }
 
   dispose(): void {
-    this.executable?.dispose();
-    this.executable = undefined;
+    this.variants.dispose();
   }
 
   private replaced(inputs: readonly PjrtTensor[]): PjrtTensor[] {
@@ -82,8 +79,7 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
   }
 
   /** Results that replace an argument become that argument's buffer; the others are returned. */
-  private run(executable: Executable, inputs: readonly PjrtTensor[]): PjrtTensor[] {
-    const results = executable.execute(inputs.map(({ buffer }) => buffer));
+  private taken(results: readonly TensorBuffer[], inputs: readonly PjrtTensor[]): PjrtTensor[] {
     const returned: PjrtTensor[] = [];
     results.forEach((buffer, i) => {
       const position = this.replacements.get(i);

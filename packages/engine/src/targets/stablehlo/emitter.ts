@@ -1,3 +1,4 @@
+import type { MeshAxes } from '../../mesh/types';
 import type { DType } from '../../program/dtypes';
 import { broadcastShape } from '../../program/operations/operation';
 import type { ValueType } from '../../program/program';
@@ -29,6 +30,9 @@ export const paddingText = (padding: Window['padding']): string =>
 export class Emitter {
   readonly lines: string[] = [];
   private count = 0;
+
+  /** `axes`: those of the mesh over which the program is split. Default: it is for one device. */
+  constructor(readonly axes?: MeshAxes) {}
 
   many(
     op: string,
