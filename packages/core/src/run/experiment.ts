@@ -14,6 +14,7 @@ import { checkResumePoint, goBackToLastGood } from './check-resume-point';
 import type { RunFolder } from './folder';
 import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
+import { meshSize } from './create-placement';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
 import { RunSession } from './session';
@@ -60,7 +61,9 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   if (workers) checkWorkerOptions(workers);
   const found = wantsResume(options.resume) && !workers?.rank ? await findRun(config, options) : undefined;
   const { threads = options.threads, ...engineOptions } = config.engine;
-  const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
+  const { precision, mesh } = config.train;
+  const engine =
+    options.engine ?? (await openEngine({ ...engineOptions, threads, precision, devices: meshSize(mesh) }));
   const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (text) => options.logger?.warn(text));
   try {

@@ -6,11 +6,12 @@ import { checkPosition } from '../data/positions';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
 import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily, Parameters } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
-import type { TrainingParts } from '../training/loop-types';
+import type { Placement } from '../distributed/placement';
+import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { beginCall } from '../util/pending';
 import { fillParameters } from './parameters';
 import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
-import { readStartState, type StartState } from './start-state';
+import { readStartState } from './start-state';
 
 /** Inputs that decide where a run starts. */
 export interface ResumeContext {
@@ -121,15 +122,16 @@ export class ResumePoint {
   }
 
   /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */
-  start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>): Promise<StartState> {
+  start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>, placement: Placement): Promise<TrainingStart> {
     const folder = this.source?.snapshot?.folder;
-    return readingSnapshot(folder, () => this.read(parts, folder));
+    return readingSnapshot(folder, () => this.read(parts, placement, folder));
   }
 
   private async read(
     { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+    placement: Placement,
     folder: string | undefined,
-  ): Promise<StartState> {
+  ): Promise<TrainingStart> {
     const { model, context, sent } = this;
     const { step, data, average } = sent;
     if (step > 0) {
@@ -138,12 +140,11 @@ export class ResumePoint {
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
     const parameters = await this.parameters();
-    const { config, group } = context;
     const state = await readStartState({
       model,
       optimizer,
-      train: config.train,
-      group,
+      train: context.config.train,
+      placement,
       parameters,
       step,
       hasAverage: average,

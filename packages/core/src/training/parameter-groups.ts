@@ -90,10 +90,10 @@ export class ParameterGroups {
   }
 
   /** The parameters that train at some step: only they need optimizer state. */
-  everTrained(parameters: Parameters): Parameters {
+  everTrained<T>(byName: Readonly<Record<string, T>>): Record<string, T> {
     const names = this.groups.filter(({ fromStep, untilStep }) => fromStep < untilStep).flatMap((group) => group.names);
     const wanted = new Set(names);
-    return Object.fromEntries(Object.entries(parameters).filter(([name]) => wanted.has(name)));
+    return Object.fromEntries(Object.entries(byName).filter(([name]) => wanted.has(name)));
   }
 
   /** The phase of the step after `step` done ones. */

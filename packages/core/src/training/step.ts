@@ -11,6 +11,7 @@ import { callComponent, componentName, wrongResult } from '../components/calls';
 import { lending } from '../components/lending';
 import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import type { StepPlacement } from '../distributed/placement';
 import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
@@ -64,6 +65,8 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
    * the new ones.
    */
   readonly donate?: boolean;
+  /** Where the gradients are. Default: where the compiler leaves them. */
+  readonly placement?: Pick<StepPlacement, 'gradients'>;
   /** Called with the memory needs of each new kind of step, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
   /**
@@ -84,11 +87,11 @@ export function makeTrainStep(
   options: TrainStepOptions = {},
 ): TrainStep {
   const { precision, onTrace, onGradients, donate = false, groups = ParameterGroups.of(model, {}) } = options;
-  const { averageDecay, skipNonFinite } = options;
+  const { averageDecay, skipNonFinite, placement } = options;
   const settings = { groups, optimizer, averageDecay, skipNonFinite };
   return engine.jit(
     ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
-      const { loss, gradients, metrics, sums } = lossAndGradients(model, objective, groups, {
+      const { loss, metrics, sums, ...computed } = lossAndGradients(model, objective, groups, {
         ...inputs,
         batch,
         randomKey,
@@ -96,6 +99,7 @@ export function makeTrainStep(
         variant,
         onGradients,
       });
+      const gradients = placement?.gradients(computed.gradients) ?? computed.gradients;
       const gradientNorm = globalNorm(gradients);
       const all = { ...metrics, ...sums };
       return {
