@@ -2,6 +2,7 @@ import { constrain, DataError, tf, type Mesh, type ShardingSpec } from '@graft/e
 import type { BatchTensors, Model, OptimizerState, Parameters } from '../interfaces';
 import { OneDevice } from './one-device';
 import type { PlacedState, SavedState } from './placement';
+import type { ShardSpec } from './optimizer-shards';
 import { splitLike, type ShardingPlan } from './sharding-rules';
 
 /**
@@ -20,6 +21,10 @@ export class MeshPlacement extends OneDevice {
     this.shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
   }
 
+  override place(name: string, value: tf.Tensor): Promise<void> {
+    return this.mesh.shard(value, this.specOf(name, value));
+  }
+
   override async parameters(read: Parameters | undefined): Promise<Parameters> {
     return this.placed(await super.parameters(read));
   }
@@ -28,16 +33,36 @@ export class MeshPlacement extends OneDevice {
     return this.placed(fresh);
   }
 
-  override async savedState(fresh: OptimizerState, saved: SavedState | undefined): Promise<OptimizerState> {
-    return this.placed(await super.savedState(fresh, saved));
+  override savedState(fresh: OptimizerState, saved: SavedState | undefined): Promise<OptimizerState> {
+    const specs = Object.entries(fresh).map(([name, { shape, dtype }]) => ({
+      name,
+      shape,
+      dtype: dtype === 'int32' ? dtype : ('float32' as const),
+    }));
+    tf.dispose(fresh);
+    return this.read('optimizer', specs, saved!);
   }
 
   override async newAverage(parameters: Parameters): Promise<Parameters> {
     return this.placed(await super.newAverage(parameters));
   }
 
-  override async savedAverage(saved: SavedState | undefined): Promise<Parameters> {
-    return this.placed(await super.savedAverage(saved));
+  override savedAverage(saved: SavedState | undefined): Promise<Parameters> {
+    const specs = Array.from(this.shapes, ([name, shape]) => ({ name, shape, dtype: 'float32' as const }));
+    return this.read('average', specs, saved!);
+  }
+
+  /** Tensor by tensor, each placed before the next is read. */
+  private read(
+    what: 'optimizer' | 'average',
+    specs: readonly Omit<ShardSpec, 'ranks'>[],
+    saved: SavedState,
+  ): Promise<Record<string, tf.Tensor>> {
+    const here = specs.map((spec) => ({ ...spec, ranks: [0] }));
+    return saved.scattered(what, here, async ({ name }, tensor) => {
+      await this.place(name, tensor);
+      return true;
+    });
   }
 
   override gradients(gradients: Parameters): Parameters {
@@ -83,7 +108,7 @@ export class MeshPlacement extends OneDevice {
   /** Takes ownership: if it fails, none is left. */
   private async placed<T extends Readonly<Record<string, tf.Tensor>>>(tensors: T): Promise<T> {
     try {
-      for (const [name, tensor] of Object.entries(tensors)) await this.mesh.shard(tensor, this.specOf(name, tensor));
+      for (const [name, tensor] of Object.entries(tensors)) await this.place(name, tensor);
       return tensors;
     } catch (error) {
       tf.dispose(tensors);

@@ -1,3 +1,4 @@
+import type { tf } from '@graft/engine';
 import type { BatchTensors, OptimizerState, Parameters } from '../interfaces';
 import type { AverageUse, PlacedState, Placement, SavedState, StoredState } from './placement';
 
@@ -15,6 +16,10 @@ export class OneDevice implements Placement {
 
   gradients(gradients: Parameters): Parameters {
     return gradients;
+  }
+
+  place(_name: string, _value: tf.Tensor): Promise<void> {
+    return Promise.resolve();
   }
 
   parameters(read: Parameters | undefined): Promise<Parameters> {

@@ -62,6 +62,8 @@ export interface Placement extends StepPlacement {
   /** Whether this process can write a checkpoint without the others. */
   readonly savesAlone: boolean;
 
+  /** Places one of a run's parameters as soon as it is there, so that no device has to hold all of them. */
+  place(name: string, value: tf.Tensor): Promise<void>;
   /** A run's parameters, from those that this process has read: undefined where another one has. Takes ownership. */
   parameters(read: Parameters | undefined): Promise<Parameters>;
   /** The optimizer's state at the first step. Takes ownership of the `fresh` one. */

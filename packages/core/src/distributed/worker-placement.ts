@@ -58,6 +58,10 @@ export class WorkerPlacement implements Placement {
     return gradients;
   }
 
+  place(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** Those of worker 0. */
   async parameters(read: Parameters | undefined): Promise<Parameters> {
     const specs = this.model.parameters.map(({ name, shape }) => read?.[name] ?? { shape, dtype: 'float32' as const });

@@ -1,4 +1,4 @@
-import type { WorkerGroup } from '@graft/engine';
+import type { tf, WorkerGroup } from '@graft/engine';
 import { componentName } from '../components/calls';
 import { callingDataset } from '../components/dataset-calls';
 import type { ExperimentConfig } from '../config';
@@ -139,7 +139,7 @@ export class ResumePoint {
       await callingDataset(dataset, () => dataset.restore(data)).finally(end);
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
-    const parameters = await this.parameters();
+    const parameters = await this.parameters(placement);
     const state = await readStartState({
       model,
       optimizer,
@@ -153,12 +153,13 @@ export class ResumePoint {
     return { ...state, callbacks: this.source?.snapshot?.state.callbacks };
   }
 
-  private parameters(): Promise<Parameters> | undefined {
+  private parameters(placement: Placement): Promise<Parameters> | undefined {
     const { source, model, context } = this;
+    const place = (name: string, value: tf.Tensor): Promise<void> => placement.place(name, value);
     if (!source) return undefined;
     return source.snapshot
-      ? readParameters(source.snapshot.folder, model)
-      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init));
+      ? readParameters(source.snapshot.folder, model, place)
+      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init), place);
   }
 }
 
