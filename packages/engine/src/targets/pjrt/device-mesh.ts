@@ -1,6 +1,7 @@
 import { EngineError } from '@graft/errors';
 import { dtypeName } from '../../native/dtypes';
 import { checkAxes, deviceCount, fullSharding, shardingText, specOf } from '../../mesh/sharding';
+import { openMeshes } from '../../mesh/open-meshes';
 import type { Mesh, MeshAxes, ShardingSpec } from '../../mesh/types';
 import { fromBytes } from '../../program/bytes';
 import type { tf } from '../../tf';
@@ -29,6 +30,7 @@ export class DeviceMesh implements Mesh, MeshDevices {
         { code: 'engine.mesh-devices', exitCode: 2, hint: 'Make the product of its axes the number of devices.' },
       );
     this.devices = devices.slice(0, size);
+    openMeshes.any = true;
   }
 
   private get client(): Client {
