@@ -55,7 +55,8 @@ export class DeviceMesh implements Mesh, MeshDevices {
     const native = this.backend.nativeOf(tensor.dataId, 'Placing a tensor', (shape, type, bytes) => {
       uploaded = true;
       const dtype = dtypeName(type);
-      return runtime.own(uploadToMesh(client, fromBytes(bytes, dtype), { dtype, shape }, this, sharding));
+      const values = fromBytes(ofOwnBuffer(bytes), dtype);
+      return runtime.own(uploadToMesh(client, values, { dtype, shape }, this, sharding));
     });
     if (uploaded) return;
     const { buffer } = native;
@@ -85,6 +86,10 @@ export class DeviceMesh implements Mesh, MeshDevices {
     return this.devices.map((_, at) => (at === 0 ? (buffer?.bytes ?? 0) : 0));
   }
 }
+
+/** The bytes themselves, or a copy if their buffer has more. */
+const ofOwnBuffer = (bytes: Uint8Array): Uint8Array =>
+  bytes.byteLength === bytes.buffer.byteLength ? bytes : bytes.slice();
 
 const meshText = (axes: MeshAxes): string =>
   `{ ${Object.entries(axes)

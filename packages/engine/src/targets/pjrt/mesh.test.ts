@@ -50,6 +50,20 @@ describePjrt('a mesh of devices', (plugin) => {
     expect(engine.memory()).toMatchObject({ handles: before.handles, bytes: before.bytes });
   });
 
+  test('host values that are a part of an array are placed as they are', async () => {
+    const all = Float32Array.from({ length: 40 }, (_, i) => i);
+    const x = tf.tensor2d(all.subarray(8, 24), [4, 4]);
+    const ids = tf.tensor1d(Int32Array.from(all).subarray(4, 12), 'int32');
+    const flags = tf.tensor1d([true, false, true, true], 'bool');
+    await mesh.shard(x, ['data', 'model']);
+    await mesh.shard(ids, [['model', 'data']]);
+    await mesh.shard(flags, ['data']);
+    expect([...x.dataSync()]).toEqual([...all.subarray(8, 24)]);
+    expect([...ids.dataSync()]).toEqual([4, 5, 6, 7, 8, 9, 10, 11]);
+    expect([...flags.dataSync()]).toEqual([1, 0, 1, 1]);
+    tf.dispose([x, ids, flags]);
+  });
+
   test('a sharding that does not fit is refused with what does not fit', async () => {
     const x = counted([6, 4]);
     await expect(mesh.shard(x, ['data'])).rejects.toThrow(
