@@ -29,7 +29,7 @@ export function createPlacement(request: PlacementRequest): Placement {
     throw new ConfigError('train.sharding splits parameters over a mesh, but train.mesh is missing.', {
       code: 'training.sharding',
       exitCode: 2,
-      hint: 'For example: train.mesh: { data: 8 }',
+      hint: 'Leave train.sharding out, or add a mesh, such as train.mesh: { data: 8 }.',
     });
   if (!group) return new OneDevice();
   const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
