@@ -50,5 +50,6 @@ export type { RecomputedOptions } from './autodiff/rematerialization';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { constrain } from './mesh/constrain';
+export { constrainRows, withRowAxes } from './mesh/rows';
 export type { Mesh, MeshAxes, ShardingSpec } from './mesh/types';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './trace/layout-hints';

@@ -1,4 +1,4 @@
-import { constrain, DataError, tf, type Mesh, type ShardingSpec } from '@graft/engine';
+import { constrain, DataError, tf, type Mesh, type ShardingSpec, withRowAxes } from '@graft/engine';
 import type { BatchTensors, Model, OptimizerState, Parameters } from '../interfaces';
 import { OneDevice } from './one-device';
 import type { PlacedState, SavedState } from './placement';
@@ -63,6 +63,11 @@ export class MeshPlacement extends OneDevice {
       await this.place(name, tensor);
       return true;
     });
+  }
+
+  override pass<T>(compute: () => T): T {
+    const { batchAxes, batchParts } = this.plan;
+    return withRowAxes(batchParts > 1 ? batchAxes : [], compute);
   }
 
   override gradients(gradients: Parameters): Parameters {

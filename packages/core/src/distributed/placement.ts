@@ -46,6 +46,8 @@ export interface StepPlacement {
    * All parameters after an update of `own` ones, of which the step has `changed` some. Takes ownership of both.
    */
   updated(before: Parameters, own: Parameters, changed: readonly string[]): Promise<Parameters>;
+  /** Calls a forward and backward pass, whose activations the placement may split. Traceable. */
+  pass<T>(compute: () => T): T;
   /** Gradients by parameter name, where the update reads them. Traceable. */
   gradients(gradients: Parameters): Parameters;
 }

@@ -54,6 +54,10 @@ export class WorkerPlacement implements Placement {
     return this.shards ? this.shards.gather(before, own, changed) : own;
   }
 
+  pass<T>(compute: () => T): T {
+    return compute();
+  }
+
   gradients(gradients: Parameters): Parameters {
     return gradients;
   }

@@ -47,10 +47,9 @@ export class SplitStep {
         variant?: string;
         sums: Sums | null;
       }): Sums => {
-        const { loss, gradients, weight, metrics, sums } = lossAndGradients(model, objective, groups, {
-          ...inputs,
-          onGradients,
-        });
+        const { loss, gradients, weight, metrics, sums } = placement.pass(() =>
+          lossAndGradients(model, objective, groups, { ...inputs, onGradients }),
+        );
         const before = inputs.sums;
         const numbers = vector([
           weight,

@@ -11,6 +11,7 @@ import { callComponent, componentName, wrongResult } from '../components/calls';
 import { lending } from '../components/lending';
 import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import { OneDevice } from '../distributed/one-device';
 import type { StepPlacement } from '../distributed/placement';
 import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';
@@ -65,8 +66,8 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
    * the new ones.
    */
   readonly donate?: boolean;
-  /** Where the gradients are. Default: where the compiler leaves them. */
-  readonly placement?: Pick<StepPlacement, 'gradients'>;
+  /** Where activations and gradients are. Default: one device. */
+  readonly placement?: StepPlacement;
   /** Called with the memory needs of each new kind of step, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
   /**
@@ -87,19 +88,15 @@ export function makeTrainStep(
   options: TrainStepOptions = {},
 ): TrainStep {
   const { precision, onTrace, onGradients, donate = false, groups = ParameterGroups.of(model, {}) } = options;
-  const { averageDecay, skipNonFinite, placement } = options;
+  const { averageDecay, skipNonFinite } = options;
+  const placement: StepPlacement = options.placement ?? new OneDevice();
   const settings = { groups, optimizer, averageDecay, skipNonFinite };
   return engine.jit(
     ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
-      const { loss, metrics, sums, ...computed } = lossAndGradients(model, objective, groups, {
-        ...inputs,
-        batch,
-        randomKey,
-        phase,
-        variant,
-        onGradients,
-      });
-      const gradients = placement?.gradients(computed.gradients) ?? computed.gradients;
+      const { loss, metrics, sums, ...computed } = placement.pass(() =>
+        lossAndGradients(model, objective, groups, { ...inputs, batch, randomKey, phase, variant, onGradients }),
+      );
+      const gradients = placement.gradients(computed.gradients);
       const gradientNorm = globalNorm(gradients);
       const all = { ...metrics, ...sums };
       return {

@@ -4,7 +4,17 @@ import { elementCount } from '../../shape';
 import type { DeviceBuffer } from './buffer';
 import type { TensorType } from './host-values';
 import { openPjrtClient, pluginAt } from './index';
-import { constrain, openEngine, tf, treeLeaves, valueAndGradients, type Engine, type Mesh } from '../../index';
+import {
+  constrain,
+  constrainRows,
+  openEngine,
+  tf,
+  treeLeaves,
+  valueAndGradients,
+  withRowAxes,
+  type Engine,
+  type Mesh,
+} from '../../index';
 
 describePjrt('a mesh of devices', (plugin) => {
   let engine: Engine;
@@ -157,6 +167,29 @@ describePjrt('a mesh of devices', (plugin) => {
       expect(mesh.shardingOf(tf.sum(x, 1))).toEqual([null]);
     });
     x.dispose();
+  });
+
+  test('a result is split as it is constrained, by rows within `withRowAxes`, and whole otherwise', async () => {
+    const x = counted([8, 4]);
+    const values = Array.from(x.dataSync(), (value) => value + 1);
+    await mesh.shard(x, ['data']);
+    const split = engine.jit((given: tf.Tensor) => {
+      const sum = tf.add(given, 1);
+      return {
+        whole: constrainRows(sum),
+        rows: withRowAxes(['data', 'model'], () => constrainRows(sum)),
+        columns: constrain(sum, [null, 'model']),
+      };
+    });
+    const { whole, rows, columns } = split(x);
+    expect([whole, rows, columns].map((tensor) => mesh.shardingOf(tensor))).toEqual([
+      [null, null],
+      [['data', 'model'], null],
+      [null, 'model'],
+    ]);
+    for (const tensor of [whole, rows, columns]) expect([...tensor.dataSync()]).toEqual(values);
+    tf.dispose([x, whole, rows, columns]);
+    split.dispose();
   });
 
   test('replicated tensors serve programs of one device', async () => {
