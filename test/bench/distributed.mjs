@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { openEngine, tf } from '@graft/engine';
 import { freeAddresses } from '@graft/engine/internal';
 import { createComponentFactory, createRandom, Registry, silentLogger } from '@graft/core';
-import { Stepper, workersOf } from '@graft/core/internal';
+import { Stepper, WorkerPlacement } from '@graft/core/internal';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';
 import { makeModel } from './model.mjs';
@@ -164,21 +164,24 @@ async function train(engine, groups) {
   let summing = 0;
   let transport = TRANSPORTS[0];
   const group = groups.memory;
-  const ways = Object.fromEntries(Object.entries(groups).map(([name, one]) => [name, workersOf(one)]));
-  const timed = group && {
-    ...ways.memory,
-    reduce: async (sums) => {
-      const began = performance.now();
-      const result = await ways[transport].reduce(sums);
-      summing = performance.now() - began;
-      return result;
-    },
+  const ways = Object.fromEntries(
+    Object.entries(groups).map(([name, one]) => [
+      name,
+      new WorkerPlacement({ group: one, model, keepsAverage: false }),
+    ]),
+  );
+  const reduce = async (sums) => {
+    const began = performance.now();
+    const result = await ways[transport].reduce(sums);
+    summing = performance.now() - began;
+    return result;
   };
+  const timed = group && Object.create(ways.memory, { reduce: { value: reduce } });
   const steps = Number(values.steps ?? (sizeName === 'S' ? 6 : 60)) + 2;
   const settings = { steps, precision: 'float32' };
   const schedule = { factor: () => 1 };
   const stepper = new Stepper(
-    { engine, model, objective, optimizer, schedule, random: createRandom(2), workers: timed },
+    { engine, model, objective, optimizer, schedule, random: createRandom(2), placement: timed },
     settings,
   );
   const start = group ? await group.broadcast(Object.values(parameters), 0) : Object.values(parameters);

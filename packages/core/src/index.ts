@@ -54,6 +54,7 @@ export {
   type LossOutput,
   type Model,
   type ModelFamily,
+  type TensorSplit,
   type ModelKind,
   type ModelOutputs,
   type ModelPart,

@@ -42,7 +42,9 @@ export {
 export { BatchLoader, type LoadedBatch, type LoaderOptions } from './data/loader';
 export { ThreadedDataset } from './data/threads/dataset';
 export { OptimizerShards, assignOwners } from './distributed/optimizer-shards';
-export { workersOf, type Workers } from './distributed/workers';
+export { WorkerPlacement } from './distributed/worker-placement';
+export { OneDevice } from './distributed/one-device';
+export type { Placement } from './distributed/placement';
 export { watchCalls } from './util/pending';
 export {
   DEEPEST_JSON,

@@ -58,3 +58,6 @@ export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, fusesAttention, prefersTransposedKeys } from './trace/layout-hints';
 export { fusedAttention, type FusedAttentionOptions } from './autodiff/attention';
 export type { AttentionSizes } from './program/attention';
+export { constrain } from './mesh/constrain';
+export { constrainRows, withRowAxes } from './mesh/rows';
+export type { Mesh, MeshAxes, ShardingSpec } from './mesh/types';

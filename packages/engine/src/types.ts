@@ -1,6 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core';
 import type { Collectives } from './collectives';
 import type { OperationProfile } from './jit/profile';
+import type { Mesh, MeshAxes } from './mesh/types';
 
 /**
  * Where programs run. `tensorflow`: native TensorFlow, on CPUs; `pjrt`: the devices of a PJRT plugin; `portable`: tfjs's
@@ -150,6 +151,11 @@ export interface EngineOptions {
   memoryFraction?: number;
   /** Whether that share is taken at once; otherwise it grows, and may fragment. Default: the plugin's, which is true. */
   preallocate?: boolean;
+  /**
+   * For the mode `pjrt`: how many devices are wanted, for a mesh. XLA's plugin for CPUs then has that many virtual ones;
+   * other plugins have the devices of the machine. Read when the process opens the mode for the first time. Default: 1.
+   */
+  devices?: number;
   /** A folder with the two native libraries, or a file in it. Default: the cache, then installed packages. */
   libraryPath?: string;
   /**
@@ -186,6 +192,11 @@ export interface Engine {
    * function.
    */
   jit<A extends readonly unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
+  /**
+   * Devices of this process as a mesh, over which tensors are split: `{ data: 4, model: 2 }`. The same axes give the same
+   * mesh. Throws EngineError for wrong axes, for more devices than there are, and on engines other than `pjrt`.
+   */
+  mesh(axes: MeshAxes): Mesh;
   /** What is alive now, in tensors, handles and bytes. */
   memory(): EngineMemory;
 }

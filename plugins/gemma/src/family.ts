@@ -17,12 +17,14 @@ import type { GemmaClassifier } from './heads/classifier';
 import { GEMMA_MODEL_TYPES, readModelConfig } from './model/config';
 import type { AnyGemmaConfig } from './model/config-types';
 import { gemmaOf, type AnyGemma } from './model/encoder-model';
+import { TENSOR_SPLITS } from './model/tensor-splits';
 import { modelOptions, resolveAnyConfig, type ModelOptions, type ResolvedModelOptions } from './model/model-options';
 
 /** Builds Gemma models: decoder-only Gemma 2, the encoder-decoder made of it, or that one's encoder alone. */
 @injectable()
 export class GemmaFamily implements ModelFamily {
   readonly modelTypes = GEMMA_MODEL_TYPES;
+  readonly tensorSplits = TENSOR_SPLITS;
   private readonly options: ResolvedModelOptions;
 
   constructor(@inject(OPTIONS) options: ModelOptions = {}) {

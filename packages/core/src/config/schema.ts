@@ -105,6 +105,32 @@ export const LoaderSection = z.strictObject({
     .describe('seconds without an item after which a dataset is named in the log; 0: never'),
 });
 
+const axisSize = (): z.ZodOptional<z.ZodNumber> => z.number().int().positive().optional();
+
+const MeshSection = z
+  .strictObject({
+    data: axisSize().describe('devices that each compute a part of every batch'),
+    fsdp: axisSize().describe('the same, and over which train.sharding: fully-sharded splits parameters'),
+    model: axisSize().describe('devices over which the matrices of a layer are split'),
+  })
+  .refine((axes) => Object.values(axes).some((size) => size !== undefined), 'expected at least one axis');
+
+const ShardingSection = z.union([
+  z.enum(['replicated', 'fully-sharded', 'tensor']),
+  z.strictObject({
+    rules: z
+      .array(
+        z.strictObject({
+          names: z.array(z.string().min(1)).min(1).describe('parameters by name; `*` stands for any text'),
+          split: z
+            .array(z.union([z.string(), z.array(z.string()).min(1), z.null()]))
+            .describe('for each dimension: an axis, a list of axes, or null'),
+        }),
+      )
+      .describe('the first that matches a parameter counts; the others are whole on each device'),
+  }),
+]);
+
 export const TrainSection = z
   .strictObject({
     steps: z.number().int().positive().describe('optimizer steps in all'),
@@ -149,6 +175,12 @@ export const TrainSection = z
       .boolean()
       .default(false)
       .describe('with several workers: each keeps the optimizer state of a share of the parameters, and updates those'),
+    mesh: MeshSection.optional().describe(
+      'devices of the engine pjrt that train together, as a grid: the product of its axes. Default: one device',
+    ),
+    sharding: ShardingSection.optional().describe(
+      'how parameters, their gradients and optimizer state are split over the mesh. Default: fully-sharded if it has an axis fsdp, tensor if it has model, otherwise replicated',
+    ),
     nonFinite: z
       .enum(['stop', 'skip'])
       .default('stop')

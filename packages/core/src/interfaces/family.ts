@@ -21,6 +21,13 @@ export interface ModelSettings {
   readonly folder?: string;
 }
 
+/** Which dimension of parameters tensor parallelism splits: of a matrix [out, in], 0 is by columns, and 1 by rows. */
+export interface TensorSplit {
+  /** Parameters by name; `*` matches any text. */
+  readonly names: readonly string[];
+  readonly dimension: number;
+}
+
 /** Builds models of one family. The config's `model:` section contains its options (presets, sizes, switches). */
 export interface ModelFamily {
   /**
@@ -33,6 +40,11 @@ export interface ModelFamily {
    * field.
    */
   build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
+  /**
+   * For `train.sharding: tensor`: how parameters are split over the axis `model`; the first that matches counts, and the
+   * others stay whole. Default: matrices along their last dimension that can be split.
+   */
+  readonly tensorSplits?: readonly TensorSplit[];
   /** For `graft classify`: the classifier in a folder. Throws CheckpointError if the folder does not contain one. */
   classifier?(checkpoint: CheckpointReader, settings?: ModelSettings): Promise<Classifier>;
   /** For `graft adapt`: writes an encoder-decoder made from decoder-only checkpoints of this family. */

@@ -15,6 +15,7 @@ import type { RunFolder } from './folder';
 import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
 import { withRecordedEngine } from './recorded-engine';
+import { meshSize } from './create-placement';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
 import { RunSession } from './session';
@@ -63,7 +64,9 @@ export async function runExperiment(given: LoadedExperiment, options: RunOptions
   const loaded = await withRecordedEngine(given, workers ? undefined : found);
   const { config } = loaded;
   const { threads = options.threads, ...engineOptions } = config.engine;
-  const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
+  const { precision, mesh } = config.train;
+  const engine =
+    options.engine ?? (await openEngine({ ...engineOptions, threads, precision, devices: meshSize(mesh) }));
   const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (text) => options.logger?.warn(text));
   try {

@@ -15,13 +15,14 @@ export function countParameters({
 }
 
 /**
- * Collects the tensors of an initializer, in the model's order. Throws GraftError, leaving no tensor, naming the
+ * Collects the tensors of an initializer, in the model's order, and places each before the next one is made. Throws GraftError, leaving no tensor, naming the
  * parameters that are missing, came twice, are unknown to the model or have another shape or dtype.
  */
 export async function fillParameters(
   model: Model,
   initializer: Initializer,
   random: RandomStream,
+  place?: (name: string, value: tf.Tensor) => Promise<void>,
 ): Promise<Parameters> {
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   const received = new Map<string, tf.Tensor>();
@@ -40,6 +41,7 @@ export async function fillParameters(
       // Training takes ownership of each of them, and an initializer may yield one tensor under several names.
       else received.set(name, held.has(value) ? value.clone() : value);
       held.add(value);
+      if (shape?.join() === value.shape.join() && !twin) await place?.(name, received.get(name)!);
     }
     for (const name of shapes.keys()) if (!received.has(name)) problems.push(`"${name}" is missing`);
     if (problems.length > 0) {

@@ -1,4 +1,4 @@
-import type { WorkerGroup } from '@graft/engine';
+import type { tf, WorkerGroup } from '@graft/engine';
 import { componentName } from '../components/calls';
 import { callingDataset } from '../components/dataset-calls';
 import type { ExperimentConfig } from '../config';
@@ -6,11 +6,12 @@ import { checkPosition } from '../data/positions';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
 import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily, Parameters } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
-import type { TrainingParts } from '../training/loop-types';
+import type { Placement } from '../distributed/placement';
+import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { beginCall } from '../util/pending';
 import { fillParameters } from './parameters';
 import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
-import { readStartState, type StartState } from './start-state';
+import { readStartState } from './start-state';
 
 /** Inputs that decide where a run starts. */
 export interface ResumeContext {
@@ -121,15 +122,16 @@ export class ResumePoint {
   }
 
   /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */
-  start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>): Promise<StartState> {
+  start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>, placement: Placement): Promise<TrainingStart> {
     const folder = this.source?.snapshot?.folder;
-    return readingSnapshot(folder, () => this.read(parts, folder));
+    return readingSnapshot(folder, () => this.read(parts, placement, folder));
   }
 
   private async read(
     { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+    placement: Placement,
     folder: string | undefined,
-  ): Promise<StartState> {
+  ): Promise<TrainingStart> {
     const { model, context, sent } = this;
     const { step, data, average } = sent;
     if (step > 0) {
@@ -137,13 +139,12 @@ export class ResumePoint {
       await callingDataset(dataset, () => dataset.restore(data)).finally(end);
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
-    const parameters = await this.parameters();
-    const { config, group } = context;
+    const parameters = await this.parameters(placement);
     const state = await readStartState({
       model,
       optimizer,
-      train: config.train,
-      group,
+      train: context.config.train,
+      placement,
       parameters,
       step,
       hasAverage: average,
@@ -152,12 +153,13 @@ export class ResumePoint {
     return { ...state, callbacks: this.source?.snapshot?.state.callbacks };
   }
 
-  private parameters(): Promise<Parameters> | undefined {
+  private parameters(placement: Placement): Promise<Parameters> | undefined {
     const { source, model, context } = this;
+    const place = (name: string, value: tf.Tensor): Promise<void> => placement.place(name, value);
     if (!source) return undefined;
     return source.snapshot
-      ? readParameters(source.snapshot.folder, model)
-      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init));
+      ? readParameters(source.snapshot.folder, model, place)
+      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init), place);
   }
 }
 

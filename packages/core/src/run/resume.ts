@@ -14,6 +14,8 @@ const FREE = {
     'train.keepCheckpoints',
     'train.logEvery',
     'train.shardOptimizer',
+    'train.mesh',
+    'train.sharding',
     'train.loader',
   ],
   evaluation: ALWAYS_FREE,

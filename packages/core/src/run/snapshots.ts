@@ -299,10 +299,15 @@ async function readTensors<W extends Wanted>(
   }
 }
 
-/** A model's parameters from a snapshot, in the model's order; the caller owns them. */
-export async function readParameters(folder: string, model: Model): Promise<Parameters> {
+/** A model's parameters from a snapshot, in the model's order, each placed as it is read; the caller owns them. */
+export async function readParameters(
+  folder: string,
+  model: Model,
+  place?: (name: string, value: tf.Tensor) => Promise<void>,
+): Promise<Parameters> {
   const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
-  return readTensors(await CheckpointReader.open(folder), wanted, folder);
+  const keep = place && (({ name }: Wanted, value: tf.Tensor): Promise<true> => place(name, value).then(() => true));
+  return readTensors(await CheckpointReader.open(folder), wanted, folder, keep);
 }
 
 /** The moving average from a snapshot; undefined if it has none. */

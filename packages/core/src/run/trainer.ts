@@ -1,5 +1,4 @@
-import { ConfigError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
-import { elementCount } from '@graft/engine/internal';
+import { ConfigError, type Engine, type WorkerGroup } from '@graft/engine';
 import { recordFile, TOKENIZER_SECTION } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';
@@ -9,23 +8,24 @@ import { checkSource } from '../data/loader';
 import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../data/special-tokens';
 import { ThreadedDataset } from '../data/threads/dataset';
 import { compareFiles } from '../distributed/group';
-import type { ComponentFactory, Dataset, Model, Objective, OptimizerState, RunInfo, Settled } from '../interfaces';
+import type { Placement } from '../distributed/placement';
+import type { ComponentFactory, Dataset, Model, Objective, RunInfo, Settled } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
 import { TrainingLoop } from '../training/loop';
 import type { NamedCallback } from '../training/callbacks';
-import type { TrainingContext, TrainingParts } from '../training/loop-types';
+import type { TrainingContext, TrainingParts, TrainingStart } from '../training/loop-types';
 import { loadWarning } from '../training/memory';
 import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
 import { checkAmountOfData, checkEvaluators } from './before-first-step';
+import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { ResumePoint } from './resume-point';
-import type { StartState } from './start-state';
 import { findTokenizerFiles } from './tokenizer-files';
 
 export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep'> {
@@ -120,7 +120,16 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       ...recordFile({ ...run.recorded, ...settled?.record, [TOKENIZER_SECTION]: tokenizer.record }),
     };
 
-    const start = await resumePoint.start(parts);
+    const placement = createPlacement({
+      engine,
+      model,
+      family,
+      train: config.train,
+      group,
+      sizesBatches: dataset.kind === 'examples',
+      logger,
+    });
+    const start = await resumePoint.start(parts, placement);
     if (folder && start.step > 0) warnOfUnrecorded(settled, run, start.step, logger);
 
     const context: TrainingContext = {
@@ -136,7 +145,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       logger,
       quiet: request.quiet,
       signal,
-      workers: start.workers,
+      placement,
       onStep: request.onStep,
     };
     const loop = new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start);
@@ -145,7 +154,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       loop,
       model,
       run,
-      summary: summaryOf(resumePoint, start, settled),
+      summary: summaryOf(resumePoint, start, placement, settled),
       dispose: () => owned.dispose(signal?.aborted),
     };
   } catch (error) {
@@ -207,11 +216,17 @@ function warnOfUnrecorded(settled: Settled | undefined, run: RunInfo, step: numb
     );
 }
 
-function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, settled: Settled | undefined): string[] {
-  const { workers, step, state } = start;
+function summaryOf(
+  { model, withoutPolicy }: ResumePoint,
+  start: TrainingStart,
+  placement: Placement,
+  settled: Settled | undefined,
+): string[] {
+  const { step } = start;
+  const placed = placement.describe(start);
   const count = countParameters(model);
   const from = step > 0 ? `, continuing after step ${step}` : '';
-  const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, state)}`;
+  const shared = placed && `, ${placed}`;
   const earlier =
     'This run began before there was a policy for special tokens; ' +
     (model.specialTokens.policy
@@ -223,11 +238,4 @@ function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, set
     ...(withoutPolicy ? [earlier] : []),
     ...(settled?.notes ?? []),
   ];
-}
-
-/** The share of the optimizer's state that this worker keeps. */
-function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
-  const bytes = (tensors: readonly TensorSpec[]): number =>
-    tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
-  return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
 }

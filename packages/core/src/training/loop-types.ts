@@ -10,7 +10,7 @@ import type { ParameterStorage } from './parameter-storage';
 import type { RunSink } from './run-sink';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
-import type { Workers } from '../distributed/workers';
+import type { Placement } from '../distributed/placement';
 
 export interface TrainingParts {
   readonly engine: Engine;
@@ -52,8 +52,8 @@ export interface TrainingContext {
   readonly logger: Logger;
   readonly quiet: boolean;
   readonly signal?: AbortSignal;
-  /** The processes that train together. Default: this one alone. */
-  readonly workers?: Workers;
+  /** Where tensors are, and who computes what. */
+  readonly placement: Placement;
   readonly onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 

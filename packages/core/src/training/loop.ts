@@ -15,8 +15,6 @@ import { checkPosition } from '../data/positions';
 import { withWidened } from './parameter-storage';
 import { createProgress } from './progress';
 import type { Progress } from './progress-types';
-import type { ShardSpec } from '../distributed/optimizer-shards';
-import { withWholeAverage } from '../distributed/whole-average';
 import type { MetricsSink } from './run-sink';
 import { measureResources } from './resource-use';
 import { stepMetrics } from './step-metrics';
@@ -147,7 +145,7 @@ export class TrainingLoop {
   private newLoader(): BatchLoader {
     const { parts, settings, context, step } = this;
     const { objective, dataset, model } = parts;
-    const { random, workers } = context;
+    const { random, placement } = context;
     return new BatchLoader({
       dataset,
       objective,
@@ -156,19 +154,18 @@ export class TrainingLoop {
       random: random.data,
       step,
       variantAt: (at) => objective.variantAt?.(at, random.dropout.fork('variant')),
-      // Only its numbers: data threads get a copy.
-      batchSlice: workers && { rank: workers.rank, count: workers.count },
+      batchSlice: placement.slice,
     });
   }
 
   private newStepper(groups: ParameterGroups, onCompile: () => void): Stepper {
     const { parts, settings, context } = this;
-    const { logger, random, workers } = context;
+    const { logger, random, placement } = context;
     const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
       logger.warn(message),
     );
     return new Stepper(
-      { ...parts, random: random.dropout, rounding: random.rounding, workers },
+      { ...parts, random: random.dropout, rounding: random.rounding, placement },
       {
         ...settings,
         groups,
@@ -189,9 +186,9 @@ export class TrainingLoop {
 
   /** The first loss of the run, also from before a resume: all workers use the one in the writing worker's file. */
   private async firstLoss(): Promise<number | undefined> {
-    const { sink, workers } = this.context;
+    const { sink, placement } = this.context;
     const own = await sink?.firstLoss();
-    return workers ? ((await workers.group.exchange(own ?? null))[0] ?? undefined) : own;
+    return placement.group ? ((await placement.group.exchange(own ?? null))[0] ?? undefined) : own;
   }
 
   /**
@@ -203,8 +200,8 @@ export class TrainingLoop {
       interrupted: this.context.signal?.aborted ?? false,
       stopped: this.callbacks.stopReason !== undefined,
     };
-    const { workers } = this.context;
-    const all = workers ? await workers.group.exchange(own) : [own];
+    const { group } = this.context.placement;
+    const all = group ? await group.exchange(own) : [own];
     if (all.some(({ interrupted }) => interrupted)) return false;
     this.isStopped = all.some(({ stopped }) => stopped);
     return !this.isStopped;
@@ -253,7 +250,7 @@ export class TrainingLoop {
     const tokens = await tokensOfAll(batch, {
       step: this.step + 1,
       dataset: componentName(parts.dataset, 'the dataset'),
-      group: context.workers?.group,
+      group: context.placement.group,
     });
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
@@ -313,17 +310,14 @@ export class TrainingLoop {
 
   private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { sink, extraFiles, workers } = this.context;
+    const { sink, extraFiles, placement } = this.context;
     const { model } = this.parts;
-    const { parameters, state, average } = this.trained;
-    const averageShards = this.averageShards();
+    const { parameters } = this.trained;
+    const stored = await placement.stored(this.trained, sink !== undefined);
     if (!sink) {
-      if (averageShards) await workers?.sharded?.shards.sendToWorker0(averageShards, average);
-      if (workers?.sharded) await workers.sharded.shards.sendToWorker0(workers.sharded.state, state);
       this.savedStep = this.step;
       return;
     }
-    const whole = workers?.sharded;
     try {
       await metrics?.flush();
       await sink.check();
@@ -331,8 +325,7 @@ export class TrainingLoop {
         model,
         extraFiles,
         parameters,
-        optimizer: whole ? whole.shards.atWorker0(whole.state, state) : state,
-        average: whole && averageShards ? whole.shards.atWorker0(averageShards, average) : average,
+        ...stored!,
         state: {
           step: this.step,
           seed: this.settings.seed,
@@ -357,9 +350,8 @@ export class TrainingLoop {
   /** A run that fails for a reason other than its parameters keeps the steps that it did. */
   private async rescue({ metrics, progress }: Open): Promise<void> {
     progress.stop();
-    // Sharded state cannot be gathered without the other workers.
-    if (!this.worthSaving || this.savedStep === this.step || !this.context.sink || this.context.workers?.sharded)
-      return;
+    const { sink, placement } = this.context;
+    if (!this.worthSaving || this.savedStep === this.step || !sink || !placement.savesAlone) return;
     try {
       await this.checkpoint(metrics);
       progress.note(`Saved at step ${this.step}.`);
@@ -368,25 +360,13 @@ export class TrainingLoop {
     }
   }
 
-  /** The locations of the moving average, if it is sharded. */
-  private averageShards(): ShardSpec[] | undefined {
-    const { workers } = this.context;
-    return this.settings.averageDecay === undefined
-      ? undefined
-      : workers?.sharded?.shards.averageShards(this.parts.model);
-  }
-
   private async evaluate(open: Open): Promise<void> {
-    const { workers, sink } = this.context;
     const { parameters, average } = this.trained;
-    const averageShards = this.averageShards();
-    if (!workers?.sharded || !averageShards)
-      return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
-    const [isDue] = await workers.group.exchange(open.evaluations?.isDue(this.step) ?? false);
-    if (!isDue) return;
-    const { shards } = workers.sharded;
-    if (!sink) return shards.sendToWorker0(averageShards, average);
-    await withWholeAverage(shards, averageShards, average, (whole) => this.evaluateOn(whole, open));
+    if (this.settings.averageDecay === undefined) return this.evaluateOn(parameters, open);
+    await this.context.placement.withAverage(average, {
+      isDue: () => open.evaluations?.isDue(this.step) ?? false,
+      evaluate: (whole) => this.evaluateOn(whole, open),
+    });
   }
 
   private async evaluateOn(stored: Parameters, open: Open): Promise<void> {
@@ -396,8 +376,8 @@ export class TrainingLoop {
 
   private async evaluateWith(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
     const { trackers } = this.parts;
-    const { signal, workers } = this.context;
-    const signals = [signal, workers?.group.lost].filter((one) => one !== undefined);
+    const { signal, placement } = this.context;
+    const signals = [signal, placement.group?.lost].filter((one) => one !== undefined);
     await evaluations?.run(
       this.step,
       parameters,

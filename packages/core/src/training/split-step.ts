@@ -1,18 +1,17 @@
 import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
-import type { OptimizerShards } from '../distributed/optimizer-shards';
-import type { Reduce, Sums } from '../distributed/sums';
+import type { StepPlacement } from '../distributed/placement';
+import type { Sums } from '../distributed/sums';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs, type TrainStepOptions } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 
 export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   readonly precision?: Precision;
-  readonly reduce?: Reduce;
   readonly onTrace?: JitOptions['onTrace'];
   /** As of a whole step. */
   readonly onGradients?: TrainStepOptions['onGradients'];
-  /** If this worker updates only a shard of the parameters: state and average belong to that shard alone. */
-  readonly shards?: OptimizerShards;
+  /** How the step is shared; state and average are those of the parameters that this process updates. */
+  readonly placement: StepPlacement;
 }
 
 export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' | 'phase' | 'average'> {
@@ -37,7 +36,7 @@ export class SplitStep {
     optimizer: Optimizer,
     private readonly options: SplitStepOptions,
   ) {
-    const { precision, groups, onTrace, onGradients } = options;
+    const { precision, groups, onTrace, onGradients, placement } = options;
     const settings = { ...options, optimizer };
     this.gradient = engine.jit(
       (inputs: {
@@ -48,10 +47,9 @@ export class SplitStep {
         variant?: string;
         sums: Sums | null;
       }): Sums => {
-        const { loss, gradients, weight, metrics, sums } = lossAndGradients(model, objective, groups, {
-          ...inputs,
-          onGradients,
-        });
+        const { loss, gradients, weight, metrics, sums } = placement.pass(() =>
+          lossAndGradients(model, objective, groups, { ...inputs, onGradients }),
+        );
         const before = inputs.sums;
         const numbers = vector([
           weight,
@@ -65,7 +63,7 @@ export class SplitStep {
           }),
         );
         return {
-          gradients: weighted,
+          gradients: placement.gradients(weighted),
           numbers: before ? tf.add(numbers, before.numbers) : numbers,
           names: [...Object.keys(metrics), ...Object.keys(sums)],
           counts: Object.keys(metrics).length,
@@ -111,16 +109,18 @@ export class SplitStep {
           randomKey,
           sums,
         });
-      if (this.options.reduce) sums = await this.options.reduce(sums!);
+      const { placement } = this.options;
+      if (placement.reduce) sums = await placement.reduce(sums!);
       const { names, ...summed } = sums!;
       sums = null;
-      const { shards } = this.options;
-      const parameters = shards ? shards.own(inputs.parameters) : inputs.parameters;
+      const parameters = placement.own(inputs.parameters);
       const changed = Object.keys(summed.gradients);
       const outputs = await this.finish.async({ ...inputs, parameters, sums: summed });
-      const all = { ...outputs, names: ['loss', 'gradNorm', ...names] };
-      if (!shards) return all;
-      return { ...all, parameters: await shards.gather(inputs.parameters, outputs.parameters, changed) };
+      return {
+        ...outputs,
+        names: ['loss', 'gradNorm', ...names],
+        parameters: await placement.updated(inputs.parameters, outputs.parameters, changed),
+      };
     } catch (error) {
       tf.dispose(sums as unknown as tf.TensorContainer);
       throw error;

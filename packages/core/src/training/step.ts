@@ -12,6 +12,8 @@ import { callComponent, componentName, wrongResult } from '../components/calls';
 import { lending } from '../components/lending';
 import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import { OneDevice } from '../distributed/one-device';
+import type { StepPlacement } from '../distributed/placement';
 import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';
 import { widenedAll } from './parameter-storage';
@@ -68,6 +70,8 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
    * the new ones.
    */
   readonly donate?: boolean;
+  /** Where activations and gradients are. Default: one device. */
+  readonly placement?: StepPlacement;
   /** Called with the memory needs of each new kind of step, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
   /**
@@ -89,17 +93,14 @@ export function makeTrainStep(
 ): TrainStep {
   const { precision, onTrace, onGradients, donate = false, groups = ParameterGroups.of(model, {}) } = options;
   const { averageDecay, skipNonFinite } = options;
+  const placement: StepPlacement = options.placement ?? new OneDevice();
   const settings = { groups, optimizer, averageDecay, skipNonFinite };
   return engine.jit(
     ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
-      const { loss, gradients, metrics, sums } = lossAndGradients(model, objective, groups, {
-        ...inputs,
-        batch,
-        randomKey,
-        phase,
-        variant,
-        onGradients,
-      });
+      const { loss, metrics, sums, ...computed } = placement.pass(() =>
+        lossAndGradients(model, objective, groups, { ...inputs, batch, randomKey, phase, variant, onGradients }),
+      );
+      const gradients = placement.gradients(computed.gradients);
       const gradientNorm = globalNorm(gradients);
       const all = { ...metrics, ...sums };
       return {

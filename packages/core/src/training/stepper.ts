@@ -8,7 +8,8 @@ import type { ParameterStorage } from './parameter-storage';
 import { SplitStep } from './split-step';
 import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions } from './step';
 import type { TrainingState } from './update';
-import type { Workers } from '../distributed/workers';
+import { OneDevice } from '../distributed/one-device';
+import type { Placement } from '../distributed/placement';
 
 export interface StepperSettings extends Omit<TrainStepOptions, 'donate'>, ParameterStorage {
   /** Steps of the whole run, for the schedule. */
@@ -27,8 +28,8 @@ export interface StepperParts {
   readonly random: RandomStream;
   /** Likewise, for stochastic rounding: the same in all workers. */
   readonly rounding: RandomStream;
-  /** The processes that train together. Default: this one alone. */
-  readonly workers?: Workers;
+  /** Where tensors are, and who computes what. Default: one device. */
+  readonly placement?: Placement;
 }
 
 const THE_SCHEDULE = 'The schedule';
@@ -45,21 +46,19 @@ const rowsOf = (fields: HostFields): number => Object.values(fields)[0]?.shape[0
 export class Stepper {
   private readonly whole: TrainStep | undefined;
   private readonly split: SplitStep | undefined;
+  private readonly placement: Placement;
 
   constructor(
     private readonly parts: StepperParts,
     private readonly settings: StepperSettings,
   ) {
-    const { engine, model, objective, optimizer, workers } = parts;
+    const { engine, model, objective, optimizer } = parts;
+    const placement: Placement = parts.placement ?? new OneDevice();
+    this.placement = placement;
     const { groups = ParameterGroups.of(model, {}), microBatches = 1 } = settings;
-    if (microBatches > 1 || workers)
-      this.split = new SplitStep(engine, model, objective, optimizer, {
-        ...settings,
-        groups,
-        reduce: workers?.reduce,
-        shards: workers?.sharded?.shards,
-      });
-    else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, donate: true });
+    if (microBatches > 1 || placement.reduce)
+      this.split = new SplitStep(engine, model, objective, optimizer, { ...settings, groups, placement });
+    else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, donate: true, placement });
   }
 
   /**
@@ -73,10 +72,11 @@ export class Stepper {
     whileRunning: () => void,
   ): Promise<{ after: TrainingState; values: Record<string, number> }> {
     const { settings } = this;
-    const { objective, random, workers } = this.parts;
+    const { placement } = this;
+    const { objective, random } = this.parts;
     const learningRate = this.learningRate(done);
     const [low, high] = random.fork(done).key();
-    const { count, rank } = workers ?? { count: 1, rank: 0 };
+    const { count, rank } = placement.slice ?? { count: 1, rank: 0 };
     const { microBatches = 1 } = settings;
     const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
     const parts = splitBatch(fields, microBatches, unit).map((part, i) => ({
@@ -91,6 +91,7 @@ export class Stepper {
       ...(this.rounds ? { roundingKey: tf.tensor1d([...this.parts.rounding.fork(done).key(), 0], 'int32') } : {}),
     };
     try {
+      for (const { batch } of parts) await placement.batch(batch);
       const inputs = {
         parameters,
         state,

@@ -1,5 +1,6 @@
 import { tf } from '../tf';
 import { withGradient } from './custom-gradient';
+import { openMeshes } from '../mesh/open-meshes';
 import { orderAfter } from './order-after';
 import { innerGradients } from './value-and-gradients';
 
@@ -39,10 +40,12 @@ export function recomputed(
       gradients: (dy, saved) => {
         // Only once dy is available: otherwise both computations would be merged and the result stored.
         const again = saved.slice(0, count).map((input) => orderAfter(input, [dy]));
+        // Parameters that are split over a mesh are gathered again, instead of staying whole on each device until here.
+        const weights = saved.slice(count, ends).map((one) => (openMeshes.any ? orderAfter(one, [dy]) : one));
         const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? orderAfter(other, [dy]) : other));
         return innerGradients(
           (...xs) => ({ loss: seeded(fn(xs.slice(0, count), xs.slice(count), others), dy), auxiliary: {} }),
-          [...again, ...saved.slice(count, ends)],
+          [...again, ...weights],
         ).gradients;
       },
     };

@@ -94,21 +94,28 @@ export class GraftBackend<
     return this.internals.createOutputTensor(metadata);
   }
 
-  /** The native tensor behind a tfjs tensor; host values are uploaded first. */
-  nativeOf(dataId: object, operation: string): T {
+  /** The native tensor behind a tfjs tensor; host values are uploaded first, by `create` if it is given. */
+  nativeOf(dataId: object, operation: string, create?: R['createTensor']): T {
     const { tensorMap } = this.internals;
     if (!tensorMap.has(dataId)) this.moveHere(dataId);
     if (!tensorMap.has(dataId)) {
       throw new EngineError(`${operation} uses a tensor that has been disposed.`, { code: 'engine.disposed' });
     }
     const data = tensorMap.get(dataId);
-    this.upload(data);
+    this.upload(data, create);
     return this.binding.native(data.id, operation);
   }
 
   /** As tfjs's own operations do it: a tensor that was made on another backend moves to this one. */
   private moveHere(dataId: object): void {
     if (isAlive(dataId)) tf.engine().moveData(this as unknown as tf.KernelBackend, dataId);
+  }
+
+  /** The native tensor behind a tfjs tensor; undefined if it is disposed, or its values are still on the host. */
+  uploaded(dataId: object): T | undefined {
+    const { tensorMap } = this.internals;
+    const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
+    return data?.values === null ? this.binding.native(data.id, 'looking at a tensor') : undefined;
   }
 
   /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
@@ -137,9 +144,9 @@ export class GraftBackend<
     }
   }
 
-  private upload(data: TensorData): void {
+  private upload(data: TensorData, create?: R['createTensor']): void {
     if (data.values === null) return;
-    data.id = this.binding.createNativeTensor(data.shape, data.dtype, data.values);
+    data.id = this.binding.createNativeTensor(data.shape, data.dtype, data.values, create);
     data.values = null;
   }
 

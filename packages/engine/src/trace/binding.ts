@@ -99,8 +99,13 @@ export class KernelBinding<T extends RuntimeTensor = RuntimeTensor, R extends Ea
   }
 
   /** As `createTensor`, but a real tensor even while tracing: for values that existed before the trace. */
-  createNativeTensor(shape: readonly number[], dtype: number, values: ArrayLike<number | bigint | boolean>): number {
-    return this.add({ native: this.runtime.createTensor(shape, dtype, toBytes(values, dtype)) });
+  createNativeTensor(
+    shape: readonly number[],
+    dtype: number,
+    values: ArrayLike<number | bigint | boolean>,
+    create: EagerRuntime<T>['createTensor'] = this.runtime.createTensor.bind(this.runtime),
+  ): number {
+    return this.add({ native: create(shape, dtype, toBytes(values, dtype)) });
   }
 
   deleteTensor(id: number): void {

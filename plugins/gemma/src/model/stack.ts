@@ -1,6 +1,6 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
-import { recomputed, tf, type RandomKey } from '@graft/engine';
+import { constrainRows, recomputed, tf, type RandomKey } from '@graft/engine';
 import type { LayerType, SideConfig } from './config-types';
 import { drop, splitDropout, type Dropout } from './dropout';
 import {
@@ -130,9 +130,11 @@ export function runLayers(
   { rematerialize = false, dropout }: LayerSettings = {},
 ): tf.Tensor {
   const [ofEmbedding, ofStates, ...ofLayers] = splitDropout(dropout, 2 + side.layers);
-  let x = drop(embedded, ofEmbedding, 'dropout');
+  let x = constrainRows(drop(embedded, ofEmbedding, 'dropout'));
   for (let layer = 0; layer < side.layers; layer++)
-    x = (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention, ofLayers[layer]);
+    x = constrainRows(
+      (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention, ofLayers[layer]),
+    );
   return drop(rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon), ofStates, 'dropout');
 }
 

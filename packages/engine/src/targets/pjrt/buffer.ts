@@ -13,11 +13,24 @@ import type { Session } from './session';
 /** Values as they come from a device. */
 export type HostValues = ReturnType<typeof fromBytes>;
 
+/** The values of a tensor on devices: on one, or on those of a mesh. */
+export interface TensorBuffer extends TensorType {
+  /** Of all values. */
+  readonly bytes: number;
+  /** Copies the values to the host, once they are computed. Rejects with EngineError if computing them failed. */
+  read(): Promise<HostValues>;
+  /** As `read`, while this thread waits. */
+  readSync(): HostValues;
+  /** Resolves when the values are computed or uploaded. Rejects with EngineError if that failed. */
+  ready(): Promise<void>;
+  dispose(): void;
+}
+
 /** The plugin has copied the values when the upload returns. */
 const IMMUTABLE_ONLY_DURING_CALL = 0;
 
 /** A tensor on a device. Whoever has it disposes it; a program that takes it as a donation does so, too. */
-export class DeviceBuffer implements TensorType {
+export class DeviceBuffer implements TensorBuffer {
   private state: 'live' | 'disposed' | 'donated' = 'live';
 
   constructor(

@@ -261,7 +261,7 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
         /^The compiled program cannot be loaded: cuda for "NVIDIA H100" \(cuda 13000\) has compiled it, and this is cpu/,
       ) as string,
     });
-    const elsewhere = pack({ ...header, device: 7 }, program);
+    const elsewhere = pack({ ...header, devices: [7] }, program);
     expect(await failureOf(client.load(elsewhere))).toMatchObject({
       message: expect.stringContaining('device 7') as string,
     });

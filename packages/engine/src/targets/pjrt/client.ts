@@ -17,6 +17,8 @@ export interface CompileOptions {
   readonly name?: string;
   /** Default: the client's first. */
   readonly device?: Device;
+  /** Devices over which Shardy partitions the program, instead of one: the mesh of its text, in order. */
+  readonly devices?: readonly Device[];
   /** XLA's options by their names. */
   readonly flags?: CompileFlags;
 }
@@ -105,32 +107,35 @@ export class Client {
 
   /** As `compile`, while this thread waits. */
   compileSync(code: string, options: CompileOptions = {}): Executable {
-    const device = this.deviceFor(options);
-    const loaded = this.session.api.call('Client_Compile', this.compileArguments(code, options, device), (args) =>
+    const devices = this.devicesFor(options);
+    const loaded = this.session.api.call('Client_Compile', this.compileArguments(code, options, devices), (args) =>
       args.pointer('executable'),
     );
-    return this.adoptCompiled(loaded, code, options, device);
+    return this.adoptCompiled(loaded, code, options, devices);
   }
 
   private async startCompiling(code: string, options: CompileOptions): Promise<Executable> {
-    const device = this.deviceFor(options);
-    const loaded = await this.api.callAsync('Client_Compile', this.compileArguments(code, options, device), (args) =>
+    const devices = this.devicesFor(options);
+    const loaded = await this.api.callAsync('Client_Compile', this.compileArguments(code, options, devices), (args) =>
       args.pointer('executable'),
     );
-    return this.adoptCompiled(loaded, code, options, device);
+    return this.adoptCompiled(loaded, code, options, devices);
   }
 
-  private deviceFor({ device = this.devices[0] }: CompileOptions): Device {
+  private devicesFor({ device = this.devices[0], devices = [device] }: CompileOptions): readonly Device[] {
     this.session.assertOpen();
-    this.checkDevice(device);
-    return device;
+    for (const one of devices) this.checkDevice(one);
+    return devices;
   }
 
-  private compileArguments(code: string, { flags }: CompileOptions, device: Device): CompileArguments {
+  private compileArguments(code: string, { flags }: CompileOptions, devices: readonly Device[]): CompileArguments {
     // MLIR's lexer reads one byte beyond the text, which must be 0.
     const text = Buffer.from(`${code}\0`);
     const format = Buffer.from('mlir');
-    const options = compileOptions({ ...this.flags, ...flags }, device.id);
+    const options = compileOptions(
+      { ...this.flags, ...flags },
+      devices.map(({ id }) => id),
+    );
     const program = new Struct(STRUCTS.Program).fill({
       code: text,
       code_size: text.length - 1,
@@ -140,9 +145,14 @@ export class Client {
     return { client: this.session.client, program, compile_options: options, compile_options_size: options.length };
   }
 
-  private adoptCompiled(loaded: Pointer, code: string, options: CompileOptions, device: Device): Executable {
-    const compiledBy = this.compilerOf(device);
-    return this.adopt({ loaded, name: options.name ?? 'main', device, arguments: argumentsOfMain(code), compiledBy });
+  private adoptCompiled(
+    loaded: Pointer,
+    code: string,
+    options: CompileOptions,
+    devices: readonly Device[],
+  ): Executable {
+    const compiledBy = this.compilerOf(devices[0]);
+    return this.adopt({ loaded, name: options.name ?? 'main', devices, arguments: argumentsOfMain(code), compiledBy });
   }
 
   /**
@@ -156,31 +166,34 @@ export class Client {
 
   /** As `load`, while this thread waits. */
   loadSync(bytes: Uint8Array, name?: string): Executable {
-    const { header, device, compiledBy, given } = this.saved(bytes);
+    const { header, devices, compiledBy, given } = this.saved(bytes);
     const loaded = this.api.call('Executable_DeserializeAndLoad', given, (args) => args.pointer('loaded_executable'));
-    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+    return this.adopt({ loaded, name: name ?? header.name, devices, arguments: header.arguments, compiledBy });
   }
 
   private async startLoading(bytes: Uint8Array, name: string | undefined): Promise<Executable> {
-    const { header, device, compiledBy, given } = this.saved(bytes);
+    const { header, devices, compiledBy, given } = this.saved(bytes);
     const loaded = await this.api.callAsync('Executable_DeserializeAndLoad', given, (args) =>
       args.pointer('loaded_executable'),
     );
-    return this.adopt({ loaded, name: name ?? header.name, device, arguments: header.arguments, compiledBy });
+    return this.adopt({ loaded, name: name ?? header.name, devices, arguments: header.arguments, compiledBy });
   }
 
   /** What a saved program says of itself, and how it is loaded. Throws EngineError if it is not for this client. */
   private saved(bytes: Uint8Array): {
     readonly header: SerializedHeader;
-    readonly device: Device;
+    readonly devices: readonly Device[];
     readonly compiledBy: string;
     readonly given: LoadArguments;
   } {
     this.session.assertOpen();
     const { header, program } = unpack(bytes);
-    const device = this.devices.find(({ id }) => id === header.device);
-    if (!device) throw unusable(`it is for device ${header.device}, which this client does not have`);
-    const compiledBy = this.compilerOf(device);
+    const devices = header.devices.map((wanted) => {
+      const device = this.devices.find(({ id }) => id === wanted);
+      if (!device) throw unusable(`it is for device ${wanted}, which this client does not have`);
+      return device;
+    });
+    const compiledBy = this.compilerOf(devices[0]);
     if (header.compiledBy !== compiledBy)
       throw unusable(`${header.compiledBy} has compiled it, and this is ${compiledBy}`);
     const given = {
@@ -188,7 +201,7 @@ export class Client {
       serialized_executable: program,
       serialized_executable_size: program.length,
     };
-    return { header, device, compiledBy, given };
+    return { header, devices, compiledBy, given };
   }
 
   /** Whether the plugin can save and load compiled programs. */

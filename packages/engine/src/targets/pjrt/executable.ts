@@ -30,15 +30,17 @@ export interface ExecuteOptions {
 export interface LoadedProgram {
   readonly loaded: Pointer;
   readonly name: string;
-  readonly device: Device;
+  /** One for each partition, in order. */
+  readonly devices: readonly Device[];
   readonly arguments: readonly Argument[] | undefined;
   /** As `SerializedHeader.compiledBy`. */
   readonly compiledBy: string;
 }
 
-/** A program compiled for a device. Whoever has it disposes it. */
+/** A program compiled for a device, or partitioned over several. Whoever has it disposes it. */
 export class Executable {
   readonly name: string;
+  /** Types of the results; of a partitioned program, those of each device's slices. */
   readonly outputs: readonly TensorType[];
   private readonly executable: Pointer;
   private readonly options = new Struct<FieldOf<typeof STRUCTS.ExecuteOptions>>(STRUCTS.ExecuteOptions);
@@ -76,11 +78,20 @@ export class Executable {
    * and the results. Throws EngineError if the inputs do not fit the program, or one is disposed or donated.
    */
   execute(inputs: readonly DeviceBuffer[], options: ExecuteOptions = {}): DeviceBuffer[] {
+    return this.executePartitioned([inputs], options)[0];
+  }
+
+  /** As `execute`, on all devices of a partitioned program: inputs and results by device, then by position. */
+  executePartitioned(inputs: readonly (readonly DeviceBuffer[])[], options: ExecuteOptions = {}): DeviceBuffer[][] {
     this.assertUsable();
+    const { devices } = this.program;
     const kept = options.keep ?? [];
-    this.checkInputs(inputs, kept);
-    const lists = this.listsFor(inputs.length);
-    inputs.forEach((input, i) => (lists.inputs[i] = input.pointer));
+    if (inputs.length !== devices.length)
+      throw this.wrong(`runs on ${devices.length} devices, but got inputs for ${inputs.length}`);
+    inputs.forEach((own, at) => this.checkInputs(own, kept, devices[at]));
+    const inputCount = inputs[0].length;
+    const lists = this.listsFor(inputCount);
+    inputs.forEach((own, at) => own.forEach((input, i) => (lists.inputs[at][i] = input.pointer)));
     this.options.fill({
       non_donatable_input_indices: words(kept),
       num_non_donatable_input_indices: kept.length,
@@ -90,22 +101,24 @@ export class Executable {
         executable: this.program.loaded,
         options: this.options,
         argument_lists: lists.inputLists,
-        num_devices: 1,
-        num_args: inputs.length,
+        num_devices: devices.length,
+        num_args: inputCount,
         output_lists: lists.outputLists,
-        device_complete_events: lists.event,
+        device_complete_events: lists.events,
       });
     } catch (error) {
       // A run that fails late has taken its donations.
-      for (const input of inputs) input.takeDonation();
+      for (const input of inputs.flat()) input.takeDonation();
       throw error;
     }
-    const pointers = Array.from(lists.outputs);
-    this.running++;
-    this.session.started.add(this.session.event(lists.event[0]), () => this.ended());
-    this.takeDonations(inputs, kept);
-    return this.outputs.map(
-      ({ dtype, shape }, i) => new DeviceBuffer(this.session, pointers[i], this.program.device, dtype, shape),
+    const pointers = lists.outputs.map((own) => Array.from(own));
+    for (const event of Array.from(lists.events)) {
+      this.running++;
+      this.session.started.add(this.session.event(event), () => this.ended());
+    }
+    for (const own of inputs) this.takeDonations(own, kept);
+    return devices.map((device, at) =>
+      this.outputs.map(({ dtype, shape }, i) => new DeviceBuffer(this.session, pointers[at][i], device, dtype, shape)),
     );
   }
 
@@ -130,8 +143,8 @@ export class Executable {
       api.delete(args.pointer('serialized_executable_deleter'), args.pointer('serialized_executable'));
       return bytes;
     });
-    const { compiledBy, name, device, arguments: types } = this.program;
-    return pack({ compiledBy, name, device: device.id, arguments: types }, program);
+    const { compiledBy, name, devices, arguments: types } = this.program;
+    return pack({ compiledBy, name, devices: devices.map(({ id }) => id), arguments: types }, program);
   }
 
   /** Runs that have started still finish. Disposing twice is allowed. */
@@ -145,7 +158,8 @@ export class Executable {
   }
 
   private listsFor(inputCount: number): RunLists {
-    if (this.lists?.inputCount !== inputCount) this.lists = new RunLists(inputCount, this.outputs.length);
+    if (this.lists?.inputCount !== inputCount)
+      this.lists = new RunLists(inputCount, this.outputs.length, this.program.devices.length);
     return this.lists;
   }
 
@@ -165,16 +179,18 @@ export class Executable {
       throw new EngineError(`The program "${this.name}" was used after it was disposed.`, { code: 'engine.disposed' });
   }
 
-  private checkInputs(inputs: readonly DeviceBuffer[], kept: readonly number[]): void {
-    const wrong = (reason: string): EngineError =>
-      new EngineError(`The program "${this.name}" ${reason}.`, { code: 'engine.inputs' });
+  private wrong(reason: string): EngineError {
+    return new EngineError(`The program "${this.name}" ${reason}.`, { code: 'engine.inputs' });
+  }
+
+  private checkInputs(inputs: readonly DeviceBuffer[], kept: readonly number[], device: Device): void {
+    const wrong = (reason: string): EngineError => this.wrong(reason);
     const expected = this.program.arguments;
     if (expected && inputs.length !== expected.length)
       throw wrong(`takes ${expected.length} inputs, but got ${inputs.length}`);
     inputs.forEach((input, i) => {
       if (!input.belongsTo(this.session)) throw wrong(`was given input ${i} of another client`);
-      if (input.device !== this.program.device)
-        throw wrong(`runs on ${this.program.device.name}, but input ${i} is on ${input.device.name}`);
+      if (input.device !== device) throw wrong(`runs on ${device.name}, but input ${i} is on ${input.device.name}`);
       const type = expected?.[i].type;
       if (type && !sameType(type, input))
         throw wrong(`takes ${describeType(type)} as input ${i}, but got ${describeType(input)}`);

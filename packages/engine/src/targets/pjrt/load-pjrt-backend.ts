@@ -4,6 +4,7 @@ import { GraftBackend } from '../../trace/backend';
 import { KernelBinding } from '../../trace/binding';
 import { tf } from '../../tf';
 import type { Client } from './client';
+import { constrainKernel } from './constrain-kernel';
 import { PjrtRuntime, type PjrtTensor } from './pjrt-runtime';
 
 /** The name of the tfjs backend. */
@@ -15,6 +16,7 @@ export function loadPjrtBackend(client: Client): GraftBackend<PjrtTensor, PjrtRu
   const binding = new KernelBinding<PjrtTensor, PjrtRuntime>(runtime);
   const backend = new GraftBackend<PjrtTensor, PjrtRuntime>(binding);
   copyNativeKernels(PJRT_BACKEND);
+  tf.registerKernel(constrainKernel(PJRT_BACKEND));
   refuseAssignments(binding);
   tf.registerBackend(PJRT_BACKEND, () => backend);
   return backend;

@@ -8,6 +8,7 @@ import type { GraftBackend } from '../../trace/backend';
 import type { Engine, EngineMemory, EngineOptions, JitOptions, Precision } from '../../types';
 import type { Client } from './client';
 import { deviceOfPlugin } from './find-plugin';
+import { DeviceMesh } from './device-mesh';
 import { loadPjrtBackend, PJRT_BACKEND } from './load-pjrt-backend';
 import { locatePlugin } from './locate-plugin';
 import { clientOptions, openPlugin } from './open-plugin';
@@ -19,6 +20,8 @@ interface Opened {
   readonly plugin: string;
   readonly device: string;
   readonly backend: GraftBackend<PjrtTensor, PjrtRuntime>;
+  /** By their axes. */
+  readonly meshes: Map<string, DeviceMesh>;
 }
 
 /** A process has one: its tensors belong to one client. */
@@ -50,9 +53,9 @@ async function openFirst(options: EngineOptions): Promise<Opened> {
   // Of a named plugin the device is known only here.
   chooseTarget({ ...options, target: 'pjrt', mode: 'pjrt', device: expected ?? options.device });
   const { compileCache: keeps = expected !== 'cpu', device: wanted } = options;
-  const { client, device } = openPlugin(plugin, clientOptions(options), keeps);
+  const { client, device } = openPlugin(plugin, clientOptions(options), keeps, options.devices);
   if (wanted === undefined || wanted === device)
-    return { plugin: plugin.file, device, backend: loadPjrtBackend(client) };
+    return { plugin: plugin.file, device, backend: loadPjrtBackend(client), meshes: new Map() };
   await client.close();
   throw new EngineError(
     `engine device "${wanted}" cannot be opened with the plugin ${plugin.file}: its platform is ${client.platform}.`,
@@ -70,9 +73,9 @@ function deviceMemory({ devices: [device] }: Client): Pick<EngineMemory, 'device
   }
 }
 
-/** An engine on the first device of a PJRT plugin. Throws EngineError if there is none. */
+/** An engine on the devices of a PJRT plugin: the first, unless a mesh is made. Throws EngineError if there is none. */
 export async function openPjrtEngine(options: EngineOptions, precision: Precision): Promise<Engine> {
-  const { backend, device } = await openedFor(options);
+  const { backend, device, meshes } = await openedFor(options);
   await tf.setBackend(PJRT_BACKEND);
   const { runtime } = backend.binding;
   const { client } = runtime;
@@ -87,6 +90,12 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
     description: `PJRT ${client.platform} (${client.devices[0].kind}, ${client.devices[0].name}), ${precision} matmuls`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, { target, compiles: jitOptions.executor !== 'eager', precision }, jitOptions),
+    mesh: (axes) => {
+      const key = JSON.stringify(axes);
+      const mesh = meshes.get(key) ?? new DeviceMesh(backend, { ...axes });
+      meshes.set(key, mesh);
+      return mesh;
+    },
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: runtime.liveTensors,

@@ -21,14 +21,24 @@ export interface OpenedPlugin {
 }
 
 /**
- * Opens the devices of a plugin. `keeps`: as for `openPjrtClient`. Throws EngineError, one sentence and what to do, if
+ * Opens the devices of a plugin. `keeps`: as for `openPjrtClient`; `devices`: how many are wanted. Throws EngineError, one sentence and what to do, if
  * the driver is missing or has no device for it.
  */
-export function openPlugin(plugin: FoundPlugin, options: ClientOptions, keeps: boolean): OpenedPlugin {
+export function openPlugin(
+  plugin: FoundPlugin,
+  options: ClientOptions,
+  keeps: boolean,
+  devices = 1,
+): OpenedPlugin {
   const expected = deviceOfPlugin(plugin.file);
   const hint = (expected && HINTS[expected]) ?? OTHER_HINT;
   if (expected === 'cuda') checkNvidiaDriver(plugin, hint);
-  const client = openClient(plugin, options, keeps, hint);
+  let client = openClient(plugin, options, keeps, hint);
+  if (client.platform === 'cpu' && client.devices.length < devices) {
+    // XLA's plugin for CPUs makes virtual devices; nothing has run on the first client yet.
+    void client.close();
+    client = openClient(plugin, { ...options, cpu_device_count: devices }, keeps, hint);
+  }
   if (client.devices.length > 0)
     return { client, device: deviceOfPlatform(client.platform) ?? client.platform.toLowerCase() };
   void client.close();

@@ -74,13 +74,19 @@ function negativeVarint(value: number): number[] {
 }
 
 /**
- * A CompileOptionsProto for one device of that id. Field 3 is executable_build_options (4 num_replicas, 5
- * num_partitions, 9 device_assignment), field 7 the map env_option_overrides.
+ * A CompileOptionsProto for one device of that id, or for a program that Shardy partitions over several. Field 3 is executable_build_options (4 num_replicas, 5
+ * num_partitions, 6 use_spmd_partitioning, 9 device_assignment, 19 use_shardy_partitioner), field 7 the map env_option_overrides.
  */
-export function compileOptions(flags: CompileFlags, device: number): Buffer {
-  const computation = bytesField(3, integerField(1, device));
-  const assignment = bytesField(9, [...integerField(1, 1), ...integerField(2, 1), ...computation]);
-  const build = bytesField(3, [...integerField(4, 1), ...integerField(5, 1), ...assignment]);
+export function compileOptions(flags: CompileFlags, devices: readonly number[]): Buffer {
+  const computations = devices.flatMap((device) => bytesField(3, integerField(1, device)));
+  const assignment = bytesField(9, [...integerField(1, 1), ...integerField(2, devices.length), ...computations]);
+  const partitioning = devices.length > 1 ? [...integerField(6, 1), ...integerField(19, 1)] : [];
+  const build = bytesField(3, [
+    ...integerField(4, 1),
+    ...integerField(5, devices.length),
+    ...partitioning,
+    ...assignment,
+  ]);
   const overrides = Object.entries(flags).flatMap(([name, value]) =>
     bytesField(7, [...textField(1, name), ...bytesField(2, flag(value))]),
   );

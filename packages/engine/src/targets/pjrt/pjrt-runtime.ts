@@ -13,34 +13,22 @@ import {
   type Value,
   type ValueType,
 } from '../../program/program';
-import type { EagerRuntime, RuntimeTensor } from '../../target/runtime';
-import { lowerToStableHlo } from '../stablehlo/lower';
-import type { DeviceBuffer } from './buffer';
+import type { EagerRuntime } from '../../target/runtime';
+import type { TensorBuffer } from './buffer';
 import type { Client } from './client';
-import type { Executable } from './executable';
+import { ProgramVariants } from './program-variants';
+import type { PjrtTensor } from './pjrt-tensor';
+
+export type { PjrtTensor } from './pjrt-tensor';
 
 /** Values up to this size are kept on the host, too: shapes and axes are read from there when a program is built. */
 const HOST_BYTES = 1024;
-
-/** A tensor on a device. */
-export interface PjrtTensor extends RuntimeTensor {
-  /** Another one after a call that replaced the tensor. */
-  buffer: DeviceBuffer;
-  /** The values, if they came from the host and are few. */
-  host?: Uint8Array;
-  /** Calls that will still read it: it may be deleted meanwhile. */
-  holds: number;
-  deleted: boolean;
-}
 
 /** Single operations on a device: each is a program of one operation, compiled once for its types. */
 export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
   liveTensors = 0;
   liveBytes = 0;
-  private readonly programs = new Map<
-    string,
-    { readonly executable: Executable; readonly types: readonly ValueType[] }
-  >();
+  private readonly programs = new Map<string, ProgramVariants>();
 
   constructor(readonly client: Client) {}
 
@@ -99,26 +87,25 @@ export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
     const hostBytes = inputs.map((tensor, at) =>
       hosts.has(at) ? (tensor.host ?? this.readTensor(tensor)) : undefined,
     );
-    const given = programAttributes(op, attributes);
+    const named = programAttributes(op, attributes);
     const types = inputs.map((tensor, at) => {
       const host = hostBytes[at];
       return `${tensor.dtype}[${tensor.shape.join()}]${host ? Buffer.from(host).toString('base64') : ''}`;
     });
-    const key = `${op}(${types.join()}){${attributesText(given)}}${outputCount}`;
+    const key = `${op}(${types.join()}){${attributesText(named)}}${outputCount}`;
     let known = this.programs.get(key);
     if (!known) {
-      const program = oneOperation({ op, attributes: given, inputs: [], outputCount }, inputs, hostBytes);
-      const executable = this.client.compileSync(lowerToStableHlo(program, { platform: this.client.platform }), {
-        name: op,
-      });
-      this.programs.set(key, (known = { executable, types: program.results }));
+      const program = oneOperation({ op, attributes: named, inputs: [], outputCount }, inputs, hostBytes);
+      this.programs.set(key, (known = new ProgramVariants(this.client, program, new Map(), true)));
     }
-    const results = known.executable.execute(inputs.filter((_, at) => !hosts.has(at)).map(({ buffer }) => buffer));
-    return results.map((buffer) => this.own(buffer));
+    const given = inputs.filter((_, at) => !hosts.has(at));
+    const variant = known.for(given);
+    variant.compileSync();
+    return variant.run(given).map((buffer) => this.own(buffer));
   }
 
   /** A tensor that owns the buffer. */
-  own(buffer: DeviceBuffer, host?: Uint8Array): PjrtTensor {
+  own(buffer: TensorBuffer, host?: Uint8Array): PjrtTensor {
     this.liveTensors++;
     this.liveBytes += buffer.bytes;
     const { dtype, shape, bytes } = buffer;

@@ -3,21 +3,23 @@ import type { OperationProfile } from '../../jit/profile';
 import type { Program } from '../../program/program';
 import { BindingTarget } from '../../target/binding-target';
 import type { Executable as TargetExecutable, Replacements } from '../../target/target';
+import { openMeshes } from '../../mesh/open-meshes';
 import { currentPrecision } from '../../precision';
 import type { LayoutHints } from '../../trace/layout-hints';
-import { lowerToStableHlo } from '../stablehlo/lower';
 import { findRule } from '../stablehlo/rules';
 import { hasKernels } from '../stablehlo/triton/tilings';
-import type { Executable } from './executable';
+import type { TensorBuffer } from './buffer';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
+import { ProgramVariants } from './program-variants';
 import { rewriteForPjrt } from './rewrites';
 
 /** A device behind a PJRT plugin. */
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   readonly hints: LayoutHints = {
     prefersTransposedKeys: () => false,
-    // The kernels' products have bfloat16 operands.
+    // The kernels' products have bfloat16 operands, and the compiler cannot split a kernel over a mesh.
     fusesAttention: (sizes) =>
+      !openMeshes.any &&
       this.runtime.client.platform === 'cuda' && currentPrecision() === 'bfloat16' && hasKernels(sizes),
   };
 
@@ -47,34 +49,32 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   compiled(): void {}
 }
 
-/** A program on a device; it is compiled by its first call. */
+/** A program on a device, or on those of a mesh; it is compiled by its first call. */
 class PjrtProgram implements TargetExecutable<PjrtTensor> {
-  private executable: Executable | undefined;
-  private readonly code: string;
+  private readonly variants: ProgramVariants;
 
   constructor(
     private readonly runtime: PjrtRuntime,
-    private readonly program: Program,
+    program: Program,
     private readonly replacements: Replacements,
   ) {
-    this.code = lowerToStableHlo(program, { replacements, platform: runtime.client.platform });
+    this.variants = new ProgramVariants(runtime.client, program, replacements);
   }
 
   call(inputs: readonly PjrtTensor[]): PjrtTensor[] {
-    this.executable ??= this.runtime.client.compileSync(this.code, { name: this.program.name });
-    return this.run(this.executable, inputs);
+    const variant = this.variants.for(inputs);
+    variant.compileSync();
+    return this.taken(variant.run(inputs), inputs);
   }
 
   async callAsync(inputs: readonly PjrtTensor[]): Promise<PjrtTensor[]> {
-    const { client } = this.runtime;
-    const results = this.executable
-      ? this.run(this.executable, inputs)
+    const variant = this.variants.for(inputs);
+    const run = (): PjrtTensor[] => this.taken(variant.run(inputs), inputs);
+    const results = variant.isCompiled
+      ? run()
       : await this.runtime.during(inputs, async () => {
-          const compiled = await client.compile(this.code, { name: this.program.name });
-          // Another call may have compiled it meanwhile.
-          if (this.executable) compiled.dispose();
-          else this.executable = compiled;
-          return this.run(this.executable, inputs);
+          await variant.compile();
+          return run();
         });
     // A call that failed rejects here, not where a result is read.
     await Promise.all([...results, ...this.replaced(inputs)].slice(0, 1).map(({ buffer }) => buffer.ready()));
@@ -87,8 +87,7 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
   }
 
   dispose(): void {
-    this.executable?.dispose();
-    this.executable = undefined;
+    this.variants.dispose();
   }
 
   private replaced(inputs: readonly PjrtTensor[]): PjrtTensor[] {
@@ -96,8 +95,7 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
   }
 
   /** Results that replace an argument become that argument's buffer; the others are returned. */
-  private run(executable: Executable, inputs: readonly PjrtTensor[]): PjrtTensor[] {
-    const results = executable.execute(inputs.map(({ buffer }) => buffer));
+  private taken(results: readonly TensorBuffer[], inputs: readonly PjrtTensor[]): PjrtTensor[] {
     const returned: PjrtTensor[] = [];
     results.forEach((buffer, i) => {
       const position = this.replacements.get(i);

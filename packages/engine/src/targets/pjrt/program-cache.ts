@@ -77,14 +77,15 @@ export class ProgramCache {
     return compiled;
   }
 
-  private fileOf(code: string, { device = this.client.devices[0], flags = {} }: CompileOptions): string | undefined {
+  private fileOf(code: string, options: CompileOptions): string | undefined {
     if (!this.client.serializes) return undefined;
-    const compiler = this.client.compilerOf(device);
+    const { device = this.client.devices[0], devices = [device], flags = {} } = options;
+    const compiler = this.client.compilerOf(devices[0]);
     if (!this.folders.has(compiler)) this.folders.set(compiler, ownFolder(compiler));
     const folder = this.folders.get(compiler);
     if (folder === undefined) return undefined;
     const sorted = Object.entries({ ...this.client.flags, ...flags }).sort(([a], [b]) => (a < b ? -1 : 1));
-    const key = JSON.stringify([device.id, sorted, code]);
+    const key = JSON.stringify([devices.map(({ id }) => id), sorted, code]);
     return join(folder, `${createHash('sha256').update(key).digest('hex')}.pjrt`);
   }
 

@@ -1,10 +1,11 @@
 import { addressOf, words } from './memory';
 
-/** The lists that a run points to, for one device. They are used by one run after the other. */
+/** The lists that a run points to, for each device. They are used by one run after the other. */
 export class RunLists {
-  readonly inputs: BigUint64Array;
-  readonly outputs: BigUint64Array;
-  readonly event = new BigUint64Array(1);
+  /** By device. */
+  readonly inputs: readonly BigUint64Array[];
+  readonly outputs: readonly BigUint64Array[];
+  readonly events: BigUint64Array;
   /** Lists by device. */
   readonly inputLists: BigInt64Array;
   readonly outputLists: BigInt64Array;
@@ -12,11 +13,15 @@ export class RunLists {
   constructor(
     readonly inputCount: number,
     outputCount: number,
+    deviceCount: number,
   ) {
     // An empty array has no address.
-    this.inputs = new BigUint64Array(Math.max(1, inputCount));
-    this.outputs = new BigUint64Array(Math.max(1, outputCount));
-    this.inputLists = words([addressOf(this.inputs)]);
-    this.outputLists = words([addressOf(this.outputs)]);
+    const lists = (length: number): BigUint64Array[] =>
+      Array.from({ length: deviceCount }, () => new BigUint64Array(Math.max(1, length)));
+    this.inputs = lists(inputCount);
+    this.outputs = lists(outputCount);
+    this.events = new BigUint64Array(deviceCount);
+    this.inputLists = words(this.inputs.map(addressOf));
+    this.outputLists = words(this.outputs.map(addressOf));
   }
 }

@@ -7,13 +7,13 @@ export interface SerializedHeader {
   /** As `Client.compilerOf`. */
   readonly compiledBy: string;
   readonly name: string;
-  /** Id of the device that it is for. */
-  readonly device: number;
+  /** Ids of the devices that it is for. */
+  readonly devices: readonly number[];
   /** Undefined if the program's text did not say them. */
   readonly arguments?: readonly Argument[];
 }
 
-const MAGIC = Buffer.from('GRAFTXE1');
+const MAGIC = Buffer.from('GRAFTXE2');
 const DIGEST_BYTES = 32;
 const HEADER_AT = MAGIC.length + DIGEST_BYTES + 4;
 

@@ -24,6 +24,16 @@ describe('the arguments of @main in StableHLO text', () => {
       ],
     ],
     [
+      'slices of a mesh',
+      'module @m { sdy.mesh @mesh = <["data"=4, "model"=2]> func.func @main(%a: tensor<8x6xf32> {sdy.sharding = #sdy.sharding<@mesh, [{"data"}, {"model"}]>}, ' +
+        '%b: tensor<16xi32> {sdy.sharding = #sdy.sharding<@mesh, [{"data", "model"}]>, tf.aliasing_output = 0 : i32}, %c: tensor<3xf32> {sdy.sharding = #sdy.sharding<@mesh, [{}]>}) -> tensor<f32>',
+      [
+        { type: { dtype: 'float32', shape: [2, 3] }, donated: false },
+        { type: { dtype: 'int32', shape: [2] }, donated: true },
+        { type: { dtype: 'float32', shape: [3] }, donated: false },
+      ],
+    ],
+    [
       'complex numbers',
       '@main(%a: tensor<2xcomplex<f32>>)',
       [{ type: { dtype: 'complex64', shape: [2] }, donated: false }],

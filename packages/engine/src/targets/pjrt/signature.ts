@@ -1,7 +1,10 @@
 import { dtypeOfElement } from '../stablehlo/types';
 import type { TensorType } from './host-values';
 
-/** An argument of a program's `main`. Its type is undefined if Graft has no dtype for it or its shape is not static. */
+/**
+ * An argument of a program's `main`; of a program over a mesh, each device's slice of it. Its type is undefined if Graft has no dtype for it or its
+ * shape is not static.
+ */
 export interface Argument {
   readonly type: TensorType | undefined;
   /** A result may take the place of this input. */
@@ -15,12 +18,15 @@ const DONATION = /\b(?:tf\.aliasing_output\s*=|jax\.buffer_donor\s*=\s*true)/;
  * PJRT does not report them, and without them a buffer of the right size and the wrong dtype would be reinterpreted.
  *
  *     func.func public @main(%a: tensor<4x2xbf16> {tf.aliasing_output = 0 : i32}) -> ...   ->   bfloat16 [4, 2], donated
+ *
+ * An argument that Shardy's attributes split over the module's mesh has the shape of a device's slice.
  */
 export function argumentsOfMain(text: string): Argument[] | undefined {
   const start = /@main\s*\(/.exec(text);
   if (!start) return undefined;
   const parts = splitArguments(text, start.index + start[0].length);
-  return parts?.map((part) => ({ type: typeIn(part), donated: DONATION.test(withoutStrings(part)) }));
+  const axes = meshIn(text);
+  return parts?.map((part) => ({ type: typeIn(part, axes), donated: DONATION.test(withoutStrings(part)) }));
 }
 
 const withoutStrings = (text: string): string => text.replace(/"(?:[^"\\]|\\.)*"/g, '""');
@@ -46,9 +52,25 @@ function splitArguments(text: string, from: number): string[] | undefined {
   return undefined;
 }
 
-function typeIn(part: string): TensorType | undefined {
+/** Sizes of the axes of the module's mesh, by name. */
+function meshIn(text: string): ReadonlyMap<string, number> {
+  const mesh = /\bsdy\.mesh @\w+ = <\[([^\]]*)\]/.exec(text);
+  return new Map(Array.from(mesh?.[1].matchAll(/"(\w+)"=(\d+)/g) ?? [], ([, name, size]) => [name, Number(size)]));
+}
+
+/** Into how many parts each dimension is split. */
+function partsIn(part: string, axes: ReadonlyMap<string, number>): number[] {
+  const sharding = /#sdy\.sharding<@\w+, \[([^\]]*)\]/.exec(part);
+  return Array.from(sharding?.[1].matchAll(/\{([^}]*)\}/g) ?? [], ([, names]) =>
+    Array.from(names.matchAll(/"(\w+)"/g)).reduce((product, [, name]) => product * (axes.get(name) ?? 1), 1),
+  );
+}
+
+function typeIn(part: string, axes: ReadonlyMap<string, number>): TensorType | undefined {
   const inner = /:\s*tensor<((?:\d+x)*)([a-z][a-z0-9]*|complex<f32>)\s*[,>]/.exec(part);
   const dtype = inner && dtypeOfElement(inner[2]);
   if (!dtype) return undefined;
-  return { dtype, shape: inner[1].split('x').filter(Boolean).map(Number) };
+  const parts = axes.size > 0 ? partsIn(part, axes) : [];
+  const shape = inner[1].split('x').filter(Boolean).map(Number);
+  return { dtype, shape: shape.map((size, dimension) => size / (parts[dimension] ?? 1)) };
 }

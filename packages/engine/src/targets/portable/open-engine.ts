@@ -1,3 +1,4 @@
+import { noMesh } from '../../mesh/no-mesh';
 import { collectives } from '../../collectives/join';
 import { makeJit } from '../../jit/jit';
 import { tf } from '../../tf';
@@ -16,6 +17,7 @@ export async function openPortableEngine(precision: Precision, fallbackReason?: 
     precision,
     backend,
     fallbackReason,
+    mesh: noMesh,
     collectives: collectives(undefined),
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) =>

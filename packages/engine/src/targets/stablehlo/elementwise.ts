@@ -3,6 +3,7 @@ import { attribute } from '../../program/attributes';
 import type { DType } from '../../program/dtypes';
 import type { Emitter, Hlo } from './emitter';
 import type { Lowering, Rule, Rules } from './rule';
+import { constrained, constraintOf } from './shardy';
 import { bitsOf, isFloat, isUnsigned } from './types';
 
 /** TensorFlow's operation is one of StableHLO's (or of CHLO's, which belongs to it) on one number. */
@@ -123,7 +124,8 @@ export const elementwise: Rules = {
   Square: composed((to, x) => to.same('multiply', x, x)),
   OnesLike: composed((to, x) => to.fill(x, 1)),
   ZerosLike: composed((to, x) => to.fill(x, 0)),
-  ...each('Identity StopGradient', ({ inputs: [x] }) => x),
+  StopGradient: ({ inputs: [x] }) => x,
+  Identity: ({ to, inputs: [x], attributes }) => constrained(to, x, constraintOf(attributes)),
   // A barrier: no result before all inputs are computed.
   IdentityN: ({ to, inputs, types }) => to.many('optimization_barrier', inputs, types),
   IsFinite: composed((to, x) => to.op('is_finite', [x], { dtype: 'bool', shape: x.shape })),

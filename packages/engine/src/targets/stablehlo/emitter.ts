@@ -1,3 +1,4 @@
+import type { MeshAxes } from '../../mesh/types';
 import type { DType } from '../../program/dtypes';
 import { broadcastShape } from '../../program/operations/operation';
 import type { ValueType } from '../../program/program';
@@ -30,8 +31,14 @@ export class Emitter {
   readonly lines: string[] = [];
   private count = 0;
 
-  /** `platform`: of the compiler, as PJRT names it. */
-  constructor(readonly platform = 'cpu') {}
+  /**
+   * `platform`: of the compiler, as PJRT names it. `axes`: those of the mesh over which the program is split; default: it
+   * is for one device.
+   */
+  constructor(
+    readonly platform = 'cpu',
+    readonly axes?: MeshAxes,
+  ) {}
 
   /** Whether the compiler adds up narrow products in float32 before it rounds to a narrow result. */
   get roundsProducts(): boolean {

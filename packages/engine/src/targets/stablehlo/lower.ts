@@ -1,7 +1,9 @@
 import { EngineError } from '@graft/errors';
+import type { Sharding } from '../../mesh/sharding';
 import { findOperation } from '../../program/operations';
 import type { OperationNode, Program, Value } from '../../program/program';
 import { Emitter, type Hlo } from './emitter';
+import { meshText, shardingAttribute, type ProgramSharding } from './shardy';
 import { findRule } from './rules';
 import { typeText, Unsupported } from './types';
 
@@ -19,12 +21,20 @@ export interface Donation {
   readonly donors?: ReadonlySet<number>;
 }
 
+export interface LoweringOptions extends Donation {
+  /** How the program is split over a mesh. Default: it is for one device. */
+  readonly sharding?: ProgramSharding;
+}
+
 /**
  * The program as the text of an MLIR module in StableHLO. Its function `main` takes the program's arguments in order,
  * then its captures, and returns the results. Throws EngineError for an operation that has no rule.
  */
-export function lowerToStableHlo(program: Program, { replacements, donors, platform }: LoweringOptions = {}): string {
-  const to = new Emitter(platform);
+export function lowerToStableHlo(
+  program: Program,
+  { replacements, donors, sharding, platform }: LoweringOptions = {},
+): string {
+  const to = new Emitter(platform, sharding?.axes);
   const known = new Map<Value, Hlo>();
   const inputs = [...program.arguments, ...program.captures].map(({ outputs: [value] }, at): Hlo => {
     const input = { name: `%arg${at}`, dtype: value.dtype, shape: value.shape };
@@ -49,18 +59,20 @@ export function lowerToStableHlo(program: Program, { replacements, donors, platf
   const aliased = new Map([...(replacements ?? [])].map(([result, input]) => [input, result]));
   const parameters = inputs.map((input, at) => {
     const result = aliased.get(at);
-    const given =
+    const donated =
       result !== undefined
-        ? ` {tf.aliasing_output = ${result} : i32}`
+        ? [`tf.aliasing_output = ${result} : i32`]
         : donors?.has(at)
-          ? ' {jax.buffer_donor = true}'
-          : '';
-    return `${input.name}: ${typeText(input)}${given}`;
+          ? ['jax.buffer_donor = true']
+          : [];
+    return `${input.name}: ${typeText(input)}${attributesText([...donated, ...splitBy(sharding?.inputs[at])])}`;
   });
   const types = results.map(typeText).join(', ');
+  const resultTypes = results.map((type, at) => `${typeText(type)}${attributesText(splitBy(sharding?.results[at]))}`);
   return [
     `module @${moduleName(program.name)} {`,
-    `  func.func public @main(${parameters.join(', ')}) -> (${types}) {`,
+    ...(sharding ? [`  ${meshText(sharding.axes)}`] : []),
+    `  func.func public @main(${parameters.join(', ')}) -> (${resultTypes.join(', ')}) {`,
     ...to.lines.map((line) => `    ${line}`),
     `    "func.return"(${results.map(({ name }) => name).join(', ')}) : (${types}) -> ()`,
     '  }',
@@ -68,6 +80,12 @@ export function lowerToStableHlo(program: Program, { replacements, donors, platf
     '',
   ].join('\n');
 }
+
+const splitBy = (sharding: Sharding | undefined): string[] =>
+  sharding ? [`sdy.sharding = ${shardingAttribute(sharding)}`] : [];
+
+const attributesText = (attributes: readonly string[]): string =>
+  attributes.length === 0 ? '' : ` {${attributes.join(', ')}}`;
 
 const moduleName = (name: string): string => `graft_${name.replaceAll(/\W/g, '_')}`;
 

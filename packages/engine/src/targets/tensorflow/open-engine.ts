@@ -1,3 +1,4 @@
+import { noMesh } from '../../mesh/no-mesh';
 import { availableParallelism } from 'node:os';
 import { EngineError } from '@graft/errors';
 import { collectives } from '../../collectives/join';
@@ -90,6 +91,7 @@ export async function openTensorFlowEngine(
     precision,
     backend: 'tensorflow',
     fallbackReason,
+    mesh: noMesh,
     collectives: collectives(native),
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) =>
