@@ -77,7 +77,10 @@ describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
   });
 
   test('a mesh needs the engine pjrt', async () => {
-    const { status, stderr } = await attempted({ mesh: { data: 2 } }, '--set', 'engine=portable');
+    const { status, stderr } = await attempted(
+      { mesh: { data: 2 } },
+      ...['engine.mode=portable', 'engine.plugin=null'].flatMap((override) => ['--set', override]),
+    );
     expect(stderr).toMatch(/needs the engine pjrt; this engine computes on one device/);
     expect(status).toBe(2);
   });

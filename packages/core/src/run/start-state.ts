@@ -35,18 +35,17 @@ export async function readStartState(request: StartRequest): Promise<TrainingSta
     const ofOptimizer = initialState(optimizer, own);
     owned.push(ofOptimizer);
     const isFresh = step === 0 || !request.hasAverage;
-    const newAverage =
-      train.averageDecay !== undefined && isFresh ? await placement.newAverage(wide) : undefined;
+    const newAverage = train.averageDecay !== undefined && isFresh ? await placement.newAverage(wide) : undefined;
     owned.push(newAverage ?? {});
     // From here on they belong to the two records.
     const { parameters, masters } = stored(wide, own, train);
     const fresh = { ...ofOptimizer, ...masters };
     owned.push(parameters, masters);
-    for (const [name, tensor] of Object.entries(parameters)) if (tensor !== wide[name]) await placement.place(name, tensor);
+    for (const [name, tensor] of Object.entries(parameters))
+      if (tensor !== wide[name]) await placement.place(name, tensor);
     const state = await (step === 0 ? placement.newState(fresh) : placement.savedState(fresh, saved));
     owned.push(state);
-    const average =
-      newAverage ?? (train.averageDecay === undefined ? {} : await placement.savedAverage(saved));
+    const average = newAverage ?? (train.averageDecay === undefined ? {} : await placement.savedAverage(saved));
     return { parameters, state, average, step, checkpoint: folder };
   } catch (error) {
     tf.dispose(owned);

@@ -20,7 +20,9 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
     // The kernels' products have bfloat16 operands, and the compiler cannot split a kernel over a mesh.
     fusesAttention: (sizes) =>
       !openMeshes.any &&
-      this.runtime.client.platform === 'cuda' && currentPrecision() === 'bfloat16' && hasKernels(sizes),
+      this.runtime.client.platform === 'cuda' &&
+      currentPrecision() === 'bfloat16' &&
+      hasKernels(sizes),
   };
 
   private get runtime(): PjrtRuntime {

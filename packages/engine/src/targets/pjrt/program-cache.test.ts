@@ -68,7 +68,10 @@ describePjrt('compiled programs in the cache', (plugin) => {
     writeFileSync(file, whole.subarray(0, 100));
     expect(await negative(await cache.compile(NEGATE))).toEqual(Float32Array.of(-1, 2));
     expect(compiled).toHaveBeenCalledTimes(2);
-    expect(statSync(file).size).toBe(whole.length);
+    // The compiler numbers its modules, so the bytes are not exactly those of before.
+    expect(Math.abs(statSync(file).size - whole.length)).toBeLessThan(64);
+    expect(await negative(await cache.compile(NEGATE))).toEqual(Float32Array.of(-1, 2));
+    expect(compiled).toHaveBeenCalledTimes(2);
   });
 
   it('programs are not loaded from a folder that others can write, nor saved there', async () => {

@@ -104,7 +104,12 @@ export class ProgramVariants {
     private readonly replacements: Replacements,
     private readonly follow = false,
   ) {
-    this.single = new OnOneDevice(client, program.name, lowerToStableHlo(program, { replacements, platform: client.platform }), undefined);
+    this.single = new OnOneDevice(
+      client,
+      program.name,
+      lowerToStableHlo(program, { replacements, platform: client.platform }),
+      undefined,
+    );
   }
 
   /** The one for such inputs. Throws EngineError if they are on several meshes. */
@@ -132,7 +137,11 @@ export class ProgramVariants {
       if (replaced !== undefined) return inputs[replaced];
       return constrainedTo(value, mesh) ?? (this.follow ? this.likeAnInput(value, inputs) : whole(value));
     });
-    const code = lowerToStableHlo(program, { replacements, platform: client.platform, sharding: { axes, inputs, results } });
+    const code = lowerToStableHlo(program, {
+      replacements,
+      platform: client.platform,
+      sharding: { axes, inputs, results },
+    });
     return new OnMesh(client, program, code, mesh, results);
   }
 

@@ -115,8 +115,11 @@ function lowerOperation(jit: string, node: OperationNode, to: Emitter, find: (va
 
 function refusal(jit: string, { op, calledAt }: OperationNode, why?: string): EngineError {
   const reason = why === undefined ? '' : `: ${why}`;
-  return new EngineError(`${op} cannot be compiled to StableHLO; jit "${jit}" calls it${calledAt ? ` at ${calledAt}` : ''}${reason || '.'}`, {
-    code: 'engine.unknown-operation',
-    hint: 'Compute this part outside the compiled function, or run the function on the TensorFlow target.',
-  });
+  return new EngineError(
+    `${op} cannot be compiled to StableHLO; jit "${jit}" calls it${calledAt ? ` at ${calledAt}` : ''}${reason || '.'}`,
+    {
+      code: 'engine.unknown-operation',
+      hint: 'Compute this part outside the compiled function, or run the function on the TensorFlow target.',
+    },
+  );
 }
