@@ -39,6 +39,7 @@ test('a Gemma with bfloat16 parameters and 8-bit moments trains like one in floa
   );
   await reader.close();
   expect([...new Set(dtypes)].sort()).toEqual(['matrix BF16', 'vector F32']);
+  expect(readJson(join(last(run), 'config.json'))).toMatchObject({ dtype: 'bfloat16' });
   const evaluated = await graftSucceeds(['evaluate', config, '--checkpoint', last(run), '--set', 'name=again'], folder);
   type Records = { metrics: { loss: number } }[];
   const [inRun] = readJson(join(run, 'evaluations.json')) as Records;

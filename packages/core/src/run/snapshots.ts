@@ -15,6 +15,7 @@ import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
 import { checkLines } from './metrics';
 import { isPacked, wideShape } from '../training/parameter-storage';
+import { isObject } from '../util/objects';
 import { lastGood, TrainingError } from '../util/training-error';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { SnapshotContents, TrainerState } from '../training/run-sink';
@@ -117,8 +118,13 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
   const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
   const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
+  const isNarrow = Object.values(parameters).some(isPacked);
   await saveSnapshot(folder, {
-    model: { ...shared, tensors: parameterSources(parameters, refuseNonFinite(contents, 'parameter')) },
+    model: {
+      ...shared,
+      config: isNarrow ? withDtype(shared.config, 'bfloat16') : shared.config,
+      tensors: parameterSources(parameters, refuseNonFinite(contents, 'parameter')),
+    },
     optimizer: sources(optimizer),
     average:
       Object.keys(average).length > 0
@@ -129,6 +135,15 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
   const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
   for (const { folder: superseded } of old) await removeWhole(superseded);
   return folder;
+}
+
+/** The config of a checkpoint, whose entries on the dtype of its weights say that one. */
+function withDtype(config: Record<string, unknown>, dtype: string): Record<string, unknown> {
+  const changed = Object.entries(config).map(([key, value]): [string, unknown] => {
+    if (typeof value === 'string' && ['dtype', 'torch_dtype'].includes(key)) return [key, dtype];
+    return [key, isObject(value) && !Array.isArray(value) ? withDtype(value as Record<string, unknown>, dtype) : value];
+  });
+  return Object.fromEntries(changed);
 }
 
 /** Writes under another name first, so that a reader never finds half a snapshot. */
