@@ -21,8 +21,8 @@ export interface OpenedPlugin {
 }
 
 /**
- * Opens the devices of a plugin. `keeps`: as for `openPjrtClient`; `devices`: how many are wanted. Throws EngineError, one sentence and what to do, if
- * the driver is missing or has no device for it.
+ * Opens the devices of a plugin. `keeps`: as for `openPjrtClient`; `devices`: how many are wanted. Throws EngineError, one
+ * sentence and what to do, if the driver is missing or has no device for it.
  */
 export function openPlugin(plugin: FoundPlugin, options: ClientOptions, keeps: boolean, devices = 1): OpenedPlugin {
   const expected = deviceOfPlugin(plugin.file);
