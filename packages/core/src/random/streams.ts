@@ -32,10 +32,16 @@ export const STREAMS = {
   rounding: 'rounding',
 } as const;
 
+/** FNV-1a of a text from a basis: a signed 32-bit number. */
+export function fnv1a(text: string, basis: number): number {
+  let state = basis | 0;
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
+  return state;
+}
+
 /** Mixes a text into a 32-bit state (FNV-1a with a final avalanche). */
 function hash(text: string, basis: number): number {
-  let state = basis >>> 0;
-  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
+  let state = fnv1a(text, basis);
   state = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
   state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
   return (state ^ (state >>> 16)) >>> 0;

@@ -1,6 +1,7 @@
 import { packBfloat16, stochasticBfloat16, tf, unpackBfloat16, type RandomKey } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
 import type { OptimizerState, Parameters } from '../interfaces';
+import { fnv1a } from '../random/streams';
 
 /** The dtype in which the parameters that a step reads lie in memory. */
 export type ParameterDtype = 'float32' | 'bfloat16';
@@ -92,20 +93,13 @@ export function separated(
   return { masters, own };
 }
 
-/** FNV-1a of a text from a start value. */
-function hashed(text: string, start: number): number {
-  let state = start;
-  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
-  return state | 0;
-}
-
 /**
  * The key of the draws for one tensor, by its name: what one draws does not depend on which others are updated with it.
  * `random.fold` would derive it, too, but takes hundreds of operations, which a compiler meets once for each tensor. Draws by
  * row (int32 [3]) hash the key's words, so words that differ are enough. Traceable.
  */
 export function namedKey(key: RandomKey, name: string): RandomKey {
-  const own = [hashed(name, 0x811c9dc5), hashed(name, 0x050c5d1f), 0].slice(0, key.shape[0]);
+  const own = [fnv1a(name, 0x811c9dc5), fnv1a(name, 0x050c5d1f), 0].slice(0, key.shape[0]);
   return tf.add(key, tf.tensor1d(own, 'int32')) as RandomKey;
 }
 

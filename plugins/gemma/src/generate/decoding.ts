@@ -17,7 +17,7 @@ import {
 } from '../model/layers';
 import type { GemmaConfig, SideConfig } from '../model/config-types';
 import { whole } from '../model/attention';
-import { decoderMasks, paddingMask } from '../model/masks';
+import { decoderSpans, paddingMask, sideMasks } from '../model/masks';
 import {
   keysAndValuesOf,
   queriesOf,
@@ -127,7 +127,7 @@ export function startDecoding(
     if (mask) fixed[SOURCE_MASK] = mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
-  const masks = decoderMasks(length, decoder.slidingWindow, { attention: promptMask });
+  const masks = sideMasks(decoderSpans(length, decoder.slidingWindow), length, { attention: promptMask });
   const attending = {
     full_attention: whole(masks.full_attention),
     sliding_attention: whole(masks.sliding_attention),

@@ -1,7 +1,7 @@
 /** Which keys an attention's queries see, as data. Shapes as in layers.ts: B batch, T queries, S keys. */
 import { tf } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, LayerType } from './config-types';
-import { MASKED, type AttentionSpan, type RowMasks } from './masks';
+import type { LayerType } from './config-types';
+import { MASKED, outOfReach, type AttentionSpan, type Block, type RowMasks, type SideSpans } from './masks';
 
 /** Positions and numbers, both of which must allow a key. */
 export interface AttentionMask {
@@ -30,27 +30,11 @@ function selfNumbers(masks: RowMasks): Omit<AttentionMask, 'span'> {
   return { ...(keyNumbers && { keyNumbers }), ...(masks.segments && { queryNumbers: masks.segments }) };
 }
 
-/** As `encoderMasks` of masks.ts. */
-export function encoderRules(
-  length: number,
-  window: number,
-  rule: EncoderWindow,
-  masks: RowMasks = {},
-  attention: EncoderAttention = 'bidirectional',
-): SideRules {
-  const distance = rule === 'strict' ? window - 1 : window;
-  if (attention === 'causal') return decoderRules(length, distance + 1, masks);
+/** As `sideMasks` of masks.ts. */
+export function sideRules(spans: SideSpans, masks: RowMasks = {}): SideRules {
   const numbers = selfNumbers(masks);
-  const near = distance < length - 1 && { span: { ahead: distance, behind: distance } };
-  return { full_attention: numbers, sliding_attention: { ...numbers, ...near } };
-}
-
-/** As `decoderMasks` of masks.ts. */
-export function decoderRules(length: number, window: number, masks: RowMasks = {}): SideRules {
-  const numbers = selfNumbers(masks);
-  const full = { ...numbers, ...(length > 1 && { span: { ahead: 0, behind: Infinity } }) };
-  const sliding = { ...numbers, span: { ahead: 0, behind: window - 1 } };
-  return { full_attention: full, sliding_attention: window < length ? sliding : full };
+  const ruleOf = (span: AttentionSpan | undefined): AttentionMask => ({ ...numbers, ...(span && { span }) });
+  return { full_attention: ruleOf(spans.full_attention), sliding_attention: ruleOf(spans.sliding_attention) };
 }
 
 /** As `crossMask` of masks.ts. */
@@ -58,14 +42,6 @@ export function crossRule(source: RowMasks, target: RowMasks): AttentionMask {
   const byTarget = source.segments && target.segments;
   const keyNumbers = byTarget ? numbersOf(source) : source.attention;
   return { ...(keyNumbers && { keyNumbers }), ...(byTarget && { queryNumbers: target.segments }) };
-}
-
-/** A part of the matrix of queries and keys. */
-export interface Block {
-  readonly firstQuery: number;
-  readonly queries: number;
-  readonly firstKey: number;
-  readonly keys: number;
 }
 
 /** The keys that queries of a block can see by their positions alone: as few as a block of keys can have. */
@@ -87,15 +63,7 @@ export function keysInReach(
  */
 export function additiveMask({ span, keyNumbers, queryNumbers }: AttentionMask, block: Block): tf.Tensor | undefined {
   const hidden: tf.Tensor[] = [];
-  if (span) {
-    const { firstQuery, queries, firstKey, keys } = block;
-    const distance = tf.sub(
-      tf.range(firstQuery, firstQuery + queries, 1).reshape([queries, 1]),
-      tf.range(firstKey, firstKey + keys, 1).reshape([1, keys]),
-    );
-    const farBehind = tf.greater(distance, Math.min(span.behind, firstQuery + queries));
-    hidden.push(tf.logicalOr(tf.less(distance, -span.ahead), farBehind).reshape([1, 1, 1, queries, keys]));
-  }
+  if (span) hidden.push(outOfReach(span, block));
   if (keyNumbers) {
     const [batch, keys] = keyNumbers.shape;
     const ofKeys = keyNumbers.reshape([batch, 1, 1, 1, keys!]);

@@ -1,9 +1,9 @@
 import { openEngine, random, tf, valueAndGradients, type Engine } from '@graft/engine';
 import * as fc from 'fast-check';
 import { attentionMethod, blocked, whole } from './attention';
-import { additiveMask, crossRule, decoderRules, encoderRules, keysInReach, type AttentionMask } from './attention-mask';
+import { additiveMask, crossRule, keysInReach, sideRules, type AttentionMask } from './attention-mask';
 import type { SideConfig } from './config-types';
-import { crossMask, decoderMasks, encoderMasks, MASKED } from './masks';
+import { crossMask, decoderSpans, encoderSpans, MASKED, sideMasks } from './masks';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -69,11 +69,10 @@ describe('masks as data', () => {
           const [mine, theirs] = [upload(own), upload(other)];
           const pairs: [AttentionMask, tf.Tensor | undefined, number][] = [];
           const direction = causal ? 'causal' : 'bidirectional';
-          const encoder = [length, window, rule, mine, direction] as const;
-          for (const kind of ['full_attention', 'sliding_attention'] as const) {
-            pairs.push([encoderRules(...encoder)[kind], encoderMasks(...encoder)[kind], length]);
-            pairs.push([decoderRules(length, window, mine)[kind], decoderMasks(length, window, mine)[kind], length]);
-          }
+          const sides = [encoderSpans(length, window, rule, direction), decoderSpans(length, window)];
+          for (const spans of sides)
+            for (const kind of ['full_attention', 'sliding_attention'] as const)
+              pairs.push([sideRules(spans, mine)[kind], sideMasks(spans, length, mine)[kind], length]);
           pairs.push([crossRule(theirs, mine), crossMask(theirs, mine), length + 1]);
           for (const [data, added, keys] of pairs)
             expect(seen(additiveMask(data, block(length, keys)), batch, length, keys)).toEqual(

@@ -1,5 +1,25 @@
 import { openEngine, tf } from '@graft/engine';
-import { decoderMasks, encoderMasks, paddingMask, positionMask, MASKED } from './masks';
+import type { EncoderAttention, EncoderWindow } from './config-types';
+import {
+  decoderSpans,
+  encoderSpans,
+  MASKED,
+  paddingMask,
+  positionMask,
+  sideMasks,
+  type RowMasks,
+  type SideMasks,
+} from './masks';
+
+const encoderMasks = (
+  length: number,
+  window: number,
+  rule: EncoderWindow,
+  masks?: RowMasks,
+  attention?: EncoderAttention,
+): SideMasks => sideMasks(encoderSpans(length, window, rule, attention), length, masks);
+const decoderMasks = (length: number, window: number, masks?: RowMasks): SideMasks =>
+  sideMasks(decoderSpans(length, window), length, masks);
 
 /** Per query, the keys it sees, as text: one line a query, x for seen. */
 function drawn(mask: tf.Tensor | undefined, row = 0): string[] | undefined {

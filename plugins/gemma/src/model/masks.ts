@@ -4,7 +4,7 @@
  * Positions need not start again in a segment: rotary positions and windows depend only on the distance of two tokens.
  */
 import { tf } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow } from './config-types';
+import type { EncoderAttention, EncoderWindow, LayerType } from './config-types';
 
 /** The number that the published implementation adds to a masked score (quirk 3). */
 export const MASKED = -3.4028234663852886e38;
@@ -18,18 +18,38 @@ export interface AttentionSpan {
   readonly behind: number;
 }
 
+/** A part of the matrix of queries and keys. */
+export interface Block {
+  readonly firstQuery: number;
+  readonly queries: number;
+  readonly firstKey: number;
+  readonly keys: number;
+}
+
+/** Which keys of a block are out of reach of its queries by their distance: bool [1, 1, 1, queries, keys]. */
+export function outOfReach(
+  { ahead, behind }: AttentionSpan,
+  { firstQuery, queries, firstKey, keys }: Block,
+): tf.Tensor {
+  const distance = tf.sub(
+    tf.range(firstQuery, firstQuery + queries, 1).reshape([queries, 1]),
+    tf.range(firstKey, firstKey + keys, 1).reshape([1, keys]),
+  );
+  const farBehind = tf.greater(distance, Math.min(behind, firstQuery + queries));
+  return tf.logicalOr(tf.less(distance, -ahead), farBehind).reshape([1, 1, 1, queries, keys]);
+}
+
 /** [1, 1, 1, length, length]. Above `largestConstant` it is computed in the step, where a compiler can fuse it. */
 export function positionMask(
   length: number,
-  { ahead, behind }: AttentionSpan,
+  span: AttentionSpan,
   largestConstant: number = LARGEST_CONSTANT,
 ): tf.Tensor {
   if (length * length > largestConstant) {
-    const positions = tf.range(0, length, 1);
-    const distance = tf.sub(positions.reshape([length, 1]), positions.reshape([1, length]));
-    const hidden = tf.logicalOr(tf.less(distance, -ahead), tf.greater(distance, Math.min(behind, length)));
-    return tf.mul(hidden.toFloat(), MASKED).reshape([1, 1, 1, length, length]);
+    const all = { firstQuery: 0, queries: length, firstKey: 0, keys: length };
+    return tf.mul(outOfReach(span, all).toFloat(), MASKED);
   }
+  const { ahead, behind } = span;
   const values = new Float32Array(length * length);
   for (let i = 0; i < length; i++)
     for (let j = 0; j < length; j++) if (i - j < -ahead || i - j > behind) values[i * length + j] = MASKED;
@@ -74,35 +94,41 @@ function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor 
   return a && b ? tf.minimum(a, b) : (a ?? b);
 }
 
-/** Masks by kind of layer; undefined if every key is seen. */
-export interface SideMasks {
-  full_attention: tf.Tensor | undefined;
-  sliding_attention: tf.Tensor | undefined;
-}
+/** How far queries see, by kind of layer; undefined: every distance. */
+export type SideSpans = Readonly<Record<LayerType, AttentionSpan | undefined>>;
 
 /**
  * An encoder's self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
  * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
- * `causal`: of these keys, those that do not come later; with the strict window these are the decoder's masks.
+ * `causal`: of these keys, those that do not come later; with the strict window these are the decoder's spans.
  */
-export function encoderMasks(
+export function encoderSpans(
   length: number,
   window: number,
   rule: EncoderWindow,
-  masks: RowMasks = {},
   attention: EncoderAttention = 'bidirectional',
-): SideMasks {
+): SideSpans {
   const distance = rule === 'strict' ? window - 1 : window;
-  if (attention === 'causal') return decoderMasks(length, distance + 1, masks);
-  const padding = rowMask(masks);
-  const near = distance < length - 1 ? positionMask(length, { ahead: distance, behind: distance }) : undefined;
-  return { full_attention: padding, sliding_attention: combine(padding, near) };
+  if (attention === 'causal') return decoderSpans(length, distance + 1);
+  const near = distance < length - 1 ? { ahead: distance, behind: distance } : undefined;
+  return { full_attention: undefined, sliding_attention: near };
 }
 
 /** Causal self-attention; sliding layers see the query itself and the window - 1 keys before it (quirk 2). */
-export function decoderMasks(length: number, window: number, masks: RowMasks = {}): SideMasks {
+export function decoderSpans(length: number, window: number): SideSpans {
+  const causal = length > 1 ? { ahead: 0, behind: Infinity } : undefined;
+  return { full_attention: causal, sliding_attention: window < length ? { ahead: 0, behind: window - 1 } : causal };
+}
+
+/** Masks by kind of layer; undefined if every key is seen. */
+export type SideMasks = Readonly<Record<LayerType, tf.Tensor | undefined>>;
+
+/** The masks of a self-attention of `length` tokens. */
+export function sideMasks(spans: SideSpans, length: number, masks: RowMasks = {}): SideMasks {
   const padding = rowMask(masks);
-  const causal = combine(padding, length > 1 ? positionMask(length, { ahead: 0, behind: Infinity }) : undefined);
-  const sliding = window < length ? combine(padding, positionMask(length, { ahead: 0, behind: window - 1 })) : causal;
-  return { full_attention: causal, sliding_attention: sliding };
+  const maskOf = (span: AttentionSpan | undefined): tf.Tensor | undefined =>
+    combine(padding, span && positionMask(length, span));
+  const { full_attention: whole, sliding_attention: near } = spans;
+  const full = maskOf(whole);
+  return { full_attention: full, sliding_attention: near === whole ? full : maskOf(near) };
 }

@@ -30,8 +30,8 @@ import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
 import { embed, linear, softCappedLogits } from './layers';
 import { attendingTo, selfAttending } from './attention';
-import { crossRule, decoderRules, encoderRules } from './attention-mask';
-import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
+import { crossRule, sideRules } from './attention-mask';
+import { crossMask, decoderSpans, encoderSpans, sideMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
 import {
   DECODER_NAMES,
@@ -248,12 +248,12 @@ export class GemmaModel implements Model {
     rowMasks: RowMasks,
     dropout?: Dropout,
   ): tf.Tensor {
-    const given = [length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention] as const;
+    const spans = encoderSpans(length, encoder.slidingWindow, encoderWindow, encoderAttention);
     const attending = selfAttending(
       encoder,
       { batch, queries: length, keys: length },
       { wanted: this.config.attention, dropout },
-      { additive: () => encoderMasks(...given), rule: () => encoderRules(...given) },
+      { additive: () => sideMasks(spans, length, rowMasks), rule: () => sideRules(spans, rowMasks) },
     );
     return runLayers(
       parameters,
@@ -273,12 +273,12 @@ export class GemmaModel implements Model {
     { cross, dropout }: { readonly cross?: CrossInputs; readonly dropout?: Dropout },
   ): tf.Tensor {
     const { decoder, rematerialize } = this.config;
-    const given = [length, decoder.slidingWindow, rowMasks] as const;
+    const spans = decoderSpans(length, decoder.slidingWindow);
     const attending = selfAttending(
       decoder,
       { batch, queries: length, keys: length },
       { wanted: this.config.attention, dropout },
-      { additive: () => decoderMasks(...given), rule: () => decoderRules(...given) },
+      { additive: () => sideMasks(spans, length, rowMasks), rule: () => sideRules(spans, rowMasks) },
     );
     const attention = wholeSequenceAttention(decoder, batch, length, attending, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
