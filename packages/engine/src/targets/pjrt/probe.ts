@@ -33,24 +33,20 @@ export function probePlugin(
   plugin: FoundPlugin,
   { child = join(__dirname, 'probe-child.js'), timeoutMs = TIMEOUT_MS }: ProbeOptions = {},
 ): Promise<ProbedPlugin> {
-  const { promise, resolve } = withResolver<ProbedPlugin>();
   const started = fork(child, [], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'], execArgv: [], env: process.env });
-  const ended = (how: string): void => resolve({ reason: `The PJRT plugin ${plugin.file} ${how}.` });
-  const timer = setTimeout(() => {
-    ended(`did not open its devices within ${timeoutMs / 1000} s`);
-    started.kill('SIGKILL');
-  }, timeoutMs);
-  started.once('message', (answer) => resolve(answer as ProbedPlugin));
-  started.once('error', (error) => ended(`cannot be tried: ${error.message}`));
-  started.once('exit', (status, signal) =>
-    ended(`ended the process that opened it (${signal === null ? `status ${status}` : `signal ${signal}`})`),
-  );
+  let timer: NodeJS.Timeout | undefined;
+  const answered = new Promise<ProbedPlugin>((resolve) => {
+    const ended = (how: string): void => resolve({ reason: `The PJRT plugin ${plugin.file} ${how}.` });
+    timer = setTimeout(() => {
+      ended(`did not open its devices within ${timeoutMs / 1000} s`);
+      started.kill('SIGKILL');
+    }, timeoutMs);
+    started.once('message', (answer) => resolve(answer as ProbedPlugin));
+    started.once('error', (error) => ended(`cannot be tried: ${error.message}`));
+    started.once('exit', (status, signal) =>
+      ended(`ended the process that opened it (${signal === null ? `status ${status}` : `signal ${signal}`})`),
+    );
+  });
   started.send({ plugin, options: probeOptions(plugin) }, () => undefined);
-  return promise.finally(() => clearTimeout(timer));
-}
-
-function withResolver<T>(): { readonly promise: Promise<T>; readonly resolve: (value: T) => void } {
-  let resolve!: (value: T) => void;
-  const promise = new Promise<T>((resolveWith) => (resolve = resolveWith));
-  return { promise, resolve };
+  return answered.finally(() => clearTimeout(timer));
 }

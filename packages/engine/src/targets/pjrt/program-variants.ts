@@ -104,6 +104,7 @@ export class ProgramVariants {
     private readonly replacements: Replacements,
     private readonly follow = false,
   ) {
+    // At once, also where a mesh runs it: what cannot be lowered is refused before a call takes its inputs.
     this.single = new OnOneDevice(
       client,
       program.name,

@@ -48,8 +48,7 @@ function callKernel(to: Emitter, kernel: Kernel, inputs: readonly Hlo[], types: 
 /** The kernel's sizes and rule; the inputs as it reads them. */
 function given({ to, op, attributes, inputs }: Lowering, narrow: readonly number[]): [AttentionKernel, Hlo[]] {
   if (to.platform !== 'cuda') throw new Unsupported(`there is no kernel of ${op} for the platform ${to.platform}`);
-  const { sees, ...rule } = ruleOf(attributes);
-  const spec = { ...sizesOf(inputs[0], inputs[1]), ...rule, ...(sees !== 'all' && { sees }) };
+  const spec = { ...sizesOf(inputs[0], inputs[1]), ...ruleOf(attributes) };
   return [spec, inputs.map((value, at) => (narrow.includes(at) ? to.convert(value, 'bfloat16') : value))];
 }
 

@@ -5,24 +5,11 @@
  * Shapes: B batch, T queries, S keys, H query heads, K key/value heads, C head dimension; M queries and N keys of a
  * tile. Queries are [B, T, H, C], scaled and divided by the soft cap; keys and values [B, S, K, C]; bfloat16.
  */
-import { KernelEmitter, type Element, type Val } from './kernel-emitter';
+import type { AttentionRule, AttentionSizes } from '../../../program/attention';
+import { KernelEmitter, shapeOf, type Element, type Val } from './kernel-emitter';
 
 /** What the kernels of one attention have in common. */
-export interface AttentionKernel {
-  readonly batch: number;
-  readonly queries: number;
-  readonly keys: number;
-  readonly heads: number;
-  readonly keyValueHeads: number;
-  readonly headDim: number;
-  /** Scores are cap * tanh(q k); undefined: q k. */
-  readonly cap?: number;
-  /** A key at j is seen by a query at i where -ahead <= i - j <= behind. */
-  readonly ahead?: number;
-  readonly behind?: number;
-  /** By numbers of the keys, int32 [B, S]: those are seen that are not 0, or that equal the query's, int32 [B, T]. */
-  readonly sees?: 'nonzero' | 'equal';
-}
+export type AttentionKernel = AttentionSizes & AttentionRule;
 
 /** Tiles and warps of a kernel. */
 export interface Tiling {
@@ -88,7 +75,7 @@ class Tiles {
   }
 
   private sizeOf(positions: Val): number {
-    return Number(/tensor<(\d+)x/.exec(positions.type)![1]);
+    return shapeOf(positions)[0];
   }
 
   /** Pointers [size] to numbers of [outer, length]. */
@@ -199,7 +186,8 @@ class Tiles {
   /** Numbers of keys [N], if there are any. */
   keyNumbers(batch: Val, at: Val): Val | undefined {
     const { keys, sees } = this.spec;
-    return sees && this.loadNumbers(this.numbers('of_keys', batch, at, keys), at, keys, 'i32');
+    if (sees === 'all') return undefined;
+    return this.loadNumbers(this.numbers('of_keys', batch, at, keys), at, keys, 'i32');
   }
 
   /** A tile of keys from `first` on, as a tile of queries meets it: keys and values [N, C], and which are seen [M, N]. */
@@ -242,7 +230,7 @@ const argumentsOf = (
   outputs: readonly (readonly [string, Element])[],
 ): (readonly [string, Element])[] => [
   ...inputs,
-  ...(sees ? [['of_keys', 'i32'] as const] : []),
+  ...(sees === 'all' ? [] : [['of_keys', 'i32'] as const]),
   ...(sees === 'equal' ? [['of_queries', 'i32'] as const] : []),
   ...outputs,
 ];

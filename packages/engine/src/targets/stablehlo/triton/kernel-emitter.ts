@@ -53,52 +53,49 @@ export class KernelEmitter {
     this.lines.push(`${'  '.repeat(this.depth)}${text}`);
   }
 
-  private set(type: string, text: (name: string) => string): Val {
+  private set(type: string, text: string): Val {
     const value = { name: `%${this.count++}`, type };
-    this.line(`${value.name} = ${text(value.name)}`);
+    this.line(`${value.name} = ${text}`);
     return value;
   }
 
   programId(axis: 'x' | 'y' | 'z'): Val {
-    return this.set('i32', () => `tt.get_program_id ${axis} : i32`);
+    return this.set('i32', `tt.get_program_id ${axis} : i32`);
   }
 
   int(value: number): Val {
-    return this.set('i32', () => `arith.constant ${value} : i32`);
+    return this.set('i32', `arith.constant ${value} : i32`);
   }
 
   /** One number everywhere. */
   fill(shape: readonly number[], value: number, element: Element = 'f32'): Val {
     const type = tensor(shape, element);
     const text = element === 'i32' ? String(value) : value.toExponential();
-    return this.set(type, () => `arith.constant dense<${text.replace(/^(-?\d+)e/, '$1.0e')}> : ${type}`);
+    return this.set(type, `arith.constant dense<${text.replace(/^(-?\d+)e/, '$1.0e')}> : ${type}`);
   }
 
   /** 0, 1, 2, ...: i32 [size]. */
   range(size: number): Val {
     const type = tensor([size], 'i32');
-    return this.set(type, () => `tt.make_range {end = ${size} : i32, start = 0 : i32} : ${type}`);
+    return this.set(type, `tt.make_range {end = ${size} : i32, start = 0 : i32} : ${type}`);
   }
 
-  splat(value: Val, shape: readonly number[]): Val {
+  private splat(value: Val, shape: readonly number[]): Val {
     const type = tensor(shape, value.type);
-    return this.set(type, () => `tt.splat ${value.name} : ${value.type} -> ${type}`);
+    return this.set(type, `tt.splat ${value.name} : ${value.type} -> ${type}`);
   }
 
   /** [n] as [n, 1] (axis 1) or [1, n] (axis 0), repeated to a shape. */
   spread(value: Val, axis: 0 | 1, shape: readonly number[]): Val {
     const [size] = shapeOf(value);
     const thin = tensor(axis === 1 ? [size, 1] : [1, size], elementOf(value));
-    const expanded = this.set(
-      thin,
-      () => `tt.expand_dims ${value.name} {axis = ${axis} : i32} : ${value.type} -> ${thin}`,
-    );
+    const expanded = this.set(thin, `tt.expand_dims ${value.name} {axis = ${axis} : i32} : ${value.type} -> ${thin}`);
     const type = tensor(shape, elementOf(value));
-    return type === thin ? expanded : this.set(type, () => `tt.broadcast ${expanded.name} : ${thin} -> ${type}`);
+    return type === thin ? expanded : this.set(type, `tt.broadcast ${expanded.name} : ${thin} -> ${type}`);
   }
 
   private binary(op: string, a: Val, b: Val): Val {
-    return this.set(a.type, () => `${op} ${a.name}, ${b.name} : ${a.type}`);
+    return this.set(a.type, `${op} ${a.name}, ${b.name} : ${a.type}`);
   }
 
   /** A number meets a tensor: it is repeated. */
@@ -108,24 +105,25 @@ export class KernelEmitter {
     return left.length === 0 ? [this.splat(a, right), b] : [a, this.splat(b, left)];
   }
 
-  add(a: Val, b: Val): Val {
+  private arithmetic(ofFloats: string, ofIntegers: string, a: Val, b: Val): Val {
     const [x, y] = this.together(a, b);
-    return this.binary(isFloat(x) ? 'arith.addf' : 'arith.addi', x, y);
+    return this.binary(isFloat(x) ? ofFloats : ofIntegers, x, y);
+  }
+
+  add(a: Val, b: Val): Val {
+    return this.arithmetic('arith.addf', 'arith.addi', a, b);
   }
 
   subtract(a: Val, b: Val): Val {
-    const [x, y] = this.together(a, b);
-    return this.binary(isFloat(x) ? 'arith.subf' : 'arith.subi', x, y);
+    return this.arithmetic('arith.subf', 'arith.subi', a, b);
   }
 
   multiply(a: Val, b: Val): Val {
-    const [x, y] = this.together(a, b);
-    return this.binary(isFloat(x) ? 'arith.mulf' : 'arith.muli', x, y);
+    return this.arithmetic('arith.mulf', 'arith.muli', a, b);
   }
 
   divide(a: Val, b: Val): Val {
-    const [x, y] = this.together(a, b);
-    return this.binary(isFloat(x) ? 'arith.divf' : 'arith.divsi', x, y);
+    return this.arithmetic('arith.divf', 'arith.divsi', a, b);
   }
 
   remainder(a: Val, b: Val): Val {
@@ -148,72 +146,71 @@ export class KernelEmitter {
   compare(how: 'eq' | 'ne' | 'slt' | 'sle' | 'sgt' | 'sge', a: Val, b: Val): Val {
     const [x, y] = this.together(a, b);
     const type = shapeOf(x).length === 0 ? 'i1' : tensor(shapeOf(x), 'i1');
-    return this.set(type, () => `arith.cmpi ${how}, ${x.name}, ${y.name} : ${x.type}`);
+    return this.set(type, `arith.cmpi ${how}, ${x.name}, ${y.name} : ${x.type}`);
   }
 
   select(condition: Val, yes: Val, no: Val): Val {
     return this.set(
       yes.type,
-      () => `arith.select ${condition.name}, ${yes.name}, ${no.name} : ${condition.type}, ${yes.type}`,
+      `arith.select ${condition.name}, ${yes.name}, ${no.name} : ${condition.type}, ${yes.type}`,
     );
   }
 
   exp2(x: Val): Val {
-    return this.set(x.type, () => `math.exp2 ${x.name} : ${x.type}`);
+    return this.set(x.type, `math.exp2 ${x.name} : ${x.type}`);
   }
 
   log2(x: Val): Val {
-    return this.set(x.type, () => `math.log2 ${x.name} : ${x.type}`);
+    return this.set(x.type, `math.log2 ${x.name} : ${x.type}`);
   }
 
   /** The processor's approximation, with eleven right bits: more than those of products in bfloat16. */
   tanh(x: Val): Val {
     return this.set(
       x.type,
-      () =>
-        `tt.elementwise_inline_asm "tanh.approx.f32 $0, $1;" {constraints = "=r,r", packed_element = 1 : i32, pure = true} ${x.name} : ${x.type} -> ${x.type}`,
+
+      `tt.elementwise_inline_asm "tanh.approx.f32 $0, $1;" {constraints = "=r,r", packed_element = 1 : i32, pure = true} ${x.name} : ${x.type} -> ${x.type}`,
     );
   }
 
   narrow(x: Val): Val {
     const type = tensor(shapeOf(x), 'bf16');
-    return this.set(type, () => `arith.truncf ${x.name} : ${x.type} to ${type}`);
+    return this.set(type, `arith.truncf ${x.name} : ${x.type} to ${type}`);
   }
 
   transpose(x: Val): Val {
     const type = tensor([...shapeOf(x)].reverse(), elementOf(x));
-    return this.set(type, () => `tt.trans ${x.name} {order = array<i32: 1, 0>} : ${x.type} -> ${type}`);
+    return this.set(type, `tt.trans ${x.name} {order = array<i32: 1, 0>} : ${x.type} -> ${type}`);
   }
 
   /** a [m, k] times b [k, n], added to float32 [m, n]. */
   dot(a: Val, b: Val, sum: Val): Val {
-    return this.set(sum.type, () => `tt.dot ${a.name}, ${b.name}, ${sum.name} : ${a.type} * ${b.type} -> ${sum.type}`);
+    return this.set(sum.type, `tt.dot ${a.name}, ${b.name}, ${sum.name} : ${a.type} * ${b.type} -> ${sum.type}`);
+  }
+
+  private rowReduced(op: string, x: Val): Val {
+    const type = tensor(shapeOf(x).slice(0, 1), 'f32');
+    return this.set(
+      type,
+
+      `"tt.reduce"(${x.name}) <{axis = 1 : i32}> ({ ^bb0(%left: f32, %right: f32): %both = ${op} %left, %right : f32 tt.reduce.return %both : f32 }) : (${x.type}) -> ${type}`,
+    );
   }
 
   /** Sums of the rows of [m, n]: [m]. */
   rowSums(x: Val): Val {
-    const type = tensor(shapeOf(x).slice(0, 1), 'f32');
-    return this.set(
-      type,
-      () =>
-        `"tt.reduce"(${x.name}) <{axis = 1 : i32}> ({ ^bb0(%left: f32, %right: f32): %both = arith.addf %left, %right : f32 tt.reduce.return %both : f32 }) : (${x.type}) -> ${type}`,
-    );
+    return this.rowReduced('arith.addf', x);
   }
 
   /** Maxima of the rows of [m, n]: [m]. */
   rowMaxima(x: Val): Val {
-    const type = tensor(shapeOf(x).slice(0, 1), 'f32');
-    return this.set(
-      type,
-      () =>
-        `"tt.reduce"(${x.name}) <{axis = 1 : i32}> ({ ^bb0(%left: f32, %right: f32): %both = arith.maxnumf %left, %right : f32 tt.reduce.return %both : f32 }) : (${x.type}) -> ${type}`,
-    );
+    return this.rowReduced('arith.maxnumf', x);
   }
 
   /** Pointers to the elements that `offsets` count from the start. */
   at(pointer: Val, offsets: Val): Val {
     const all = this.splat(pointer, shapeOf(offsets));
-    return this.set(all.type, () => `tt.addptr ${all.name}, ${offsets.name} : ${all.type}, ${offsets.type}`);
+    return this.set(all.type, `tt.addptr ${all.name}, ${offsets.name} : ${all.type}, ${offsets.type}`);
   }
 
   private static pointee(pointers: Val): string {
@@ -223,7 +220,7 @@ export class KernelEmitter {
   /** Where `mask` is not set, the result is `other`; by default nothing is left out. */
   load(pointers: Val, mask?: Val, other?: Val): Val {
     const limits = mask ? `, ${mask.name}${other ? `, ${other.name}` : ''}` : '';
-    return this.set(KernelEmitter.pointee(pointers), () => `tt.load ${pointers.name}${limits} : ${pointers.type}`);
+    return this.set(KernelEmitter.pointee(pointers), `tt.load ${pointers.name}${limits} : ${pointers.type}`);
   }
 
   store(pointers: Val, values: Val, mask?: Val): void {
