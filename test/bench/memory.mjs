@@ -8,9 +8,10 @@ import { parseArgs } from 'node:util';
 import { createRandom, uploadBatch } from '@graft/core';
 import { makeTrainStep } from '@graft/core/internal';
 import { openEngine, random, tf } from '@graft/engine';
-import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
+import { GemmaModel } from '@graft/gemma';
 import { PrefixLm, Seq2Seq, seq2seqOptions, Teacher } from '@graft/objectives';
 import { AdamW, adamwOptions } from '@graft/optimizers';
+import { pairOf, sideOf } from './pair.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -55,25 +56,16 @@ const before = status('VmRSS');
 const [batchSize, length, vocabulary] = [Number(values.batch), Number(values.tokens), Number(values.vocabulary)];
 const [layers, hidden, headDim] = [Number(values.layers), Number(values.hidden), 64];
 const [feedForward, heads] = [4 * hidden, hidden / headDim];
-const side = {
-  layers, hidden, feedForward, heads, keyValueHeads: heads, headDim, vocabularySize: vocabulary,
-  rmsNormEpsilon: 1e-6, ropeTheta: 10000, maxPositions: 8192, slidingWindow: 4096, layerTypes: defaultLayerTypes(layers),
-  attentionSoftCap: 50, finalLogitSoftCap: 30, queryPreAttentionScalar: headDim, padTokenId: 0, bosTokenId: 2, eosTokenIds: [1],
-}; // prettier-ignore
-const model = new GemmaModel({
-  kind: 'encoder-decoder',
-  encoder: side,
-  decoder: side,
-  encoderWindow: 'strict',
-  tieEncoderEmbedding: true,
-  rematerialize: variant.includes('blocks'),
-});
+const size = { layers, hidden, feedForward, heads, keyValueHeads: heads, headDim, vocabulary };
+const model = pairOf(size, { tieEncoderEmbedding: true, rematerialize: variant.includes('blocks') });
 const chunks = variant.includes('chunks') ? { chunkTokens: CHUNK } : {};
 const filled = (specs) =>
   Object.fromEntries(
     specs.map(({ name, shape, initial }) => [name, initial === 'zeros' ? tf.zeros(shape) : tf.fill(shape, 0.01)]),
   );
-const teacher = variant.includes('distill') ? new GemmaModel({ kind: 'decoder-only', decoder: side }) : undefined;
+const teacher = variant.includes('distill')
+  ? new GemmaModel({ kind: 'decoder-only', decoder: sideOf(size) })
+  : undefined;
 const distillation = { loss: values.loss, alpha: values.loss === 'blend' ? 0.25 : 0, temperature: 1 };
 const objective = teacher
   ? new PrefixLm(

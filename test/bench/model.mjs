@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRandom } from '@graft/core';
 import { random, tf } from '@graft/engine';
-import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
+import { pairOf } from './pair.mjs';
 
 const SIZES = JSON.parse(readFileSync(new URL('./sizes.json', import.meta.url), 'utf8'));
 
@@ -16,28 +16,7 @@ function hostNormal(seed, shape) {
 /** The size's numbers, an encoder-decoder with one embedding table, and its parameters. */
 export function makeModel(sizeName, overrides = {}, { fromHost = false } = {}) {
   const size = { ...SIZES[sizeName], ...overrides };
-  const side = {
-    ...size,
-    vocabularySize: size.vocabulary,
-    rmsNormEpsilon: 1e-6,
-    ropeTheta: 10000,
-    maxPositions: 8192,
-    slidingWindow: size.window,
-    layerTypes: defaultLayerTypes(size.layers),
-    attentionSoftCap: 50,
-    finalLogitSoftCap: 30,
-    queryPreAttentionScalar: size.headDim,
-    padTokenId: 0,
-    bosTokenId: 2,
-    eosTokenIds: [1],
-  };
-  const model = new GemmaModel({
-    kind: 'encoder-decoder',
-    encoder: side,
-    decoder: side,
-    encoderWindow: 'strict',
-    tieEncoderEmbedding: true,
-  });
+  const model = pairOf(size, { tieEncoderEmbedding: true });
   const parameters = {};
   model.parameters.forEach(({ name, shape, initial }, i) => {
     parameters[name] =

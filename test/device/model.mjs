@@ -1,34 +1,11 @@
 // A balanced pair of a published size with random weights, each side with its own embedding table.
 import { random, tf } from '@graft/engine';
-import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
+import { pairOf } from '../bench/pair.mjs';
 import { SIZES } from './sizes.mjs';
 
 export function makeModel(sizeName, { rematerialize = false, attention } = {}, other = {}) {
   const size = { ...SIZES[sizeName], ...other };
-  const side = {
-    ...size,
-    vocabularySize: size.vocabulary,
-    rmsNormEpsilon: 1e-6,
-    ropeTheta: 10000,
-    maxPositions: 8192,
-    slidingWindow: size.window,
-    layerTypes: defaultLayerTypes(size.layers),
-    attentionSoftCap: 50,
-    finalLogitSoftCap: 30,
-    queryPreAttentionScalar: size.headDim,
-    padTokenId: 0,
-    bosTokenId: 2,
-    eosTokenIds: [1],
-  };
-  const model = new GemmaModel({
-    kind: 'encoder-decoder',
-    encoder: side,
-    decoder: side,
-    encoderWindow: 'strict',
-    tieEncoderEmbedding: false,
-    rematerialize,
-    attention,
-  });
+  const model = pairOf(size, { tieEncoderEmbedding: false, rematerialize, attention });
   return { size, model };
 }
 

@@ -1,32 +1,15 @@
 // The published sizes and what a step must compute: as test/peers/device/sizes.py.
-const ROWS = {
-  // layers, width, feed-forward width, heads, key/value heads, width of a head
-  tiny: [2, 64, 128, 4, 2, 16],
-  S: [8, 512, 1024, 8, 8, 64],
-  B: [12, 768, 2048, 12, 12, 64],
-  L: [24, 1024, 2816, 16, 16, 64],
-  XL: [24, 2048, 5120, 32, 32, 64],
-  '2B': [26, 2304, 9216, 8, 4, 256],
-};
+import { SIZES as PUBLISHED, VOCABULARY_SIZE } from '@graft/gemma';
+
+const TINY = { layers: 2, hidden: 64, feedForward: 128, heads: 4, keyValueHeads: 2, headDim: 16 };
+/** The peers' scripts write the sizes in capitals. */
+const published = (size) => ({ ...size, vocabulary: VOCABULARY_SIZE, source: 1024, target: 1024 });
 
 /** Each side of a pair, its vocabulary, and the tokens of an example. */
-export const SIZES = Object.fromEntries(
-  Object.entries(ROWS).map(([name, [layers, hidden, feedForward, heads, keyValueHeads, headDim]]) => [
-    name,
-    {
-      layers,
-      hidden,
-      feedForward,
-      heads,
-      keyValueHeads,
-      headDim,
-      vocabulary: name === 'tiny' ? 1024 : 256_000,
-      source: name === 'tiny' ? 64 : 1024,
-      target: name === 'tiny' ? 64 : 1024,
-      window: 4096,
-    },
-  ]),
-);
+export const SIZES = {
+  tiny: { ...TINY, vocabulary: 1024, source: 64, target: 64 },
+  ...Object.fromEntries(Object.entries(PUBLISHED).map(([name, size]) => [name.toUpperCase(), published(size)])),
+};
 
 /** Products of bfloat16 a second, dense, as the data sheets have them, in TFLOP/s: the base of the MFU. */
 const PEAK_TFLOPS = { 'H100 PCIe': 756, H100: 989.4, H200: 989.4, GH200: 989.4, A100: 312, L40S: 362, B200: 2250 };

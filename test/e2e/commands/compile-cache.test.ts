@@ -2,7 +2,7 @@ import { findNativeLibrary } from '@graft/engine';
 import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
+import { graft, graftSucceeds, readMetrics, runFolderOf, write, tinyTextConfig } from '../support/graft';
 
 const folder = temporaryFolder();
 const cache = join(folder, 'cache');
@@ -22,17 +22,7 @@ test('the next run reuses what XLA compiled and gets the same losses, and a dama
   write(join(folder, 'text.txt'), 'to and fro, '.repeat(200));
   const config = write(
     join(folder, 'kept.yaml'),
-    `name: kept
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-initializer: { use: scratch }
-objective: { use: prefix-lm, padToMultipleOf: 8 }
-dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
-optimizer: { use: adamw, learningRate: 0.001 }
-train: { steps: 3, batchSize: 2 }
-engine: { mode: xla, compileCache: true, libraryPath: ${library.folder} }
+    `${tinyTextConfig('kept', 'steps: 3')}engine: { mode: xla, compileCache: true, libraryPath: ${library.folder} }
 `,
   );
   const environment = { GRAFT_CACHE: cache };

@@ -2,27 +2,14 @@ import { cpuPluginFile } from '@graft/engine/internal';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
+import { graft, graftSucceeds, readMetrics, runFolderOf, write, tinyTextConfig } from '../support/graft';
 
 const folder = temporaryFolder();
 let config: string;
 
 beforeAll(() => {
   write(join(folder, 'text.txt'), 'to and fro, '.repeat(200));
-  config = write(
-    join(folder, 'small.yaml'),
-    `name: small
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-initializer: { use: scratch }
-objective: { use: prefix-lm, padToMultipleOf: 8 }
-dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
-optimizer: { use: adamw, learningRate: 0.001 }
-train: { steps: 2, batchSize: 2 }
-`,
-  );
+  config = write(join(folder, 'small.yaml'), tinyTextConfig('small', 'steps: 2'));
 });
 
 const recordOf = (run: string): Record<string, Record<string, string>> =>

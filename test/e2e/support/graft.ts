@@ -106,6 +106,19 @@ export const TINY_MODEL = `model:
   encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
   decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }`;
 
+/** A prefix-lm of one layer a side on `text.txt`; `train`: its settings besides a batch size of 2. */
+export const tinyTextConfig = (name: string, train: string): string => `name: ${name}
+model:
+  vocabularySize: 260
+  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+initializer: { use: scratch }
+objective: { use: prefix-lm, padToMultipleOf: 8 }
+dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
+optimizer: { use: adamw, learningRate: 0.001 }
+train: { batchSize: 2, ${train} }
+`;
+
 /** The head of a plugin outside the repository: what it requires, and a field of a row of numbers. */
 export const PLUGIN_HEAD = `const { defineComponent, definePlugin } = require(${JSON.stringify(join(ROOT, 'packages', 'core'))});
 const { z } = require(${JSON.stringify(join(ROOT, 'node_modules', 'zod'))});

@@ -9,6 +9,7 @@ import {
   startGraft,
   write,
   type MetricsLine,
+  tinyTextConfig,
 } from '../support/graft';
 import { sharedProcess } from '../support/shared-process';
 
@@ -20,25 +21,14 @@ const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 
 /** Long enough to be caught in the middle. */
 const LONG_STEPS = 150;
-const tinyConfig = (name: string, train: string): string => `name: ${name}
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-initializer: { use: scratch }
-objective: { use: prefix-lm, padToMultipleOf: 8 }
-dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
-optimizer: { use: adamw, learningRate: 0.001 }
-train: { batchSize: 2, ${train} }
-`;
 const longConfig = (name: string): string =>
-  `${tinyConfig(name, `steps: ${LONG_STEPS}, checkpointEvery: 20`)}engine: portable
+  `${tinyTextConfig(name, `steps: ${LONG_STEPS}, checkpointEvery: 20`)}engine: portable
 `;
 
 write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(800));
 
 describe('a run on the default engine', () => {
-  const config = write(join(folder, 'short.yaml'), tinyConfig('short', 'steps: 10, precision: float32'));
+  const config = write(join(folder, 'short.yaml'), tinyTextConfig('short', 'steps: 10, precision: float32'));
   let run: string;
 
   beforeAll(async () => {
