@@ -1,13 +1,13 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findUntrusted, mendingCommand, untrustedEntry, type Untrusted } from '@graft/files';
+import { mendingCommand, untrustedEntry, type Untrusted } from '@graft/files';
 import { cacheFolder, codeFolder } from './cache-folder';
 import { compiledFolder } from './compile-cache';
 import type { DoctorCheck } from './doctor-check';
 import { libraryCacheFolder } from './find';
 import type { NativeLibrary } from './native-library';
 import { filesOf, RELEASE, TENSORFLOW, type Bundle, type Release } from './release';
-import { untrustedPart } from './trust';
+import { firstUntrusted, untrustedPart } from './trust';
 import { hashFile } from './unpack';
 
 /** What is installed in a folder of the cache. */
@@ -41,10 +41,8 @@ export function checkTrust(library: NativeLibrary | undefined, plugins: readonly
 function untrustedInCache(installed: readonly Installed[]): Untrusted | undefined {
   const root = cacheFolder();
   const files = installed.flatMap(({ bundle, folder }) => filesOf(bundle).map(({ name }) => join(folder, name)));
-  for (const path of [...files, ...CODE_FOLDERS.map((folder) => folder())]) {
-    const found = findUntrusted(root, path);
-    if (found) return found;
-  }
+  const untrusted = firstUntrusted(root, [...files, ...CODE_FOLDERS.map((folder) => folder())]);
+  if (untrusted) return untrusted;
   // In folders with mode 0700 only the owner matters.
   for (const folder of CODE_FOLDERS)
     for (const path of entriesBelow(folder())) {

@@ -15,16 +15,30 @@ export function untrustedPart({ folder, cc, framework, origin }: NativeLibrary):
   return findUntrusted(root, cc, options) ?? findUntrusted(root, framework, options);
 }
 
-/** For a library that was found, not given explicitly. */
-export function untrustedLibrary(untrusted: Untrusted): EngineError {
-  return new EngineError(
-    `The native library is not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
-    {
-      code: 'engine.untrusted',
-      hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\` and \`graft engine install --verify\`.`,
-    },
-  );
+/** The first of these files that somebody else could have written. */
+export function firstUntrusted(root: string, files: readonly string[]): Untrusted | undefined {
+  for (const file of files) {
+    const untrusted = findUntrusted(root, file);
+    if (untrusted) return untrusted;
+  }
+  return undefined;
 }
+
+/**
+ * For what was found, not given explicitly. `what`: the beginning of the sentence, as "The native library is"; `install`:
+ * the command that fetches it.
+ */
+export function notLoaded(what: string, untrusted: Untrusted, install?: string): EngineError {
+  const then = install === undefined ? '' : ` and \`${install} --verify\``;
+  return new EngineError(`${what} not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`, {
+    code: 'engine.untrusted',
+    hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\`${then}.`,
+  });
+}
+
+/** As `notLoaded`, for the native library. */
+export const untrustedLibrary = (untrusted: Untrusted): EngineError =>
+  notLoaded('The native library is', untrusted, 'graft engine install');
 
 export function warnOfUntrusted(what: string, { path, reason }: Untrusted): void {
   process.emitWarning(`${what}: ${path} is not yours alone (${reason}).`, {

@@ -2,8 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { EngineError } from '@graft/errors';
-import { findUntrusted, mendingCommand } from '@graft/files';
+import { firstUntrusted, notLoaded } from '../../setup/trust';
 import type { EngineDevice } from '../../types';
 import type { ClientOptions, CompileFlags } from './options';
 
@@ -116,13 +115,10 @@ export async function findPythonPlugins(python = 'python3'): Promise<FoundPlugin
   const folder = asked?.stdout.trim();
   if (!folder) return [];
   const found = findPlugins(folder);
-  for (const file of found.flatMap((plugin) => [plugin.file, ...plugin.preload])) {
-    const untrusted = findUntrusted(folder, file);
-    if (!untrusted) continue;
-    throw new EngineError(
-      `The PJRT plugins in ${folder} are not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
-      { code: 'engine.untrusted', hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\`.` },
-    );
-  }
+  const untrusted = firstUntrusted(
+    folder,
+    found.flatMap(({ file, preload }) => [file, ...preload]),
+  );
+  if (untrusted) throw notLoaded(`The PJRT plugins in ${folder} are`, untrusted);
   return found;
 }

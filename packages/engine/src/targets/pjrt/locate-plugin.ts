@@ -1,10 +1,10 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { EngineError } from '@graft/errors';
-import { findUntrusted, mendingCommand } from '@graft/files';
+import { findUntrusted } from '@graft/files';
 import { cacheFolder } from '../../setup/cache-folder';
 import { unsupportedPlatformReason } from '../../setup/platform';
-import { warnOfUntrusted } from '../../setup/trust';
+import { firstUntrusted, notLoaded, warnOfUntrusted } from '../../setup/trust';
 import { ENGINE_DEVICES } from '../../target/choose';
 import type { EngineDevice } from '../../types';
 import { deviceOfPlugin, findPythonPlugins, pluginAt, type FoundPlugin } from './find-plugin';
@@ -47,17 +47,8 @@ function cachedPlugin(device: EngineDevice): LocatedPlugin | undefined {
   const file = installedPlugin(device);
   if (file === undefined) return undefined;
   const plugin = pluginAt(file);
-  for (const path of [plugin.file, ...plugin.preload]) {
-    const untrusted = findUntrusted(cacheFolder(), path);
-    if (!untrusted) continue;
-    throw new EngineError(
-      `The PJRT plugin is not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
-      {
-        code: 'engine.untrusted',
-        hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\` and \`${installCommand(device)} --verify\`.`,
-      },
-    );
-  }
+  const untrusted = firstUntrusted(cacheFolder(), [plugin.file, ...plugin.preload]);
+  if (untrusted) throw notLoaded('The PJRT plugin is', untrusted, installCommand(device));
   return { plugin, origin: 'cache' };
 }
 
