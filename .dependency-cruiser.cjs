@@ -42,6 +42,10 @@ const FOLDERS_OF_CORE = {
   models: [...BELOW_TRAINING, 'training'],
 };
 
+const TARGETS = `${ENGINE}/src/targets`;
+/** What is below every target in the engine's sources: code is traced, and programs are made, without one. */
+const BELOW_TARGETS = ['autodiff', 'foreign', 'kernels', 'mesh', 'program', 'target', 'trace'];
+
 const ANY_PACKAGE = '^((?:packages|plugins|examples)/[^/]+)/';
 /** Tests and what is there for tests alone. */
 const TESTS = ['\\.test\\.ts$', '/test/', '/test-support/'];
@@ -82,6 +86,27 @@ module.exports = {
         pathNot: inAny(Object.keys(FOLDERS_OF_CORE).map((name) => `${CORE}/src/${name}`)),
       },
       to: {},
+    },
+    {
+      name: 'targets-apart',
+      comment: 'A target of the engine imports another. What both need goes below both; only pjrt emits StableHLO.',
+      severity: 'error',
+      from: { path: `^${TARGETS}/([^/]+)/`, pathNot: TESTS },
+      to: { path: `^${TARGETS}/[^/]+/`, pathNot: [`^${TARGETS}/$1/`, `^${TARGETS}/stablehlo/`] },
+    },
+    {
+      name: 'stablehlo-is-for-pjrt',
+      comment: 'Only the target that compiles StableHLO imports it.',
+      severity: 'error',
+      from: { path: '.', pathNot: [...TESTS, `^${TARGETS}/(pjrt|stablehlo)/`] },
+      to: { path: `^${TARGETS}/stablehlo/` },
+    },
+    {
+      name: 'tracer-knows-no-target',
+      comment: 'Tracing, kernels and programs are the same for every target: they import none.',
+      severity: 'error',
+      from: { path: `^${ENGINE}/src/(${BELOW_TARGETS.join('|')})/`, pathNot: TESTS },
+      to: { path: `^${TARGETS}/` },
     },
     {
       name: 'by-name-from-other-packages',

@@ -10,4 +10,4 @@ export { engineOfWord, withEngineFlags, type EngineFlags } from './target/flags'
 export { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from './target/choose';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
-export { bytesField, integerField, textField, varint } from './native/protobuf';
+export { bytesField, integerField, textField, varint } from './foreign/protobuf';

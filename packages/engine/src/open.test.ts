@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
 import { openEngine, tf } from './index';
-import { checkVersion } from './native/version';
+import { checkVersion } from './targets/tensorflow/native/version';
 
 test('an unknown mode is rejected with the known ones', async () => {
   await expect(openEngine({ mode: 'fast' as never })).rejects.toThrow(

@@ -1,7 +1,7 @@
 import { EngineError } from '@graft/errors';
-import { copyNative } from './native/api';
+import { copyNative } from './foreign/memory';
 import type { NativeBackend } from './targets/tensorflow/tensorflow-target';
-import { TF } from './native/dtypes';
+import { TF } from './kernels/dtypes';
 import { tf } from './tf';
 import { elementCount } from './shape';
 

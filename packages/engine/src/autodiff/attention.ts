@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import { nativeAttributes } from '../native/attributes';
+import { nativeAttributes } from '../kernels/attributes';
 import {
   ATTENTION,
   attributesOfRule,

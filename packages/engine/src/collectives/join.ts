@@ -5,7 +5,7 @@ import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';
 import { ControlChannel } from './control/channel';
-import { koffi } from '../native/koffi';
+import { koffi } from '../foreign/koffi';
 import { checkNetwork } from './network';
 import { controlKey } from './secret';
 import { nativeTensorMemory, portableTensorMemory } from './shared-memory/tensor-memory';

@@ -1,4 +1,4 @@
-import { bytesField, integerField, textField } from '../native/protobuf';
+import { bytesField, integerField, textField } from '../foreign/protobuf';
 
 const JOB = 'worker';
 

@@ -1,8 +1,8 @@
 import { WorkersError } from '@graft/errors';
 import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
-import { TF } from '../native/dtypes';
-import { dtypeAttribute, type OpAttribute } from '../native/attributes';
-import type { NativeTensor } from '../native/runtime';
+import { TF } from '../kernels/dtypes';
+import { dtypeAttribute, type OpAttribute } from '../kernels/attributes';
+import type { NativeTensor } from '../targets/tensorflow/native/runtime';
 import { tf } from '../tf';
 import { planBuckets, type Bucket } from './buckets';
 import { ChannelGroup } from './channel-group';

@@ -1,4 +1,4 @@
-import { dtypeAttribute } from '../native/attributes';
+import { dtypeAttribute } from './attributes';
 import type { GraftBackend } from '../trace/backend';
 import type { tf } from '../tf';
 

@@ -6,9 +6,9 @@
  *     x = mix(column + key[0]);  x = (x ^ key[1]) + row;  word = finish(x)
  */
 import type { GraftBackend } from '../trace/backend';
-import { TF } from '../native/dtypes';
+import { TF } from './dtypes';
 import type { tf } from '../tf';
-import { dtypeAttribute } from '../native/attributes';
+import { dtypeAttribute } from './attributes';
 
 /**
  * Inputs `key` int32 [2] and `row` int32 [1], attributes `shape` [n, w] and `bits`: int32 words of the rows from `row`

@@ -17,3 +17,9 @@ export function kernelError(kernelName: string, inputs: tf.NamedTensorInfoMap, c
   const named = message.startsWith(`${kernelName}:`) ? message : `${kernelName}: ${message}`;
   return new EngineError(named, { code: 'engine.tensorflow', cause });
 }
+
+export function unsupportedAttribute(operation: string, name: string, type: number): EngineError {
+  return new EngineError(`${operation}: attribute "${name}" is of a kind (${type}) that the binding does not know.`, {
+    code: 'engine.attribute',
+  });
+}

@@ -2,8 +2,8 @@
  * Narrow numbers that share int32 words, for dtypes that tfjs does not have: two bfloat16 or four 8-bit integers in each
  * word, in the order of memory. A tensor [..., n] becomes int32 [..., n / k].
  */
-import { dtypeAttribute, flag, type OpAttribute } from '../native/attributes';
-import { TF } from '../native/dtypes';
+import { dtypeAttribute, flag, type OpAttribute } from './attributes';
+import { TF } from './dtypes';
 import type { tf } from '../tf';
 import type { GraftBackend } from '../trace/backend';
 

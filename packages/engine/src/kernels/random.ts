@@ -1,6 +1,6 @@
 import type { GraftBackend } from '../trace/backend';
-import { TF } from '../native/dtypes';
-import { dtypeAttribute } from '../native/attributes';
+import { TF } from './dtypes';
+import { dtypeAttribute } from './attributes';
 import type { tf } from '../tf';
 import { philoxBits } from './philox';
 import { elementCount } from '../shape';

@@ -1,11 +1,11 @@
 import '../../vendor/node-kernels';
 import { withKernelName } from '../trace/binding';
 import type { GraftBackend } from '../trace/backend';
-import { TF } from '../native/dtypes';
+import { TF } from './dtypes';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
 import { nativeBarrier } from './barrier';
-import { dtypeAttribute, flag } from '../native/attributes';
+import { dtypeAttribute, flag } from './attributes';
 import { kernelError } from './kernel-errors';
 import { nativeHashedWords } from './hashed';
 import { nativePackKernels } from './packed';

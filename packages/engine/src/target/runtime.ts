@@ -1,4 +1,4 @@
-import type { OpAttribute } from '../native/attributes';
+import type { OpAttribute } from '../kernels/attributes';
 
 /** A tensor in a target's memory. */
 export interface RuntimeTensor {

@@ -3,9 +3,9 @@ import { EngineError } from '@graft/errors';
 import { tf } from '../tf';
 import type { Value } from '../program/program';
 import type { Tracer } from './tracer';
-import { dtypeName } from '../native/dtypes';
+import { dtypeName } from '../kernels/dtypes';
 import type { KernelBinding, TensorMetadata } from './binding';
-import type { OpAttribute } from '../native/attributes';
+import type { OpAttribute } from '../kernels/attributes';
 import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 
 /** The record that NodeJSKernelBackend keeps for each tensor. */

@@ -2,9 +2,9 @@ import { EngineError } from '@graft/errors';
 import { valueInTrace } from '../value-in-trace';
 import type { Value } from '../program/program';
 import type { Tracer } from './tracer';
-import { dtypeName, TF, tensorFlowType, toBytes } from '../native/dtypes';
+import { dtypeName, TF, tensorFlowType, toBytes } from '../kernels/dtypes';
 import { fromBytes } from '../program/bytes';
-import { programAttributes, type OpAttribute } from '../native/attributes';
+import { programAttributes, type OpAttribute } from '../kernels/attributes';
 import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
 
 /** What a kernel receives for each output of an operation. */

@@ -1,4 +1,4 @@
-import { toBytes, tensorFlowType } from '../../src/native/dtypes';
+import { toBytes, tensorFlowType } from '../../src/kernels/dtypes';
 import { elementCount } from '../../src/shape';
 import type { Operand, Sample } from './arbitraries';
 

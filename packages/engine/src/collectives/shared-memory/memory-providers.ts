@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemFunction } from '../../native/api';
+import { systemFunction } from '../../foreign/library';
 import { isProcess } from '@graft/files';
 
 /** A file that no other user can open, with all bytes already allocated: writing to it later cannot fail. */

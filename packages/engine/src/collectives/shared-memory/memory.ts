@@ -1,7 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { WorkersError } from '@graft/errors';
-import { systemFunction, viewNative, type Pointer } from '../../native/api';
+import { systemFunction } from '../../foreign/library';
+import { viewNative, type Pointer } from '../../foreign/memory';
 import type { ControlChannel } from '../control/channel';
 import type { Message } from '../types';
 import { memoryProviders, type Created, type MemoryProvider } from './memory-providers';

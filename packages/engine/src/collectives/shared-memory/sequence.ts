@@ -1,4 +1,4 @@
-import { copyNative, type Pointer } from '../../native/api';
+import { copyNative, type Pointer } from '../../foreign/memory';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
 import type { TensorView, MemoryRegion, TensorMemory, Unfinished } from './tensor-memory';

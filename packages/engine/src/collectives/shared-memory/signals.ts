@@ -1,4 +1,5 @@
-import { systemFunction, type Pointer } from '../../native/api';
+import { systemFunction } from '../../foreign/library';
+import type { Pointer } from '../../foreign/memory';
 import type { Layout } from './layout';
 import type { SharedMemory } from './memory';
 

@@ -1,6 +1,6 @@
-import { TF } from '../../native/dtypes';
+import { TF } from '../../kernels/dtypes';
 import type { NativeBackend } from '../../targets/tensorflow/tensorflow-target';
-import type { Pointer } from '../../native/api';
+import type { Pointer } from '../../foreign/memory';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
 import { elementCount } from '../../shape';

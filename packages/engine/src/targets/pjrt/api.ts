@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { EngineError } from '@graft/errors';
-import { koffi, type Koffi } from '../../native/koffi';
+import { koffi, type Koffi } from '../../foreign/koffi';
 import { pjrtError } from './errors';
 import { CALLS } from './layout';
 import { entryPoint, openLibrary } from './libraries';

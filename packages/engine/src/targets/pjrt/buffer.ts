@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import { outOfMemory } from '../../native/native-errors';
+import { outOfMemory } from '../../target/out-of-memory';
 import { fromBytes } from '../../program/bytes';
 import type { DType } from '../../program/dtypes';
 import type { Device } from './device';

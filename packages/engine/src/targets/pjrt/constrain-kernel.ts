@@ -1,4 +1,4 @@
-import { ATTRIBUTE, dtypeAttribute } from '../../native/attributes';
+import { ATTRIBUTE, dtypeAttribute } from '../../kernels/attributes';
 import { CONSTRAIN } from '../../mesh/constrain';
 import type { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';

@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import { dtypeName } from '../../native/dtypes';
+import { dtypeName } from '../../kernels/dtypes';
 import { checkAxes, deviceCount, fullSharding, shardingText, specOf } from '../../mesh/sharding';
 import { openMeshes } from '../../mesh/open-meshes';
 import type { Mesh, MeshAxes, ShardingSpec } from '../../mesh/types';

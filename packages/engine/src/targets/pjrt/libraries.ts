@@ -1,7 +1,7 @@
-import { openLibrary as open } from '../../native/api';
-import { koffi } from '../../native/koffi';
+import { openLibrary as open } from '../../foreign/library';
+import { koffi } from '../../foreign/koffi';
 
-/** As `openLibrary` of native/api.ts; the reason is without the path, which the caller names. */
+/** As `openLibrary` of foreign/library.ts; the reason is without the path, which the caller names. */
 export function openLibrary(path: string, global: boolean): string | undefined {
   return open(path, global)?.replace(`${path}: `, '');
 }

@@ -1,5 +1,5 @@
-import { readNative, type Pointer } from '../../native/api';
-import { koffi } from '../../native/koffi';
+import { readNative, type Pointer } from '../../foreign/memory';
+import { koffi } from '../../foreign/koffi';
 
 export { readNative, type Pointer };
 

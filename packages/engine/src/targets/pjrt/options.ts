@@ -1,4 +1,4 @@
-import { bytesField, integerField, textField, varint } from '../../native/protobuf';
+import { bytesField, integerField, textField, varint } from '../../foreign/protobuf';
 import { STRUCTS } from './layout';
 import { words } from './memory';
 import { Struct, type FieldOf, type NativeMemory } from './structs';

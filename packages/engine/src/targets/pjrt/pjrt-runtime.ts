@@ -1,7 +1,7 @@
 import { EngineError } from '@graft/errors';
 import { attributesText } from '../../program/attributes';
-import { programAttributes, type OpAttribute } from '../../native/attributes';
-import { dtypeName, tensorFlowType } from '../../native/dtypes';
+import { programAttributes, type OpAttribute } from '../../kernels/attributes';
+import { dtypeName, tensorFlowType } from '../../kernels/dtypes';
 import { fromBytes } from '../../program/bytes';
 import { DynamicShape, findOperation, ShapeError, type Call } from '../../program/operations';
 import {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { EngineError } from '@graft/errors';
 import { collectives } from '../../collectives/join';
 import { makeJit, type JitTarget } from '../../jit/jit';
-import type { NativeTensor } from '../../native/runtime';
+import type { NativeTensor } from './native/runtime';
 import {
   findNativeLibrary,
   unsupportedPlatformReason,
@@ -36,7 +36,7 @@ export async function loadTensorFlow(options: EngineOptions): Promise<NativeBack
     shimNodeUtil();
     // Loaded on demand: the portable engine must work where koffi has no build for the machine.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
-    const { loadNativeBackend } = require('../../native/load-backend') as typeof import('../../native/load-backend');
+    const { loadNativeBackend } = require('./native/load-backend') as typeof import('./native/load-backend');
     const compileCache = options.compileCache ? useCompileCache(library) : undefined;
     nativeBackend = { ...loadNativeBackend(library, options.threads ?? availableParallelism()), compileCache };
   }

@@ -1,9 +1,10 @@
-import { profileProgram, type OperationProfile } from '../../jit/profile';
+import { profileProgram } from './profile-program';
+import type { OperationProfile } from '../../jit/profile';
 import { TensorFlowFunction } from './lower/tensorflow-function';
-import { trimMemory } from '../../native/api';
+import { trimMemory } from './native/allocator';
 import type { GraftBackend } from '../../trace/backend';
 import type { KernelBinding } from '../../trace/binding';
-import type { NativeRuntime, NativeTensor } from '../../native/runtime';
+import type { NativeRuntime, NativeTensor } from './native/runtime';
 import type { Program } from '../../program/program';
 import { BindingTarget } from '../../target/binding-target';
 import type { Executable, Replacements } from '../../target/target';

@@ -1,5 +1,6 @@
-import type { GraphOutput, Pointer } from '../../../native/api';
-import type { GraphBuilder } from '../../../native/graph';
+import type { GraphOutput } from '../native/api';
+import type { Pointer } from '../../../foreign/memory';
+import type { GraphBuilder } from '../native/graph';
 import { dtypeOf, type Attributes } from '../../../program/attributes';
 import type { ConstantNode, OperationNode, Value } from '../../../program/program';
 

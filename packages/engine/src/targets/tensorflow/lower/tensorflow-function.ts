@@ -1,7 +1,7 @@
-import type { Pointer } from '../../../native/api';
-import { tensorFlowType } from '../../../native/dtypes';
-import { flag, type OpAttribute } from '../../../native/attributes';
-import type { NativeRuntime, NativeTensor } from '../../../native/runtime';
+import type { Pointer } from '../../../foreign/memory';
+import { tensorFlowType } from '../../../kernels/dtypes';
+import { flag, type OpAttribute } from '../../../kernels/attributes';
+import type { NativeRuntime, NativeTensor } from '../native/runtime';
 import type { Program } from '../../../program/program';
 import type { CompilingExecutor } from '../../../types';
 import { clustersOf } from './clusters';

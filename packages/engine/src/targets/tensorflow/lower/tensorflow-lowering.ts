@@ -1,6 +1,6 @@
-import type { Pointer } from '../../../native/api';
-import { GraphBuilder } from '../../../native/graph';
-import type { NativeRuntime } from '../../../native/runtime';
+import type { Pointer } from '../../../foreign/memory';
+import { GraphBuilder } from '../native/graph';
+import type { NativeRuntime } from '../native/runtime';
 import { attributesText } from '../../../program/attributes';
 import type { ConstantNode, OperationNode, Producer, Program, Value } from '../../../program/program';
 import type { Replacements } from '../../../target/target';

@@ -1,4 +1,5 @@
-import { systemFunction, type Pointer } from './api';
+import { systemFunction } from '../../../foreign/library';
+import type { Pointer } from '../../../foreign/memory';
 
 /** Smaller tensors do not affect the time of a computation. */
 const LEAST_BYTES = 1 << 18;

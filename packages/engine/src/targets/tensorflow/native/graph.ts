@@ -1,10 +1,12 @@
 import { EngineError } from '@graft/errors';
-import type { GraphOutput, Pointer } from './api';
-import { dtypeName, int64Array, tensorFlowType } from './dtypes';
+import type { GraphOutput } from './api';
+import type { Pointer } from '../../../foreign/memory';
+import { dtypeName, tensorFlowType } from '../../../kernels/dtypes';
+import { int64Array } from './int64-array';
 import { readOpSignatures, type OpInput } from './opdefs';
-import type { Attribute, Attributes } from '../program/attributes';
-import type { DType } from '../program/dtypes';
-import type { ValueType } from '../program/program';
+import type { Attribute, Attributes } from '../../../program/attributes';
+import type { DType } from '../../../program/dtypes';
+import type { ValueType } from '../../../program/program';
 import type { NativeRuntime } from './runtime';
 
 const signaturesOf = new WeakMap<NativeRuntime, Map<string, readonly OpInput[]>>();

@@ -1,4 +1,5 @@
-import type { Pointer, TensorFlowApi } from './api';
+import type { Pointer } from '../../../foreign/memory';
+import type { TensorFlowApi } from './api';
 
 /** Operations that run one after the other on a thread of their own, in the order in which they were started. */
 export class OperationQueue {

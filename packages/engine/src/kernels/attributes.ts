@@ -1,7 +1,7 @@
 import type { Attribute, Attributes } from '../program/attributes';
 import type { DType } from '../program/dtypes';
 import { dtypeName, tensorFlowType } from './dtypes';
-import { unsupportedAttribute } from './native-errors';
+import { unsupportedAttribute } from './kernel-errors';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
 export interface OpAttribute {

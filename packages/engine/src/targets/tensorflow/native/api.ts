@@ -1,16 +1,13 @@
 import { EngineError } from '@graft/errors';
-import { koffi, type Koffi } from './koffi';
-
-/** A pointer into native memory; 0n is null. */
-export type Pointer = bigint;
+import { koffi } from '../../../foreign/koffi';
+import { openLibrary } from '../../../foreign/library';
+import type { Pointer } from '../../../foreign/memory';
 
 /** An output of a graph operation, passed by value. */
 export interface GraphOutput {
   oper: Pointer;
   index: number;
 }
-
-/* eslint-disable @typescript-eslint/no-explicit-any -- koffi's functions are untyped; the interface below types them */
 
 /**
  * The part of TensorFlow's C API that Graft calls: `TFE_*` executes eagerly, `TF_*` builds graphs and functions.
@@ -186,51 +183,12 @@ const DECLARATIONS = [
   'void TF_DeleteFunction(void *)',
 ];
 
-const RTLD_NOW = 0x2;
-const RTLD_GLOBAL = 0x100;
-const RTLD_NODELETE = 0x1000;
-
-let typesDeclared = false;
-
-/**
- * XLA compiles on the calling stack, and koffi gives native calls a stack of its own, too small for that by default.
- * The sizes can only be set before the first library is loaded.
- */
-function prepareKoffi(): void {
-  if (typesDeclared) return;
+/** Declares TF_Output, unless another copy of this module in the process (a test runner's, say) has done so. */
+function declareOutput(): void {
   try {
-    koffi().config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
-    koffi().struct('TF_Output', { oper: 'void *', index: 'int' });
-  } catch (error) {
-    // Another copy of this module in the process (a test runner's, say) has done both.
-    if (koffi().config().sync_stack_size !== 16 << 20) throw error;
-  }
-  typesDeclared = true;
-}
-
-/**
- * Opens a library and keeps it mapped until the process is gone; returns the loader's reason if that fails. Threads of the
- * libraries outlive koffi's unloading at exit; without this, Node segfaults at a natural end of the program. `global`:
- * libraries that are opened later find its functions.
- */
-export function openLibrary(path: string, global: boolean): string | undefined {
-  prepareKoffi();
-  const { dlopen, dlerror } = loader();
-  if (dlopen(path, RTLD_NOW | RTLD_NODELETE | (global ? RTLD_GLOBAL : 0))) return undefined;
-  return dlerror() ?? 'no reason given';
-}
-
-/** The system's loader. Both functions are looked up before the first is called: a look-up forgets the last error. */
-function loader(): { dlopen: (path: string, flags: number) => Pointer | null; dlerror: () => string | null } {
-  const within = (library: ReturnType<Koffi['load']>): ReturnType<typeof loader> => ({
-    dlopen: library.func('void *dlopen(const char *, int)') as any,
-    dlerror: library.func('const char *dlerror()') as any,
-  });
-  try {
-    return within(koffi().load(null));
+    koffi().sizeof('TF_Output');
   } catch {
-    // glibc before 2.34 keeps the two in a library of their own.
-    return within(koffi().load('libdl.so.2'));
+    koffi().struct('TF_Output', { oper: 'void *', index: 'int' });
   }
 }
 
@@ -249,9 +207,9 @@ function pinLibrary(path: string): void {
  * Throws EngineError if a library cannot be loaded or lacks a function.
  */
 export function loadTensorFlowApi(frameworkPath: string, ccPath: string): TensorFlowApi {
-  prepareKoffi();
   pinLibrary(frameworkPath);
   pinLibrary(ccPath);
+  declareOutput();
   const framework = koffi().load(frameworkPath, { global: true });
   const cc = koffi().load(ccPath, { global: true });
   const api: Record<string, unknown> = {};
@@ -276,92 +234,4 @@ export function loadTensorFlowApi(frameworkPath: string, ccPath: string): Tensor
     }
   }
   return api as unknown as TensorFlowApi;
-}
-
-let memcpy: ((to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number) => void) | undefined;
-
-/**
- * Copies bytes between native memory and ours. A view of native memory would save nothing (the bytes are copied once
- * either way), and its memory would only be released in a later turn of the event loop.
- */
-export function copyNative(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
-  memcpy ??= koffi().load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
-  if (length > 0) memcpy(to, from, length);
-}
-
-export function writeNative(to: Pointer, bytes: Uint8Array): void {
-  copyNative(to, bytes, bytes.byteLength);
-}
-
-export function readNative(from: Pointer, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  copyNative(bytes, from, length);
-  return bytes;
-}
-
-/** Reads a TF_Buffer { const void *data; size_t length; ... } into JavaScript's memory. */
-export function copyBuffer(buffer: Pointer): Uint8Array {
-  const fields = new BigUint64Array(readNative(buffer, 16).buffer);
-  return readNative(fields[0], Number(fields[1]));
-}
-
-/**
- * Runs `fn` with the process's standard error discarded. The library prints a banner there through a logger that has no
- * level yet; its errors are returned as statuses and exceptions.
- */
-export function withoutNativeChatter<T>(fn: () => T): T {
-  let libc: ReturnType<Koffi['load']>;
-  let nowhere: number;
-  let kept: number;
-  prepareKoffi();
-  try {
-    libc = koffi().load(null);
-    const open = libc.func('int open(const char *, int)') as (path: string, flags: number) => number;
-    const dup = libc.func('int dup(int)') as (descriptor: number) => number;
-    nowhere = open('/dev/null', 1);
-    kept = dup(2);
-  } catch {
-    return fn();
-  }
-  const dup2 = libc.func('int dup2(int, int)') as (from: number, to: number) => number;
-  const close = libc.func('int close(int)') as (descriptor: number) => number;
-  if (nowhere < 0 || kept < 0) return fn();
-  dup2(nowhere, 2);
-  try {
-    return fn();
-  } finally {
-    dup2(kept, 2);
-    close(kept);
-    close(nowhere);
-  }
-}
-
-/** A function of the C library by its prototype; undefined if there is none of that name. */
-export function systemFunction<F>(prototype: string): F | undefined {
-  prepareKoffi();
-  try {
-    return koffi().load(null).func(prototype) as unknown as F;
-  } catch {
-    return undefined;
-  }
-}
-
-/** Native memory as an ArrayBuffer, without a copy. The array does not keep the memory alive. */
-export function viewNative(start: Pointer, bytes: number): ArrayBuffer {
-  return koffi().view(start, bytes);
-}
-
-/** Calls glibc's mallopt; returns false if the C library does not have it. */
-export function mallopt(parameter: number, value: number): boolean {
-  return (
-    systemFunction<(parameter: number, value: number) => number>('int mallopt(int, int)')?.(parameter, value) === 1
-  );
-}
-
-/**
- * Returns freed memory to the system: glibc's malloc_trim, for the arenas of all threads. Does nothing if the C library
- * does not have it.
- */
-export function trimMemory(): void {
-  systemFunction<(pad: number) => number>('int malloc_trim(size_t)')?.(0);
 }

@@ -1,10 +1,10 @@
-import { registerNativeKernels, NATIVE_BACKEND } from '../kernels/register';
-import type { NativeBackend } from '../targets/tensorflow/tensorflow-target';
-import type { NativeLibrary } from '../setup';
-import { tf } from '../tf';
-import { refuseAssignments } from '../trace/assignments';
-import { GraftBackend } from '../trace/backend';
-import { KernelBinding } from '../trace/binding';
+import { registerNativeKernels, NATIVE_BACKEND } from '../../../kernels/register';
+import type { NativeBackend } from '../tensorflow-target';
+import type { NativeLibrary } from '../../../setup';
+import { tf } from '../../../tf';
+import { refuseAssignments } from '../../../trace/assignments';
+import { GraftBackend } from '../../../trace/backend';
+import { KernelBinding } from '../../../trace/binding';
 import { NativeRuntime, type NativeTensor } from './runtime';
 
 /** Loads the library and registers the tfjs backend `tensorflow` on it. Once per process. */

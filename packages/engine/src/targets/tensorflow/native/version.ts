@@ -1,5 +1,5 @@
 import { EngineError } from '@graft/errors';
-import type { NativeLibrary } from '../setup';
+import type { NativeLibrary } from '../../../setup';
 
 /** First and last release whose C API and function runtime Graft has been run with. */
 const SUPPORTED = { from: [2, 10], before: [3, 0] } as const;

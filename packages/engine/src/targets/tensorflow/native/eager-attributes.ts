@@ -1,7 +1,8 @@
-import type { Pointer, TensorFlowApi } from './api';
-import { ATTRIBUTE, type OpAttribute } from './attributes';
-import { int64Array } from './dtypes';
-import { unsupportedAttribute } from './native-errors';
+import type { Pointer } from '../../../foreign/memory';
+import type { TensorFlowApi } from './api';
+import { ATTRIBUTE, type OpAttribute } from '../../../kernels/attributes';
+import { int64Array } from './int64-array';
+import { unsupportedAttribute } from '../../../kernels/kernel-errors';
 
 /** Sets an attribute of an eager operation. */
 export function setEagerAttribute(

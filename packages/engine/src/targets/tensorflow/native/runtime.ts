@@ -1,24 +1,21 @@
 import { EngineError } from '@graft/errors';
-import type { NativeLibrary } from '../setup';
-import {
-  loadTensorFlowApi,
-  mallopt,
-  readNative,
-  withoutNativeChatter,
-  writeNative,
-  type Pointer,
-  type TensorFlowApi,
-} from './api';
+import type { NativeLibrary } from '../../../setup';
+import { loadTensorFlowApi, type TensorFlowApi } from './api';
+import { mallopt } from './allocator';
+import { readNative, writeNative, type Pointer } from '../../../foreign/memory';
+import { withoutNativeChatter } from './without-chatter';
 import { LargePages } from './large-pages';
-import { elementCount } from '../shape';
-import { dtypeAttribute, type OpAttribute } from './attributes';
-import type { EagerRuntime, RuntimeTensor } from '../target/runtime';
+import { elementCount } from '../../../shape';
+import { dtypeAttribute, type OpAttribute } from '../../../kernels/attributes';
+import type { EagerRuntime, RuntimeTensor } from '../../../target/runtime';
 import { setEagerAttribute } from './eager-attributes';
 import { OperationQueue } from './operation-queue';
 import { checkVersion } from './version';
-import { dtypeBytes, dtypeName, int64Array } from './dtypes';
-import { integerField } from './protobuf';
-import { outOfMemory, tensorFlowError } from './native-errors';
+import { dtypeBytes, dtypeName } from '../../../kernels/dtypes';
+import { int64Array } from './int64-array';
+import { integerField } from '../../../foreign/protobuf';
+import { outOfMemory } from '../../../target/out-of-memory';
+import { tensorFlowError } from './tensorflow-error';
 
 /** A native tensor: the handle and what is known about it. */
 export interface NativeTensor extends RuntimeTensor {

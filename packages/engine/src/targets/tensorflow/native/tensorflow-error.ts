@@ -1,20 +1,5 @@
 import { EngineError } from '@graft/errors';
-
-export function unsupportedAttribute(operation: string, name: string, type: number): EngineError {
-  return new EngineError(`${operation}: attribute "${name}" is of a kind (${type}) that the binding does not know.`, {
-    code: 'engine.attribute',
-  });
-}
-
-/** A caller that knows more (a training loop) adds to it. */
-const OUT_OF_MEMORY_HINT = 'Compute less at once: smaller batches or shorter sequences.';
-
-export function outOfMemory(operation: string, bytes: number): EngineError {
-  return new EngineError(`${operation}: no memory for ${(bytes / 2 ** 20).toFixed(0)} MiB.`, {
-    code: 'engine.out-of-memory',
-    hint: OUT_OF_MEMORY_HINT,
-  });
-}
+import { OUT_OF_MEMORY_HINT } from '../../../target/out-of-memory';
 
 const RESOURCE_EXHAUSTED = 8;
 

@@ -57,12 +57,6 @@ export function dtypeBytes(type: number): number {
   return bytesOfDType(dtypeName(type));
 }
 
-export function int64Array(values: readonly number[]): BigInt64Array {
-  const result = new BigInt64Array(values.length);
-  for (let i = 0; i < values.length; i++) result[i] = BigInt(values[i]);
-  return result;
-}
-
 /** Values as tfjs passes them (typed or plain arrays, booleans), as the bytes of a tensor of that dtype. */
 export function toBytes(values: ArrayLike<number | bigint | boolean>, dtype: number): Uint8Array {
   let typed: ArrayBufferView;

@@ -1,4 +1,5 @@
-import { copyBuffer, type TensorFlowApi } from './api';
+import { readNative, type Pointer } from '../../../foreign/memory';
+import type { TensorFlowApi } from './api';
 
 /**
  * How an operation takes its inputs. A graph receives a list input as one list, eager execution takes the same
@@ -51,6 +52,12 @@ function readMessage(bytes: Uint8Array, field: (number: number, value: Uint8Arra
 const OP_LIST = { op: 1 };
 const OP_DEF = { name: 1, inputArg: 2 };
 const ARG_DEF = { numberAttr: 5, typeListAttr: 6 };
+
+/** Reads a TF_Buffer { const void *data; size_t length; ... } into JavaScript's memory. */
+function copyBuffer(buffer: Pointer): Uint8Array {
+  const fields = new BigUint64Array(readNative(buffer, 16).buffer);
+  return readNative(fields[0], Number(fields[1]));
+}
 
 /** Signatures of every operation that the library knows, by name. */
 export function readOpSignatures(api: TensorFlowApi): Map<string, readonly OpInput[]> {
