@@ -197,6 +197,12 @@ export interface Engine {
    * mesh. Throws EngineError for wrong axes, for more devices than there are, and on engines other than `pjrt`.
    */
   mesh(axes: MeshAxes): Mesh;
+  /**
+   * Starts copying tensors whose values are still on the host to the device, and returns: a call that takes them later
+   * need not wait for the copy. Does nothing where the host's memory is the device's. Throws EngineError for a disposed
+   * tensor, and if memory runs out.
+   */
+  upload(tensors: Tree): void;
   /** What is alive now, in tensors, handles and bytes. */
   memory(): EngineMemory;
 }

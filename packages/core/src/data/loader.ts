@@ -93,10 +93,13 @@ export class BatchLoader {
     return batch;
   }
 
-  /** Starts loading the batch after the last one; an error is thrown by the `next` that requests it. */
-  prefetch(): void {
+  /**
+   * Starts loading the batch after the last one, and calls `onLoaded` with it; an error is thrown by the `next` that
+   * requests it.
+   */
+  prefetch(onLoaded: (batch: LoadedBatch) => void = () => undefined): void {
     this.ahead ??= this.load();
-    this.ahead.catch(() => undefined);
+    this.ahead.then(onLoaded).catch(() => undefined);
   }
 
   async close(): Promise<void> {

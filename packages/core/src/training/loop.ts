@@ -257,9 +257,13 @@ export class TrainingLoop {
     // Tracing keeps this thread busy, so the bar has to show it beforehand.
     if (isFirst) this.memory.measure(batch, this.trained, this.step);
     if (isFirst) progress.begin(`${isCompiled(parts.engine) ? 'tracing ' : ''}step ${this.step + 1}`);
+    let isRunning = true;
     const values = await this.compute(stepper, batch, () => {
-      if (this.step + 1 < settings.steps) loader.prefetch();
-    });
+      if (this.step + 1 >= settings.steps) return;
+      loader.prefetch(({ fields }) => {
+        if (isRunning) stepper.uploadAhead(fields);
+      });
+    }).finally(() => (isRunning = false));
     this.step++;
     this.position = batch.position;
     await this.check({ loss: values.loss, gradNorm: values.gradNorm }, batch, progress);

@@ -1,6 +1,6 @@
 import { PluginError, tf, type Engine } from '@graft/engine';
 import { callComponent, componentName } from '../components/calls';
-import type { HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
+import type { BatchTensors, HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 import { splitBatch, uploadBatch } from '../data/loader';
 import { ParameterGroups } from './parameter-groups';
@@ -40,13 +40,15 @@ function refuseRate(value: unknown, what: string): void {
   throw new PluginError(`${what} ${got}; expected a finite number >= 0.`, { code: 'training.learning-rate' });
 }
 
-const rowsOf = (fields: HostFields): number => Object.values(fields)[0]?.shape[0] ?? 0;
+const rowsOf = (fields: BatchTensors): number => Object.values(fields)[0]?.shape[0] ?? 0;
 
 /** Trains a model's parameters on one batch after the other: in one compiled function, or in parts that are summed. */
 export class Stepper {
   private readonly whole: TrainStep | undefined;
   private readonly split: SplitStep | undefined;
   private readonly placement: Placement;
+  /** A batch that is on its way to the device, or there. */
+  private ahead: { readonly fields: HostFields; readonly batches: Promise<BatchTensors[]> } | undefined;
 
   constructor(
     private readonly parts: StepperParts,
@@ -72,18 +74,16 @@ export class Stepper {
     whileRunning: () => void,
   ): Promise<{ after: TrainingState; values: Record<string, number> }> {
     const { settings } = this;
-    const { placement } = this;
     const { objective, random } = this.parts;
     const learningRate = this.learningRate(done);
     const [low, high] = random.fork(done).key();
-    const { count, rank } = placement.slice ?? { count: 1, rank: 0 };
-    const { microBatches = 1 } = settings;
-    const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
-    const parts = splitBatch(fields, microBatches, unit).map((part, i) => ({
-      batch: uploadBatch(part),
+    const rank = this.placement.slice?.rank ?? 0;
+    const batches = await this.placed(fields);
+    const parts = batches.map((batch, i) => ({
+      batch,
       // One key for the step, and the index of the part's first row in the whole batch, of which this worker has a
       // part.
-      randomKey: tf.tensor1d([low, high, (rank * microBatches + i) * rowsOf(part)], 'int32'),
+      randomKey: tf.tensor1d([low, high, (rank * batches.length + i) * rowsOf(batch)], 'int32'),
     }));
     const scalars = {
       step: tf.scalar(done),
@@ -91,7 +91,6 @@ export class Stepper {
       ...(this.rounds ? { roundingKey: tf.tensor1d([...this.parts.rounding.fork(done).key(), 0], 'int32') } : {}),
     };
     try {
-      for (const { batch } of parts) await placement.batch(batch);
       const inputs = {
         parameters,
         state,
@@ -111,6 +110,49 @@ export class Stepper {
     } finally {
       tf.dispose([scalars, parts] as unknown as tf.TensorContainer);
     }
+  }
+
+  /**
+   * Starts copying the next step's batch to the device while this step computes there. What is wrong with it is thrown
+   * by the `run` that gets it.
+   */
+  uploadAhead(fields: HostFields): void {
+    this.forget();
+    const batches = this.upload(fields);
+    batches.catch(() => undefined);
+    this.ahead = { fields, batches };
+  }
+
+  /** The micro-batches of a batch, on the device. The caller owns them. */
+  private placed(fields: HostFields): Promise<BatchTensors[]> {
+    const { ahead } = this;
+    if (ahead?.fields !== fields) return this.upload(fields);
+    this.ahead = undefined;
+    return ahead.batches;
+  }
+
+  private async upload(fields: HostFields): Promise<BatchTensors[]> {
+    const { placement } = this;
+    const { engine } = this.parts;
+    const unit = (placement.slice?.count ?? 1) > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
+    const batches = splitBatch(fields, this.settings.microBatches ?? 1, unit).map(uploadBatch);
+    try {
+      for (const batch of batches) await placement.batch(batch);
+      engine.upload(batches);
+      return batches;
+    } catch (error) {
+      tf.dispose(batches);
+      throw error;
+    }
+  }
+
+  /** Frees a batch that no step takes. */
+  private forget(): void {
+    this.ahead?.batches.then(
+      (batches) => tf.dispose(batches),
+      () => undefined,
+    );
+    this.ahead = undefined;
   }
 
   /** Whether an update draws random numbers. */
@@ -138,6 +180,7 @@ export class Stepper {
   }
 
   dispose(): void {
+    this.forget();
     this.whole?.dispose();
     this.split?.dispose();
   }

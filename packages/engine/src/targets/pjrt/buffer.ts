@@ -26,8 +26,24 @@ export interface TensorBuffer extends TensorType {
   dispose(): void;
 }
 
-/** The plugin has copied the values when the upload returns. */
-const IMMUTABLE_ONLY_DURING_CALL = 0;
+/** What a plugin may assume about the values of an upload, as PJRT_HostBufferSemantics numbers it. */
+const SEMANTICS = {
+  /** They may change once the upload has returned: the plugin copies them before. */
+  duringCall: 0,
+  /** They stay until the event `done_with_host_buffer`: nothing is copied before the upload returns. */
+  untilTransferred: 1,
+} as const;
+
+/** Transfers may keep this much of the host's memory: a model's parameters come faster than a device takes them. */
+const HELD_BYTES = 256 << 20;
+
+export interface UploadOptions {
+  /**
+   * Whether nobody changes the array any more. The upload then only starts the transfer, which reads the array, and keeps
+   * the array alive until it is over; while much is under way, the plugin copies the values all the same. Default false.
+   */
+  readonly immutable?: boolean;
+}
 
 /** A tensor on a device. Whoever has it disposes it; a program that takes it as a donation does so, too. */
 export class DeviceBuffer implements TensorBuffer {
@@ -151,13 +167,21 @@ export class DeviceBuffer implements TensorBuffer {
 }
 
 /** Copies values to a device. Throws EngineError if they do not fit the type. */
-export function upload(session: Session, values: ArrayBufferView, type: TensorType, device: Device): DeviceBuffer {
+export function upload(
+  session: Session,
+  values: ArrayBufferView,
+  type: TensorType,
+  device: Device,
+  { immutable = false }: UploadOptions = {},
+): DeviceBuffer {
   session.assertOpen();
   checkHostValues(values, type);
   const element = elementType(type.dtype);
   const dims = words(type.shape);
   // Even without elements, data must not be null.
   const source = values.byteLength > 0 ? values : Buffer.alloc(8);
+  session.started.sweep();
+  const isHeld = immutable && session.started.heldBytes + values.byteLength <= HELD_BYTES;
   const { pointer, done } = session.api.call(
     'Client_BufferFromHostBuffer',
     {
@@ -166,11 +190,20 @@ export function upload(session: Session, values: ArrayBufferView, type: TensorTy
       type: element,
       dims: dims,
       num_dims: dims.length,
-      host_buffer_semantics: IMMUTABLE_ONLY_DURING_CALL,
+      host_buffer_semantics: isHeld ? SEMANTICS.untilTransferred : SEMANTICS.duringCall,
       device: device.pointer,
     },
     (args) => ({ pointer: args.pointer('buffer'), done: args.pointer('done_with_host_buffer') }),
   );
-  if (done !== 0n) session.started.add(session.event(done), () => void source.byteLength);
+  if (done !== 0n) {
+    const event = session.event(done);
+    const isOver = event.beforeExit();
+    const forget = (): void => {
+      isOver();
+      // The last use of the array, which is kept until here.
+      void source.byteLength;
+    };
+    session.started.add(event, forget, isHeld ? values.byteLength : 0);
+  }
   return new DeviceBuffer(session, pointer, device, type.dtype, [...type.shape]);
 }

@@ -120,6 +120,41 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     buffer.dispose();
   });
 
+  it('an upload of an array that nobody changes keeps it until the transfer is over', async () => {
+    const n = 1 << 22;
+    const type = { dtype: 'float32', shape: [n] } as const;
+    const values = (turn: number): Float32Array => new Float32Array(n).fill(turn);
+    const uploads = [1, 2, 3].map((turn) => client.upload(values(turn), type, undefined, { immutable: true }));
+    // Garbage, in which a freed array would be written over.
+    for (let turn = 0; turn < 20; turn++) values(-1);
+    for (const [i, buffer] of uploads.entries()) {
+      const read = (await buffer.read()) as Float32Array;
+      expect([read[0], read[n >> 1], read[n - 1]]).toEqual([i + 1, i + 1, i + 1]);
+      buffer.dispose();
+    }
+    while (client.live.started > 0) await new Promise((settle) => setImmediate(settle));
+  });
+
+  it('2,000 uploads of arrays that nobody changes leave no memory behind', async () => {
+    const n = 1 << 16;
+    const turns = async (count: number): Promise<void> => {
+      for (let i = 0; i < count; i++) {
+        const array = new Float32Array(n).fill(i);
+        const buffer = client.upload(array, { dtype: 'float32', shape: [n] }, undefined, { immutable: true });
+        if (i % 50 === 0) expect((await buffer.read())[n - 1]).toBe(i);
+        buffer.dispose();
+      }
+    };
+    await turns(400);
+    const { buffers } = client.live;
+    const resident = process.memoryUsage.rss();
+    await turns(2000);
+    expect(client.live.buffers).toBe(buffers);
+    while (client.live.started > 0) await new Promise((settle) => setImmediate(settle));
+    // A leak would be 500 MB.
+    expect(process.memoryUsage.rss() - resident).toBeLessThan(200e6);
+  });
+
   it('a donated input is no longer usable, unless the run is to keep it', async () => {
     const [a, b] = [floats(client, [1, 2, 3, 4]), floats(client, [1, 1, 1, 1])];
     const [kept] = sum.execute([a, b], { keep: [0] });

@@ -1,6 +1,6 @@
 import { EngineError } from '@graft/errors';
 import type { CallName, PjrtApi } from './api';
-import { upload, type DeviceBuffer } from './buffer';
+import { upload, type DeviceBuffer, type UploadOptions } from './buffer';
 import { Device } from './device';
 import { Executable } from './executable';
 import type { TensorType } from './host-values';
@@ -89,12 +89,17 @@ export class Client {
 
   /**
    * Copies a typed array to a device, by default the first. bfloat16 and float16 come as their bits (Uint16Array),
-   * booleans as bytes, complex numbers as pairs of floats. The array may change as soon as the call has returned.
-   * Throws EngineError if its kind or length does not fit the type, or memory runs out.
+   * booleans as bytes, complex numbers as pairs of floats. The array may change as soon as the call has returned,
+   * unless it is `immutable`: then the call only starts the transfer. Throws EngineError if its kind or length does not fit the type, or memory runs out.
    */
-  upload(values: ArrayBufferView, type: TensorType, device: Device = this.devices[0]): DeviceBuffer {
+  upload(
+    values: ArrayBufferView,
+    type: TensorType,
+    device: Device = this.devices[0],
+    options?: UploadOptions,
+  ): DeviceBuffer {
     this.checkDevice(device);
-    return upload(this.session, values, type, device);
+    return upload(this.session, values, type, device, options);
   }
 
   /**

@@ -1,6 +1,6 @@
 import { EngineError } from '@graft/errors';
 import { dtypeName } from '../../kernels/dtypes';
-import { checkAxes, deviceCount, fullSharding, shardingText, specOf } from '../../mesh/sharding';
+import { checkAxes, deviceCount, fullSharding, isPartitioned, shardingText, specOf } from '../../mesh/sharding';
 import { openMeshes } from '../../mesh/open-meshes';
 import type { Mesh, MeshAxes, ShardingSpec } from '../../mesh/types';
 import { fromBytes } from '../../program/bytes';
@@ -55,7 +55,9 @@ export class DeviceMesh implements Mesh, MeshDevices {
     const native = this.backend.nativeOf(tensor.dataId, 'Placing a tensor', (shape, type, bytes) => {
       uploaded = true;
       const dtype = dtypeName(type);
-      const values = fromBytes(ofOwnBuffer(bytes), dtype);
+      // A whole copy is read during the transfer, while the caller may change its array.
+      const own = isPartitioned(sharding, this.axes) ? ofOwnBuffer(bytes) : bytes.slice();
+      const values = fromBytes(own, dtype);
       return runtime.own(uploadToMesh(client, values, { dtype, shape }, this, sharding));
     });
     if (uploaded) return;

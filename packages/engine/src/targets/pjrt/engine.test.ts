@@ -103,6 +103,23 @@ describePjrt('the engine pjrt', (plugin) => {
     expect(engine.memory()).toMatchObject({ handles: start.handles, bytes: start.bytes });
   });
 
+  test('an upload copies what is on the host, which may change afterwards, and leaves other tensors as they are', async () => {
+    const values = new Float32Array(1 << 20).fill(2);
+    const x = tf.tensor1d(values);
+    const { handles } = engine.memory();
+    engine.upload({ x, more: [x, 'text'] });
+    expect(engine.memory().handles).toBe(handles + 1);
+    values.fill(3);
+    expect(Math.max(...(await x.data()).slice(-10))).toBe(2);
+    const double = engine.jit((a: tf.Tensor) => tf.mul(a, 2), { name: 'double' });
+    const doubled = double(x);
+    expect((await doubled.data())[values.length - 1]).toBe(4);
+    tf.dispose([x, doubled]);
+    double.dispose();
+    expect(() => engine.upload(x)).toThrow(expect.objectContaining({ code: 'engine.disposed' }));
+    expect(engine.memory().handles).toBe(handles);
+  });
+
   test('inputs may be disposed while the first call compiles', async () => {
     const double = engine.jit((x: tf.Tensor) => tf.mul(x, 2), { name: 'double' });
     const x = tf.tensor1d([1, 2, 3]);

@@ -18,7 +18,7 @@ async function onThread<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Transfers into JavaScript's memory, which the process frees when it ends: they must be over by then. */
+/** Transfers from and to JavaScript's memory, which the process frees when it ends: they must be over by then. */
 const transfers = new Set<() => void>();
 let watchesExit = false;
 
@@ -70,7 +70,8 @@ export class PjrtEvent {
     this.api.call('Event_Destroy', { event: this.event });
   }
 
-  private async await(): Promise<void> {
+  /** For a transfer from or to JavaScript's memory: a process that ends waits for it. The result takes that back. */
+  beforeExit(): () => void {
     const finish = (): void => {
       try {
         this.api.call('Event_Await', { event: this.event });
@@ -79,32 +80,47 @@ export class PjrtEvent {
       }
     };
     finishBeforeExit(finish);
+    return () => void transfers.delete(finish);
+  }
+
+  private async await(): Promise<void> {
+    const isOver = this.beforeExit();
     try {
       await onThread(() => this.api.callAsync('Event_Await', { event: this.event }));
     } finally {
-      transfers.delete(finish);
+      isOver();
     }
   }
 }
 
 /** Events of work that was started and that nobody waits for, oldest first. They are destroyed as they happen. */
 export class StartedWork {
-  private readonly started: { readonly event: PjrtEvent; readonly done: () => void }[] = [];
+  private readonly started: { readonly event: PjrtEvent; readonly bytes: number; readonly done: () => void }[] = [];
+  private held = 0;
 
   get count(): number {
     return this.started.length;
   }
 
-  /** `done` is called when `sweep` or `finished` finds that the event has happened. */
-  add(event: PjrtEvent, done: () => void): void {
+  /** Bytes of the host's memory that transfers read. */
+  get heldBytes(): number {
+    return this.held;
+  }
+
+  /**
+   * `done` is called when `sweep` or `finished` finds that the event has happened. `bytes`: of the host's memory, which is
+   * kept until then.
+   */
+  add(event: PjrtEvent, done: () => void, bytes = 0): void {
     this.sweep();
-    this.started.push({ event, done });
+    this.started.push({ event, bytes, done });
+    this.held += bytes;
   }
 
   /** Forgets the oldest that have happened; their errors are also those of the buffers that they write. */
   sweep(): void {
     while (this.started.length > 0 && this.started[0].event.ready) {
-      const { event, done } = this.started.shift()!;
+      const { event, done } = this.next()!;
       event.destroy();
       done();
     }
@@ -112,9 +128,15 @@ export class StartedWork {
 
   /** Waits for all. */
   async finished(): Promise<void> {
-    for (let next = this.started.shift(); next; next = this.started.shift()) {
+    for (let next = this.next(); next; next = this.next()) {
       await next.event.settled().catch(() => undefined);
       next.done();
     }
+  }
+
+  private next(): (typeof this.started)[number] | undefined {
+    const oldest = this.started.shift();
+    this.held -= oldest?.bytes ?? 0;
+    return oldest;
   }
 }

@@ -84,7 +84,7 @@ export class MeshBuffer implements TensorBuffer {
   }
 }
 
-/** Uploads host values: to each device its slice. */
+/** Starts uploading host values, which nobody changes any more: to each device its slice. */
 export function uploadToMesh(
   client: Client,
   values: HostValues,
@@ -109,7 +109,7 @@ export function uploadToMesh(
         }
         known.set(key, own);
       }
-      slices.push(client.upload(own, { dtype, shape: size }, mesh.devices[i]));
+      slices.push(client.upload(own, { dtype, shape: size }, mesh.devices[i], { immutable: true }));
     }
   } catch (error) {
     for (const slice of slices) slice.dispose();
@@ -122,7 +122,9 @@ export function uploadToMesh(
 export function replicate(client: Client, buffer: DeviceBuffer, mesh: MeshDevices, host?: HostValues): MeshBuffer {
   const { dtype, shape } = buffer;
   const values = deviceCount(mesh.axes) > 1 ? (host ?? buffer.readSync()) : undefined;
-  const copies = mesh.devices.slice(1).map((device) => client.upload(values!, { dtype, shape }, device));
+  const copies = mesh.devices
+    .slice(1)
+    .map((device) => client.upload(values!, { dtype, shape }, device, { immutable: true }));
   return new MeshBuffer(
     mesh,
     shape.map(() => []),

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { EngineError } from '@graft/errors';
 import { collectives } from '../../collectives/join';
 import { makeJit } from '../../jit/jit';
+import { treeLeaves } from '../../jit/tree';
 import { chooseTarget } from '../../target/choose';
 import { tf } from '../../tf';
 import type { GraftBackend } from '../../trace/backend';
@@ -95,6 +96,9 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
       const mesh = meshes.get(key) ?? new DeviceMesh(backend, { ...axes });
       meshes.set(key, mesh);
       return mesh;
+    },
+    upload: (tensors) => {
+      for (const { dataId } of treeLeaves(tensors)) backend.nativeOf(dataId, 'Uploading a tensor');
     },
     memory: () => ({
       tensors: tf.memory().numTensors,

@@ -38,8 +38,9 @@ export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
 
   createTensor(shape: readonly number[], dtype: number, bytes: Uint8Array): PjrtTensor {
     const name = dtypeName(dtype);
+    // The caller's array may change; the copy does not, so that the upload need not wait.
     const own = bytes.slice();
-    const buffer = this.client.upload(fromBytes(own, name), { dtype: name, shape });
+    const buffer = this.client.upload(fromBytes(own, name), { dtype: name, shape }, undefined, { immutable: true });
     return this.own(buffer, own.length <= HOST_BYTES ? own : undefined);
   }
 

@@ -22,6 +22,7 @@ export async function openPortableEngine(precision: Precision, fallbackReason?: 
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, { target: PORTABLE_TARGET, compiles: false, precision }, jitOptions),
+    upload: () => undefined,
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: 0,

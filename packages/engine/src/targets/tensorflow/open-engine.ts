@@ -96,6 +96,7 @@ export async function openTensorFlowEngine(
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) =>
       makeJit(fn, jitTarget(native, executor, precision, jitOptions), jitOptions),
+    upload: () => undefined,
     memory: () => ({
       tensors: tf.memory().numTensors,
       handles: runtime.liveTensors,
