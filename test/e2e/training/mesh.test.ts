@@ -8,6 +8,9 @@ import { describeMesh, type TrainedRun } from '../support/mesh-runs';
 /** Bytes of float32 parameters: of matrices, which are split, and of norms, which are not. AdamW's moments take twice as much. */
 const [MATRIX_BYTES, NORM_BYTES] = [153_600, 1_536];
 
+/** A float32 sum in another order may round a parameter to the next bfloat16 number, 2^-8 of it away. */
+const BFLOAT16_TOLERANCE = 1e-3;
+
 /** Bytes of parameters and of optimizer state on each device, as the log says. */
 function bytesPerDevice({ stderr }: Outcome): number[] {
   const [, ...numbers] = /bytes on each: parameters ([\d,]+), optimizer state ([\d,]+)/.exec(stderr) ?? [];
@@ -52,6 +55,34 @@ describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
       expect(difference).toBeLessThan(1e-4);
       await Promise.all([one.close(), other.close()]);
     }
+  });
+
+  describe('with parameters in bfloat16 and float32 masters', () => {
+    const NARROW = { parameterDtype: 'bfloat16' };
+    let narrow: TrainedRun;
+    beforeAll(async () => {
+      narrow = await trained('narrow', NARROW);
+    });
+
+    test.each([
+      ['fully-sharded', { mesh: { data: 8 }, sharding: 'fully-sharded' }, 8],
+      ['tensor-4x2', { mesh: { data: 4, model: 2 } }, 2],
+      ['all-2x2x2', { mesh: { data: 2, fsdp: 2, model: 2 } }, 4],
+    ])('%s: the losses are those of one device, in its share of the memory', async (name, settings, parts) => {
+      const { outcome, losses } = await trained(`narrow-${name}`, { ...NARROW, ...settings });
+      expect(losses).toHaveLength(4);
+      expect(worst(losses, narrow.losses)).toBeLessThan(BFLOAT16_TOLERANCE);
+      // Words of two numbers are split like the numbers; masters are part of the state.
+      const [words, moments] = [MATRIX_BYTES / 2 / parts + NORM_BYTES, 2 * (MATRIX_BYTES / parts + NORM_BYTES)];
+      expect(bytesPerDevice(outcome)).toEqual([words, MATRIX_BYTES / parts + moments]);
+    });
+
+    test('a run resumes on another mesh', async () => {
+      await trained('narrow-moving', { ...NARROW, mesh: { data: 2, fsdp: 2, model: 2 }, steps: 2 });
+      const { losses } = await trained('narrow-moving', { ...NARROW, mesh: { model: 8 } }, '--resume');
+      expect(losses).toHaveLength(4);
+      expect(worst(losses, narrow.losses)).toBeLessThan(BFLOAT16_TOLERANCE);
+    });
   });
 
   test('a run resumes on another mesh, with the losses of an uninterrupted one', async () => {

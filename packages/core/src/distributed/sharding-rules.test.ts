@@ -117,6 +117,15 @@ test('state of another shape than its parameter is split over the same axes wher
   expect(splitLike([], [8, 8], [8], axes)).toEqual([]);
 });
 
+test('packed numbers are split like the numbers, where each device has whole words', () => {
+  const axes = { data: 4, model: 2 };
+  expect(splitLike(['model', 'data'], [8, 8], [8, 4], axes)).toEqual(['model', 'data']);
+  expect(splitLike(['data', null], [8, 6], [8, 3], axes)).toEqual(['data', null]);
+  expect(splitLike([['data', 'model']], [8, 8], [8, 4], axes)).toEqual([['data', 'model']]);
+  expect(splitLike([null, 'data'], [8, 12], [8, 6], axes)).toEqual([['data'], null]);
+  expect(splitLike([null, 'data'], [3, 12], [3, 6], axes)).toEqual([]);
+});
+
 test('every plan fits the mesh: axes split at most one dimension, into equal parts', () => {
   const size = fc.integer({ min: 1, max: 4 });
   const shape = fc.array(fc.integer({ min: 1, max: 24 }), { minLength: 1, maxLength: 4 });

@@ -46,7 +46,7 @@ export function planSharding(request: PlanRequest): ShardingPlan {
   const { axes, sharding, parameters } = request;
   checkAxes(axes, sharding);
   const batchAxes = BATCH_AXES.filter((axis) => Object.hasOwn(axes, axis));
-  const batchParts = batchAxes.reduce((product, axis) => product * axes[axis], 1);
+  const batchParts = partsOver(axes, batchAxes);
   const whole: string[] = [];
   const specs = parameters.map(({ name, shape }): [string, ShardingSpec] => {
     const spec =
@@ -136,7 +136,7 @@ function byRules(rules: readonly ShardingRule[], name: string, shape: readonly n
         `${where}.split names the axis "${unknown}", which train.mesh does not have.`,
         `Its axes are ${Object.keys(axes).join(', ')}${didYouMean(unknown, Object.keys(axes)) || '.'}`,
       );
-    const parts = names.reduce((product, axis) => product * axes[axis], 1);
+    const parts = partsOver(axes, names);
     if (shape[dimension] % parts !== 0)
       throw refused(
         `${where} splits dimension ${dimension} of "${name}" [${shape.join(', ')}] into ${parts} parts, which are not equal.`,
@@ -152,6 +152,9 @@ function byRules(rules: readonly ShardingRule[], name: string, shape: readonly n
 
 const axesOf = (given: ShardingSpec[number]): readonly string[] =>
   given === null ? [] : typeof given === 'string' ? [given] : given;
+
+const partsOver = (axes: MeshAxes, names: readonly string[]): number =>
+  names.reduce((product, axis) => product * axes[axis], 1);
 
 function refuseIdleRules(rules: readonly ShardingRule[], parameters: PlanRequest['parameters']): void {
   rules.forEach(({ names }, i) => {
@@ -169,8 +172,9 @@ function refuseIdleRules(rules: readonly ShardingRule[], parameters: PlanRequest
 }
 
 /**
- * How a tensor that belongs to a parameter is split: like it if it has its shape, otherwise along its largest dimension
- * over the same axes, if that is possible evenly.
+ * How a tensor that belongs to a parameter is split: like it if it has its shape, or its rows of packed numbers (a shorter
+ * last dimension) if each device's are its own; otherwise along its largest dimension over the same axes, if that is
+ * possible evenly.
  */
 export function splitLike(
   spec: ShardingSpec,
@@ -179,8 +183,11 @@ export function splitLike(
   axes: MeshAxes,
 ): ShardingSpec {
   if (shape.join() === parameterShape.join()) return spec;
+  const hasSameRows = shape.length > 1 && shape.slice(0, -1).join() === parameterShape.slice(0, -1).join();
+  const lastParts = partsOver(axes, axesOf(spec[shape.length - 1] ?? null));
+  if (hasSameRows && shape[shape.length - 1] % lastParts === 0) return spec;
   const names = spec.flatMap(axesOf);
-  const parts = names.reduce((product, axis) => product * axes[axis], 1);
+  const parts = partsOver(axes, names);
   if (parts === 1 || elementCount(shape) < parts) return [];
   const largest = shape.indexOf(Math.max(...shape));
   return shape[largest] % parts === 0 ? shape.map((_, dimension) => (dimension === largest ? names : null)) : [];

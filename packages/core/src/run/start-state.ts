@@ -38,11 +38,10 @@ export async function readStartState(request: StartRequest): Promise<TrainingSta
     const newAverage = train.averageDecay !== undefined && isFresh ? await placement.newAverage(wide) : undefined;
     owned.push(newAverage ?? {});
     // From here on they belong to the two records.
-    const { parameters, masters } = stored(wide, own, train);
+    const place = (name: string, value: tf.Tensor): Promise<void> => placement.place(name, value);
+    const { parameters, masters } = await stored(wide, own, train, place);
     const fresh = { ...ofOptimizer, ...masters };
     owned.push(parameters, masters);
-    for (const [name, tensor] of Object.entries(parameters))
-      if (tensor !== wide[name]) await placement.place(name, tensor);
     const state = await (step === 0 ? placement.newState(fresh) : placement.savedState(fresh, saved));
     owned.push(state);
     const average = newAverage ?? (train.averageDecay === undefined ? {} : await placement.savedAverage(saved));

@@ -56,26 +56,34 @@ export async function withWidened<T>(parameters: Parameters, use: (wide: Paramet
 
 /**
  * Parameters as a run stores them, and the masters of those in `trained`. Takes ownership of the float32 tensors: a master
- * is the tensor that was given.
+ * is the tensor that was given. `place` is called with each new tensor before the next is made, so that no device has to
+ * hold all of them.
  */
-export function stored(
+export async function stored(
   parameters: Parameters,
   trained: Parameters,
   { parameterDtype = 'float32', masterWeights = 'float32' }: ParameterStorage,
-): { parameters: Parameters; masters: OptimizerState } {
+  place: (name: string, value: tf.Tensor) => Promise<void>,
+): Promise<{ parameters: Parameters; masters: OptimizerState }> {
   if (parameterDtype === 'float32') return { parameters, masters: {} };
   const narrow: Record<string, tf.Tensor> = {};
   const masters: OptimizerState = {};
-  for (const [name, wide] of Object.entries(parameters)) {
-    if (!isNarrow(wide.shape)) {
-      narrow[name] = wide;
-      continue;
+  try {
+    for (const [name, wide] of Object.entries(parameters)) {
+      if (!isNarrow(wide.shape)) {
+        narrow[name] = wide;
+        continue;
+      }
+      narrow[name] = packBfloat16(wide);
+      if (masterWeights === 'float32' && Object.hasOwn(trained, name)) masters[masterKey(name)] = wide;
+      else wide.dispose();
+      await place(name, narrow[name]);
     }
-    narrow[name] = packBfloat16(wide);
-    if (masterWeights === 'float32' && Object.hasOwn(trained, name)) masters[masterKey(name)] = wide;
-    else wide.dispose();
+    return { parameters: narrow, masters };
+  } catch (error) {
+    tf.dispose([narrow, masters]);
+    throw error;
   }
-  return { parameters: narrow, masters };
 }
 
 /** The masters among the state of a run, by parameter, and the state that belongs to the optimizer itself. */
