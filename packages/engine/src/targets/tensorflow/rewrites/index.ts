@@ -8,6 +8,7 @@ import { barriers } from './barriers';
 import { fewQueries, prefersTransposedKeys } from './few-queries';
 import { fewRows } from './few-rows';
 import { largeSums } from './large-sums';
+import { recomputedAtBorders } from './recomputed-borders';
 import { reducedProducts } from './reduced-products';
 
 /** What XLA's CPU compiler compiles badly, in the order of the rewritings, by what compiles the program. */
@@ -26,7 +27,8 @@ function rulesFor(executor: CompilingExecutor, threads: number): readonly Rule[]
 export function rewriteForTensorFlow(program: Program, executor: CompilingExecutor, threads: number): Program {
   const rules = rulesFor(executor, threads);
   if (rules.length === 0) return program;
-  return withoutDeadCode(withoutRepetition(rules.reduce(rewrite, program)));
+  const rewritten = withoutDeadCode(withoutRepetition(rules.reduce(rewrite, program)));
+  return executor === 'mixed' ? withoutDeadCode(recomputedAtBorders(rewritten)) : rewritten;
 }
 
 /** Layouts that these rewritings pay for; undefined: none. */
