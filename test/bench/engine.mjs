@@ -1,4 +1,5 @@
 // The engine's own numbers: matrix multiplication in both precisions, and what one operation costs.
+//   node test/bench/engine.mjs --products    the multiplications alone
 import { openEngine, tf } from '@graft/engine';
 import { median } from './statistics.mjs';
 
@@ -34,6 +35,8 @@ for (const [mode, precision] of [
   tf.dispose([a, b]);
   chain.dispose();
 }
+
+if (process.argv.includes('--products')) process.exit(0);
 
 const engine = await openEngine({ mode: 'eager' });
 const x = tf.ones([8]);
