@@ -94,4 +94,4 @@ export {
   type LoadedClassifier,
 } from './heads/classifier-folder';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';
-export { stepMemory, type StepMemory } from './cost/memory';
+export { stepMemory, type StepMemory, type StepMemoryOptions } from './cost/memory';
