@@ -43,6 +43,7 @@ export {
   type AdaptReport,
   type AdaptRequest,
 } from './adapt/adapt-checkpoint';
+export { addDelta, type AddDeltaReport, type AddDeltaRequest } from './adapt/add-delta';
 export type { StreamProgress } from './adapt/stream-checkpoint';
 export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './adapt/export-encoder';
 export {

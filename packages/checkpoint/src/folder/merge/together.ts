@@ -5,27 +5,33 @@ import { differ } from './agreement';
 /** Elements of a tensor that are in memory together. */
 const PIECE = 1 << 19;
 
-/** A tensor of one checkpoint, in pieces of as many elements as those of others. */
-export const pieces = (reader: CheckpointReader, name: string): AsyncGenerator<Uint8Array, undefined, undefined> =>
-  reader.chunks(name, PIECE * storedWidth(reader.tensors.get(name)!.dtype));
+/** A tensor of a checkpoint. */
+export interface TensorOf {
+  readonly reader: CheckpointReader;
+  readonly name: string;
+}
+
+const inAll = (readers: readonly CheckpointReader[], name: string): TensorOf[] =>
+  readers.map((reader) => ({ reader, name }));
 
 /** Stored floats as float64. */
-export function toFloat64(bytes: Uint8Array, dtype: StoredDtype): Float64Array {
+function toFloat64(bytes: Uint8Array, dtype: StoredDtype): Float64Array {
   if (dtype !== 'F64') return new Float64Array(toFloat32(bytes, dtype));
   return new Float64Array(bytes.slice().buffer);
 }
 
-/** Calls `use` with corresponding pieces of a tensor of several checkpoints, in order, and yields what it returns. */
-export async function* together<T>(
-  readers: readonly CheckpointReader[],
-  name: string,
+/** Calls `use` with corresponding pieces of tensors of one shape, in order, and yields what it returns. */
+async function* together<T>(
+  tensors: readonly TensorOf[],
   use: (pieces: readonly Uint8Array[]) => T,
 ): AsyncGenerator<T, undefined, undefined> {
-  const [first, ...others] = readers.map((reader) => pieces(reader, name));
+  const [first, ...others] = tensors.map(({ reader, name }) =>
+    reader.chunks(name, PIECE * storedWidth(reader.info(name).dtype)),
+  );
   try {
     for await (const piece of first) {
       const all = [piece];
-      // They have as many elements as the first one's: shapes agree.
+      // They have as many elements as the first one's.
       for (const other of others) all.push((await other.next()).value!);
       yield use(all);
     }
@@ -35,15 +41,21 @@ export async function* together<T>(
   return undefined;
 }
 
-/** As `together`, with the numbers of a floating-point tensor. */
-export function numbersTogether<T>(
+/** As `together`, with the numbers of floating-point tensors, which may have several dtypes. */
+export function numbersOf<T>(
+  tensors: readonly TensorOf[],
+  use: (values: readonly Float64Array[]) => T,
+): AsyncGenerator<T, undefined, undefined> {
+  const dtypes = tensors.map(({ reader, name }) => reader.info(name).dtype);
+  return together(tensors, (all) => use(all.map((bytes, i) => toFloat64(bytes, dtypes[i]))));
+}
+
+/** As `numbersOf`, for the tensor of that name in each checkpoint. */
+export const numbersTogether = <T>(
   readers: readonly CheckpointReader[],
   name: string,
   use: (values: readonly Float64Array[]) => T,
-): AsyncGenerator<T, undefined, undefined> {
-  const dtypes = readers.map(({ tensors }) => tensors.get(name)!.dtype);
-  return together(readers, name, (all) => use(all.map((bytes, i) => toFloat64(bytes, dtypes[i]))));
-}
+): AsyncGenerator<T, undefined, undefined> => numbersOf(inAll(readers, name), use);
 
 /** Whether every checkpoint stores a tensor in floating point. */
 export const isFloat = (readers: readonly CheckpointReader[], name: string): boolean =>
@@ -54,7 +66,7 @@ export const same = (
   readers: readonly CheckpointReader[],
   name: string,
 ): AsyncGenerator<Uint8Array, undefined, undefined> =>
-  together(readers, name, (all) => {
+  together(inAll(readers, name), (all) => {
     const odd = all.findIndex((other) => Buffer.compare(all[0], other) !== 0);
     if (odd < 0) return all[0];
     const { dtype } = readers[0].tensors.get(name)!;
