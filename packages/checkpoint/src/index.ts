@@ -38,6 +38,12 @@ export type { ProcessIdentity } from './files/identity';
 export type { FileRecord, Manifest, TensorDigests } from './snapshot/manifest';
 export { listSnapshots, stepOf } from './snapshot/list-snapshots';
 export { verifySnapshot } from './snapshot/snapshot';
-export { averageCheckpoints, readTokenizerFiles } from './folder/average';
+export {
+  averageCheckpoints,
+  mergeCheckpoints,
+  type MergeOptions,
+  type MergeRequest,
+} from './folder/merge/merge-checkpoints';
+export { readTokenizerFiles } from './folder/tokenizer-files';
 export { verifyCheckpoint, type VerifyReport } from './folder/verify';
 export { CheckpointError } from '@graft/errors';

@@ -12,6 +12,7 @@ export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } f
 export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './json/unicode';
 export { FolderLock, hasLock, isPassing, LOCK_PREFIX, type LockOptions } from './files/lock';
 export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './files/identity';
+export { numbersOf, type TensorOf } from './folder/merge/together';
 export { outputFile, outputTensors, writtenBy, type OutputOptions } from './folder/output';
 export {
   checkSnapshot,

@@ -8,6 +8,7 @@ export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
 export { cpuPluginFile, installationPlan } from './targets/pjrt';
 export { engineOfWord, withEngineFlags, type EngineFlags } from './target/flags';
 export { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from './target/choose';
+export { asIfCompiledOn, expectedDevice } from './expected-device';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
 export { bytesField, integerField, textField, varint } from './foreign/protobuf';

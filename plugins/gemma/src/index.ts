@@ -43,6 +43,7 @@ export {
   type AdaptReport,
   type AdaptRequest,
 } from './adapt/adapt-checkpoint';
+export { addDelta, type AddDeltaReport, type AddDeltaRequest } from './adapt/add-delta';
 export type { StreamProgress } from './adapt/stream-checkpoint';
 export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './adapt/export-encoder';
 export {
@@ -94,4 +95,4 @@ export {
   type LoadedClassifier,
 } from './heads/classifier-folder';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';
-export { stepMemory, type StepMemory } from './cost/memory';
+export { stepMemory, type StepMemory, type StepMemoryOptions } from './cost/memory';

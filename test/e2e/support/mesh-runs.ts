@@ -1,4 +1,10 @@
 /** Runs over a mesh of eight virtual devices of the PJRT plugin for CPUs. */
+import { dryRun, loadConfig, type DryRun } from '@graft/core';
+import gemma from '@graft/gemma';
+import objectives from '@graft/objectives';
+import optimizers from '@graft/optimizers';
+import scratch from '@graft/scratch';
+import text from '@graft/text';
 import { cpuPluginFile } from '@graft/engine/internal';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,6 +36,8 @@ export interface TrainedRun {
 }
 
 export interface MeshRuns {
+  /** What `graft run --dry-run` finds. */
+  estimated(settings: Settings): Promise<DryRun>;
   trained(name: string, settings: Settings, ...more: string[]): Promise<TrainedRun>;
   attempted(settings: Settings, ...more: string[]): Promise<Outcome>;
 }
@@ -54,6 +62,11 @@ export function describeMesh(name: string, body: (runs: MeshRuns) => void): void
         const lines = readFileSync(join(path, 'metrics.jsonl'), 'utf8').trim().split('\n');
         const losses = lines.map((line) => (JSON.parse(line) as { loss: number }).loss);
         return { outcome, losses, checkpoint: join(path, 'checkpoints', `step-${losses.length}`) };
+      },
+      estimated: async (settings) => {
+        const overrides = options('dry', settings).filter((_, i, all) => all[i - 1] === '--set');
+        const file = join(folder, 'run.yaml');
+        return dryRun(await loadConfig({ file, overrides, plugins: [gemma, scratch, objectives, optimizers, text] }));
       },
       attempted: (settings, ...more) => graft([...options('attempted', settings), ...more], folder),
     };

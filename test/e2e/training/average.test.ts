@@ -48,7 +48,77 @@ test('checkpoint folders can be named one by one', async () => {
   expect(existsSync(join(out, 'model.safetensors'))).toBe(true);
 });
 
+const [second, third, fourth] = [2, 3, 4].map((step) => () => join(checkpoints, `step-${step}`));
+
+/** Worst difference between the tensors of a checkpoint and what they should be, from those of others. */
+async function differenceTo(
+  out: string,
+  folders: readonly string[],
+  expected: (...values: number[]) => number,
+): Promise<number> {
+  const [made, ...from] = await Promise.all([out, ...folders].map((path) => CheckpointReader.open(path)));
+  let worst = 0;
+  for (const name of made.tensors.keys()) {
+    const values = await Promise.all(from.map((reader) => reader.readFloat32(name)));
+    const wanted = values[0].map((_, i) => expected(...values.map((one) => one[i])));
+    worst = Math.max(worst, worstDifference(await made.readFloat32(name), wanted));
+  }
+  await Promise.all([made, ...from].map((reader) => reader.close()));
+  return worst;
+}
+
+test('weights decide how much each checkpoint counts', async () => {
+  const out = join(folder, 'weighted');
+  await graftSucceeds(['average', third(), fourth(), '--weights', '3,1', '--out', out], folder);
+  expect(await differenceTo(out, [third(), fourth()], (a, b) => 0.75 * a + 0.25 * b)).toBeLessThan(1e-7);
+});
+
+test('differences are added to a base, and a merged checkpoint loads like any other', async () => {
+  const tasks = join(folder, 'tasks');
+  const args = ['--base', second(), '--delta', third(), fourth(), '--weights', '1,-0.5', '--scale', '2'];
+  const { stderr } = await graftSucceeds(['average', ...args, '--out', tasks], folder);
+  expect(stderr).toContain('(task-arithmetic)');
+  const expected = (base: number, a: number, b: number): number => base + 2 * (a - base) - (b - base);
+  expect(await differenceTo(tasks, [second(), third(), fourth()], expected)).toBeLessThan(1e-6);
+  const shown = (await graftSucceeds(['inspect', tasks], folder)).stdout;
+  expect(shown).toContain('graft.json: merged');
+});
+
+test('TIES of one difference that is not trimmed, and slerp at its end, are the checkpoints themselves', async () => {
+  const ties = join(folder, 'ties');
+  await graftSucceeds(
+    ['average', '--method', 'ties', '--base', second(), '--delta', third(), '--density', '1', '--out', ties],
+    folder,
+  );
+  expect(await differenceTo(ties, [third()], (a) => a)).toBeLessThan(1e-7);
+  const end = join(folder, 'slerp');
+  await graftSucceeds(['average', third(), fourth(), '--method', 'slerp', '--t', '1', '--out', end], folder);
+  expect(await differenceTo(end, [fourth()], (a) => a)).toBe(0);
+});
+
 test.each<[string, (out: string) => string[], RegExp]>([
+  [
+    'density without ties',
+    (out) => [third(), fourth(), '--density', '0.5', '--out', out],
+    /--density belongs to ties; the method here is linear/,
+  ],
+  [
+    'ties without a base',
+    (out) => [third(), fourth(), '--method', 'ties', '--out', out],
+    /takes a checkpoint by --base/,
+  ],
+  [
+    'a base with folders',
+    (out) => [third(), '--base', second(), '--delta', fourth(), '--out', out],
+    /name the other checkpoints by --delta/,
+  ],
+  [
+    'slerp of three',
+    (out) => [second(), third(), fourth(), '--method', 'slerp', '--out', out],
+    /slerp takes two checkpoints, not 3/,
+  ],
+  ['a weight too few', (out) => [third(), fourth(), '--weights', '1', '--out', out], /There are 1 weights for 2/],
+  ['a weight that is a word', (out) => [third(), fourth(), '--weights', '1,x', '--out', out], /"x" is not a number/],
   [
     'too few checkpoints',
     (out) => ['--run', 'runs/trajectory', '--last', '9', '--out', out],

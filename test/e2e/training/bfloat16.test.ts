@@ -66,6 +66,12 @@ test('a dry run prints the batch and the memory, and leaves no folder', async ()
   const { stdout } = await graftSucceeds(['run', config, '--dry-run', '--set', 'name=dry', ...SAVING], folder);
   expect(stdout).toMatch(/^Model: encoder-decoder, [\d,]+ parameters$/m);
   expect(stdout).toMatch(/^First batch: input_ids \[\d+, \d+\]/m);
+  expect(stdout).toMatch(/^Device: cpu$/m);
+  const mesh = ['engine=pjrt', 'engine.plugin=xla_cuda_plugin.so', 'train.mesh={ data: 2, model: 2 }'];
+  const onMesh = [...SAVING, ...mesh.flatMap((setting) => ['--set', setting])];
+  expect((await graftSucceeds(['run', config, '--dry-run', ...onMesh], folder)).stdout).toMatch(
+    /^Devices: 4 of cuda, \{ data: 2, model: 2 \}, each with 1 of 2 parts of a batch$/m,
+  );
   expect(stdout).toMatch(/^optimizer state +0\.00 GiB {2}adamw, int8$/m);
   expect(stdout).toMatch(/^total +0\.0\d GiB$/m);
   expect(existsSync(join(folder, 'runs', 'dry'))).toBe(false);

@@ -3,7 +3,7 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { join } from 'node:path';
 import { worstDifference } from '../../support';
 import type { Outcome } from '../support/graft';
-import { describeMesh, type TrainedRun } from '../support/mesh-runs';
+import { describeMesh, type Settings, type TrainedRun } from '../support/mesh-runs';
 
 /** Bytes of float32 parameters: of matrices, which are split, and of norms, which are not. AdamW's moments take twice as much. */
 const [MATRIX_BYTES, NORM_BYTES] = [153_600, 1_536];
@@ -23,7 +23,13 @@ const tensorsOf = ({ tensors }: CheckpointReader): unknown[] =>
 const worst = (a: readonly number[], b: readonly number[]): number =>
   worstDifference(Float32Array.from(a), Float32Array.from(b));
 
-describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
+describeMesh('a run over a mesh of devices', ({ trained, attempted, estimated }) => {
+  /** Bytes of parameters and of optimizer state on each device, as a dry run estimates them. */
+  const estimatedBytes = async (settings: Settings): Promise<number[]> => {
+    const { memory } = await estimated(settings);
+    return [memory.parameters, memory.masterWeights + memory.optimizerState!];
+  };
+
   let alone: TrainedRun;
   beforeAll(async () => {
     alone = await trained('alone', {});
@@ -41,6 +47,7 @@ describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
     expect(worst(losses, alone.losses)).toBeLessThan(1e-5);
     const bytes = MATRIX_BYTES / parts + NORM_BYTES;
     expect(bytesPerDevice(outcome)).toEqual([bytes, 2 * bytes]);
+    expect(await estimatedBytes(settings)).toEqual([bytes, 2 * bytes]);
     for (const file of ['', 'optimizer.safetensors']) {
       const [one, other] = await Promise.all(
         [alone.checkpoint, checkpoint].map((path) => CheckpointReader.open(join(path, file))),
@@ -75,6 +82,7 @@ describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
       // Words of two numbers are split like the numbers; masters are part of the state.
       const [words, moments] = [MATRIX_BYTES / 2 / parts + NORM_BYTES, 2 * (MATRIX_BYTES / parts + NORM_BYTES)];
       expect(bytesPerDevice(outcome)).toEqual([words, MATRIX_BYTES / parts + moments]);
+      expect(await estimatedBytes({ ...NARROW, ...settings })).toEqual([words, MATRIX_BYTES / parts + moments]);
     });
 
     test('a run resumes on another mesh', async () => {
@@ -83,6 +91,19 @@ describeMesh('a run over a mesh of devices', ({ trained, attempted }) => {
       expect(losses).toHaveLength(4);
       expect(worst(losses, narrow.losses)).toBeLessThan(BFLOAT16_TOLERANCE);
     });
+  });
+
+  test('a dry run divides the batch and the rows among the devices, and refuses what the run would refuse', async () => {
+    const of = async (settings: Settings): Promise<number> => (await estimated(settings)).memory.activations!;
+    const whole = await of({});
+    expect(await of({ mesh: { data: 8 } })).toBe(whole / 8);
+    expect(await of({ mesh: { data: 4, model: 2 } })).toBeLessThan(whole / 4);
+    expect(await estimated({ mesh: { data: 4, model: 2 } })).toMatchObject({
+      mesh: { axes: { data: 4, model: 2 }, batchParts: 4 },
+      device: 'cpu',
+    });
+    await expect(estimated({ mesh: { data: 3 } })).rejects.toMatchObject({ code: 'training.mesh' });
+    await expect(estimated({ sharding: 'tensor' })).rejects.toMatchObject({ code: 'training.sharding' });
   });
 
   test('a run resumes on another mesh, with the losses of an uninterrupted one', async () => {

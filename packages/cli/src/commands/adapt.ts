@@ -2,7 +2,7 @@ import type { FamilyAdaptRequest } from '@graft/core';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { openFamilyOf } from '../models/open-components';
-import { integer, listOf, pluginOption, positiveNumber } from './shared/options';
+import { integer, listOf, numberOf, pluginOption, positiveNumber } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
 
@@ -14,7 +14,34 @@ type AdaptOptions = Pick<FamilyAdaptRequest, 'encoder' | 'decoder' | 'out' | 'dt
     readonly crossAttention: string;
     readonly crossAttentionNorms?: string;
     readonly random?: readonly string[];
+    readonly to?: string;
+    readonly delta?: string;
+    readonly decoderDelta?: string;
+    readonly scale?: number;
   };
+
+/** Options of a fresh adaptation, which --to does not make, by their names in the command. */
+const FRESH: Readonly<Record<string, string>> = {
+  expandHeads: '--expand-heads',
+  seed: '--seed',
+  std: '--std',
+};
+
+function checkDelta(command: Command, { to, delta, decoderDelta, scale }: AdaptOptions): void {
+  const hasDelta = delta !== undefined || decoderDelta !== undefined;
+  if (to === undefined) {
+    if (hasDelta || scale !== undefined)
+      throw new CommandLineError('--delta, --decoder-delta and --scale belong to --to: they change an adapted model.');
+    return;
+  }
+  if (!hasDelta)
+    throw new CommandLineError('--to needs --delta or --decoder-delta: the checkpoint whose difference is added.');
+  const fresh = Object.keys(FRESH).find((name) => command.getOptionValueSource(name) === 'cli');
+  if (fresh !== undefined)
+    throw new CommandLineError(
+      `${FRESH[fresh]} belongs to a new adaptation; --to changes a model that is adapted already.`,
+    );
+}
 
 export function addAdaptCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -50,9 +77,24 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option('--seed <n>', 'seed of the random initialization', integer(0), 0)
     .option('--std <x>', 'standard deviation of the random initialization (default: 0.02)', positiveNumber)
+    .option('--to <folder>', 'add a difference to this model, which was adapted from --encoder and --decoder before')
+    .option(
+      '--delta <folder>',
+      'with --to: fine-tuned --encoder, such as an instruction-tuned checkpoint, whose difference is added; of both sides if they are the same',
+    )
+    .option(
+      '--decoder-delta <folder>',
+      'with --to: fine-tuned --decoder, likewise (default: --delta if both are the same)',
+    )
+    .option(
+      '--scale <x>',
+      'with --to: factor of the difference (default: 1)',
+      numberOf('', () => true),
+    )
     .addOption(dtypeOption("the sources' if they agree, else float32"))
     .addOption(pluginOption());
   addWriteOptions(command).action(async (options: AdaptOptions) => {
+    checkDelta(command, options);
     if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
       throw new CommandLineError('--cross-attention copy and --random cross-attention contradict each other.');
     if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))

@@ -14,6 +14,7 @@ export interface TrainingOptions {
   readonly optimizer: 'adamw' | 'adafactor' | 'lion';
   readonly moments: 'float32' | 'bfloat16' | 'int8';
   readonly rematerialize?: boolean;
+  readonly attention: NonNullable<AnyGemmaConfig['attention']>;
   readonly chunkTokens?: number;
 }
 
@@ -21,8 +22,8 @@ export interface TrainingOptions {
 export async function trainingMemory(config: AnyGemmaConfig, options: TrainingOptions): Promise<MemoryEstimate> {
   const { estimateTrainingMemory } = await import('@graft/core');
   const { gemmaOf } = await import('@graft/gemma');
-  const { batchSize, sourceLength, targetLength, rematerialize, moments } = options;
-  const model = gemmaOf({ ...config, rematerialize });
+  const { batchSize, sourceLength, targetLength, rematerialize, attention, moments } = options;
+  const model = gemmaOf({ ...config, rematerialize, attention });
   return estimateTrainingMemory({
     ...options,
     model,

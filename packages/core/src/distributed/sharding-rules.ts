@@ -153,6 +153,9 @@ function byRules(rules: readonly ShardingRule[], name: string, shape: readonly n
 const axesOf = (given: ShardingSpec[number]): readonly string[] =>
   given === null ? [] : typeof given === 'string' ? [given] : given;
 
+/** Into how many parts a spec splits a tensor. */
+export const partsOfSpec = (spec: ShardingSpec, axes: MeshAxes): number => partsOver(axes, spec.flatMap(axesOf));
+
 const partsOver = (axes: MeshAxes, names: readonly string[]): number =>
   names.reduce((product, axis) => product * axes[axis], 1);
 

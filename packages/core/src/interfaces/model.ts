@@ -151,12 +151,13 @@ export interface Model {
    */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
   /**
-   * Bytes that a training step on a batch of this shape stores for its gradient: values of the layers, and logits, of which
-   * `chunkTokens` may be in memory at once. For estimates. Default: they leave it out.
+   * Bytes that a training step on a batch of this shape stores on a device for its gradient: values of the layers, and
+   * logits, of which `chunkTokens` may be in memory at once (default: all). `rowParts` devices share each row, as
+   * `ModelFamily.tensorSplits` says (default: 1). For estimates. Default: they leave it out.
    */
   stepMemory?(
     shapes: { batch: number; sourceLength: number; targetLength: number },
-    options: { chunkTokens?: number },
+    options: { chunkTokens?: number; rowParts?: number },
   ): { activations: number; logits: number };
   /**
    * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones if missing):

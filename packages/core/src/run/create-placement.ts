@@ -1,6 +1,7 @@
 import { ConfigError, type Engine, type MeshAxes, type WorkerGroup } from '@graft/engine';
 import type { ExperimentConfig } from '../config';
 import type { Model, ModelFamily } from '../interfaces';
+import type { MeshPlan } from '../training/mesh-memory';
 import { ParameterGroups } from '../training/parameter-groups';
 import type { Logger } from '../util/logger';
 import { MeshPlacement } from '../distributed/mesh-placement';
@@ -25,12 +26,7 @@ export interface PlacementRequest {
 export function createPlacement(request: PlacementRequest): Placement {
   const { model, train, group } = request;
   if (train.mesh) return onMesh(request, train.mesh);
-  if (train.sharding !== undefined)
-    throw new ConfigError('train.sharding splits parameters over a mesh, but train.mesh is missing.', {
-      code: 'training.sharding',
-      exitCode: 2,
-      hint: 'Leave train.sharding out, or add a mesh, such as train.mesh: { data: 8 }.',
-    });
+  refuseShardingAlone(train);
   if (!group) return new OneDevice();
   const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
   const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
@@ -42,31 +38,43 @@ export function createPlacement(request: PlacementRequest): Placement {
   });
 }
 
-type MeshSetting = NonNullable<ExperimentConfig['train']['mesh']>;
-
-function onMesh(
-  { engine, model, family, train, group, sizesBatches, logger }: PlacementRequest,
-  mesh: MeshSetting,
-): Placement {
-  if (group)
-    throw new ConfigError('train.mesh shares the work over the devices of one process, but the run has workers.', {
-      code: 'training.mesh',
-      exitCode: 2,
-      hint: 'Leave out train.mesh, or --workers and --local-workers.',
-    });
-  const axes = meshAxes(mesh);
-  const plan = planSharding({
-    axes,
-    sharding: train.sharding ?? defaultSharding(axes),
-    parameters: model.parameters,
-    tensorSplits: family.tensorSplits,
+/** Throws ConfigError for a sharding without a mesh. */
+export function refuseShardingAlone({ mesh, sharding }: ExperimentConfig['train']): void {
+  if (mesh !== undefined || sharding === undefined) return;
+  throw new ConfigError('train.sharding splits parameters over a mesh, but train.mesh is missing.', {
+    code: 'training.sharding',
+    exitCode: 2,
+    hint: 'Leave train.sharding out, or add a mesh, such as train.mesh: { data: 8 }.',
   });
+}
+
+/** Where the config's mesh would have a model's parameters. Throws ConfigError if model and mesh do not fit. */
+export function planMesh(
+  { model, family, train, sizesBatches, logger }: Omit<PlacementRequest, 'engine' | 'group'>,
+  mesh: MeshSetting,
+): MeshPlan {
+  const axes = meshAxes(mesh);
+  const sharding = train.sharding ?? defaultSharding(axes);
+  const plan = planSharding({ axes, sharding, parameters: model.parameters, tensorSplits: family.tensorSplits });
   if (sizesBatches) checkBatch(train, plan.batchParts);
   if (plan.whole.length > 0)
     logger.warn(
       `${plan.whole.length} matrices are whole on each device, because no dimension that train.sharding would split is a multiple of its axis: ${someOf(plan.whole)}.`,
     );
-  return new MeshPlacement(model, engine.mesh(axes), plan);
+  return { axes, sharding, plan };
+}
+
+export type MeshSetting = NonNullable<ExperimentConfig['train']['mesh']>;
+
+function onMesh(request: PlacementRequest, mesh: MeshSetting): Placement {
+  if (request.group)
+    throw new ConfigError('train.mesh shares the work over the devices of one process, but the run has workers.', {
+      code: 'training.mesh',
+      exitCode: 2,
+      hint: 'Leave out train.mesh, or --workers and --local-workers.',
+    });
+  const { axes, plan } = planMesh(request, mesh);
+  return new MeshPlacement(request.model, request.engine.mesh(axes), plan);
 }
 
 /** What the axes are there for. */

@@ -1,4 +1,5 @@
-import { openEngine, type Engine } from '@graft/engine';
+import { openEngine, type Engine, type MeshAxes } from '@graft/engine';
+import { asIfCompiledOn, expectedDevice } from '@graft/engine/internal';
 import { createComponentFactory } from '../components/factory';
 import type { LoadedExperiment } from '../config';
 import { BatchLoader, checkSource } from '../data/loader';
@@ -7,10 +8,12 @@ import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces
 import { createRandom, STREAMS } from '../random/streams';
 import { availableMemory } from '../training/memory';
 import { estimateTrainingMemory, type BatchLengths, type MemoryEstimate } from '../training/memory-estimate';
+import { shardsOfMesh } from '../training/mesh-memory';
 import { checkModelKind } from '../training/model-kind';
 import { ParameterGroups } from '../training/parameter-groups';
 import { silentLogger, type Logger } from '../util/logger';
 import { checkAmountOfData } from './before-first-step';
+import { planMesh, refuseShardingAlone } from './create-placement';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
@@ -29,7 +32,12 @@ export interface DryRun {
   readonly model: Pick<Model, 'kind'> & { readonly parameters: number; readonly trained: number };
   /** The first batch: its fields as the step gets them, and its rows and lengths. */
   readonly batch: { readonly fields: Readonly<Record<string, readonly number[]>>; readonly lengths?: BatchLengths };
+  /** On each device. */
   readonly memory: MemoryEstimate;
+  /** The kind of device that would compute; undefined: the config and this machine do not say. */
+  readonly device?: string;
+  /** The mesh over which the run would be split, and in how many parts its batches. */
+  readonly mesh?: { readonly axes: MeshAxes; readonly batchParts: number };
   /** Bytes that this process may still use on this machine; on another device than the processor, undefined. */
   readonly free?: number;
 }
@@ -82,15 +90,25 @@ export async function dryRun(
     });
     const { fields } = await loader.next().finally(() => loader.close());
     const lengths = lengthsOf(fields, model);
-    const memory = estimateTrainingMemory({
-      ...train,
-      model,
-      optimizer,
-      isTrained: (name) => Object.hasOwn(trained, name),
-      keepsAverage: train.averageDecay !== undefined,
-      batch: lengths,
-      chunkTokens: objective.chunkTokens,
-    });
+    refuseShardingAlone(train);
+    const sizesBatches = dataset.kind === 'examples';
+    const mesh = train.mesh && planMesh({ model, family, train, sizesBatches, logger }, train.mesh);
+    const device = await expectedDevice({ ...config.engine, precision: train.precision });
+    const place = { device: device ?? 'cpu', precision: train.precision, onMesh: mesh !== undefined };
+    const memory = asIfCompiledOn(place, () =>
+      estimateTrainingMemory(
+        {
+          ...train,
+          model,
+          optimizer,
+          isTrained: (name) => Object.hasOwn(trained, name),
+          keepsAverage: train.averageDecay !== undefined,
+          batch: lengths,
+          chunkTokens: objective.chunkTokens,
+        },
+        mesh && shardsOfMesh(mesh, model.parameters),
+      ),
+    );
     return {
       model: {
         kind: model.kind,
@@ -99,7 +117,9 @@ export async function dryRun(
       },
       batch: { fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])), lengths },
       memory,
-      free: config.engine.mode === 'pjrt' ? undefined : availableMemory(),
+      device,
+      mesh: mesh && { axes: mesh.axes, batchParts: mesh.plan.batchParts },
+      free: device === 'cpu' ? availableMemory() : undefined,
     };
   } finally {
     await owned.dispose();

@@ -1,7 +1,7 @@
 import type { Precision } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
 import type { Model, Optimizer } from '../interfaces';
-import { isNarrow, storedBytes, type ParameterStorage } from './parameter-storage';
+import { isNarrow, masterBytes, storedShape, type ParameterStorage } from './parameter-storage';
 
 /** The rows and lengths of the batch that one device computes at once. */
 export interface BatchLengths {
@@ -31,7 +31,7 @@ export interface MemoryRequest extends ParameterStorage {
 
 /** How a training is divided among devices. */
 export interface MemoryShards {
-  /** In how many parts the devices have a parameter, its gradient and its state. */
+  /** In how many parts the devices have a parameter, or a tensor of its state, which has that shape in memory. */
   partsOf(name: string, shape: readonly number[]): number;
   /** How many devices share the rows of a batch. */
   readonly batch: number;
@@ -69,17 +69,20 @@ export function estimateTrainingMemory(request: MemoryRequest, shards: MemorySha
   let optimizerState: number | undefined = optimizer.stateOf && 0;
   for (const { name, shape } of model.parameters) {
     const parts = shards.partsOf(name, shape);
-    const { parameter, master } = storedBytes(shape, request);
+    const stored = storedShape(shape, request);
     const wide = (4 * elementCount(shape)) / parts;
-    sums.parameters += parameter / parts;
+    sums.parameters += (4 * elementCount(stored)) / shards.partsOf(name, stored);
     if (keepsAverage) sums.average += wide;
     sums.castWeights += castBytes(shape, request.parameterDtype, precision) / parts;
     if (!isTrained(name)) continue;
-    sums.masterWeights += master / parts;
+    sums.masterWeights += masterBytes(shape, request) / parts;
     sums.gradients += wide;
     const state = optimizer.stateOf?.(name, shape) ?? [];
     if (optimizerState !== undefined)
-      optimizerState += state.reduce((sum, one) => sum + 4 * elementCount(one.shape), 0) / parts;
+      optimizerState += state.reduce(
+        (sum, one) => sum + (4 * elementCount(one.shape)) / shards.partsOf(name, one.shape),
+        0,
+      );
   }
   const ofStep = stepMemory(request, shards);
   const all = { ...sums, optimizerState, activations: ofStep?.activations, logits: ofStep?.logits };
@@ -104,6 +107,5 @@ function stepMemory(
 ): { activations: number; logits: number } | undefined {
   if (!batch) return undefined;
   const rows = Math.ceil(batch.batch / microBatches / shards.batch);
-  const found = model.stepMemory?.({ ...batch, batch: rows }, { chunkTokens });
-  return found && { activations: found.activations / shards.row, logits: found.logits / shards.row };
+  return model.stepMemory?.({ ...batch, batch: rows }, { chunkTokens, rowParts: shards.row });
 }

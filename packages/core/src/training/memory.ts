@@ -3,7 +3,7 @@ import { elementCount } from '@graft/engine/internal';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
-import { storedBytes, type ParameterStorage } from './parameter-storage';
+import { masterBytes, storedShape, type ParameterStorage } from './parameter-storage';
 
 /** Bytes that this process may still use: the machine's, or those of its control group if that has less. */
 export function availableMemory(): number {
@@ -42,7 +42,7 @@ export function loadWarning(
   const keepsAverage = averageDecay !== undefined;
   const gradients = bytesOf(model.parameters.map(({ shape }) => shape));
   const parameters = model.parameters.reduce((sum, { shape }) => {
-    const { parameter, master } = storedBytes(shape, storage);
+    const [parameter, master] = [4 * elementCount(storedShape(shape, storage)), masterBytes(shape, storage)];
     return sum + parameter + master;
   }, 0);
   const needed = parameters + (keepsAverage ? 2 : 1) * gradients;

@@ -115,12 +115,13 @@ export function namedKey(key: RandomKey, name: string): RandomKey {
 export const narrowed = (wide: tf.Tensor, key?: RandomKey): tf.Tensor =>
   packBfloat16(key ? stochasticBfloat16(wide, key) : wide);
 
-/** Bytes of a parameter and of its master. */
-export function storedBytes(
+/** The shape of a parameter in memory, in words of four bytes. */
+export const storedShape = (shape: readonly number[], { parameterDtype = 'float32' }: ParameterStorage): number[] =>
+  parameterDtype === 'bfloat16' && isNarrow(shape) ? [...shape.slice(0, -1), shape[shape.length - 1] / 2] : [...shape];
+
+/** Bytes of a parameter's master; 0 if it has none. */
+export const masterBytes = (
   shape: readonly number[],
   { parameterDtype = 'float32', masterWeights = 'float32' }: ParameterStorage,
-): { parameter: number; master: number } {
-  const count = elementCount(shape);
-  if (parameterDtype === 'float32' || !isNarrow(shape)) return { parameter: 4 * count, master: 0 };
-  return { parameter: 2 * count, master: masterWeights === 'none' ? 0 : 4 * count };
-}
+): number =>
+  parameterDtype === 'bfloat16' && masterWeights === 'float32' && isNarrow(shape) ? 4 * elementCount(shape) : 0;

@@ -54,7 +54,8 @@ export function nativeAttributes(attributes: Attributes): OpAttribute[] {
   return Object.entries(attributes).map(([name, attribute]) => nativeAttribute(name, attribute));
 }
 
-function nativeAttribute(name: string, { kind, value }: Attribute): OpAttribute {
+/** A program's attribute as eager execution takes it. */
+export function nativeAttribute(name: string, { kind, value }: Attribute): OpAttribute {
   switch (kind) {
     case 'string':
       return { name, type: ATTRIBUTE.STRING, value };

@@ -1,12 +1,23 @@
 import type { FamilyAdaptRequest, FamilyAdaptResult, FamilyExportRequest } from '@graft/core';
 import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
+import { addDelta, type AddDeltaRequest } from './add-delta';
 import { exportEncoder, type ExportEncoderRequest } from './export-encoder';
 
 /** What `graft adapt` can choose for this family. */
 type Choices = Pick<AdaptRequest, 'crossAttention' | 'crossAttentionNorms' | 'expandHeads' | 'random' | 'seed' | 'std'>;
 
+type DeltaChoices = Partial<Pick<AddDeltaRequest, 'to' | 'delta' | 'decoderDelta' | 'scale'>>;
+
 /** Adapts as `graft adapt` asks for it; the notes tell what became of each choice. */
 export async function adaptFor({ choices, ...request }: FamilyAdaptRequest): Promise<FamilyAdaptResult> {
+  const { to, delta, decoderDelta, scale } = choices as DeltaChoices;
+  if (to !== undefined) {
+    const { crossAttention, crossAttentionNorms, random } = choices as Choices;
+    const how = { crossAttention, crossAttentionNorms, random };
+    const added = await addDelta({ ...request, ...how, to, delta, decoderDelta, scale });
+    const { out, tensors, changed, dtype } = added;
+    return { out, notes: [`${tensors} tensors, ${dtype}; the difference was added to ${changed} of them.`] };
+  }
   const report = await adaptCheckpoint({ ...(choices as Choices), ...request });
   return { out: report.out, notes: notesOn(report, choices as Choices) };
 }

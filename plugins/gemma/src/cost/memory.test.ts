@@ -8,7 +8,9 @@ import {
 } from '@graft/core';
 import { makeTrainStep } from '@graft/core/internal';
 import { openEngine, tf, type Engine, type Precision } from '@graft/engine';
+import { asIfCompiledOn } from '@graft/engine/internal';
 import { stepMemory } from './memory';
+import type { EncoderDecoderConfig } from '../model/config-types';
 import { GemmaModel } from '../model/model';
 import { modelOptions, resolveModelConfig } from '../model/model-options';
 
@@ -60,12 +62,16 @@ describe('the estimate of a step', () => {
     return bytes;
   }
 
+  const WINDOWS = { slidingWindow: 256, layerTypes: Array<string>(8).fill('sliding_attention') };
   const SMALL = { preset: 's-s', vocabularySize: 512 };
   it.each<[string, object, number, number, Precision]>([
     ['many layers', SMALL, 4, 128, 'float32'],
     ['long rows, where scores weigh most', SMALL, 1, 512, 'float32'],
     ['rematerialization', { ...SMALL, rematerialize: 'block' }, 8, 128, 'float32'],
     ['products in bfloat16', SMALL, 4, 128, 'bfloat16'],
+    ['attention in blocks', { ...SMALL, attention: 'blocked' }, 1, 1536, 'float32'],
+    ['blocks of windows', { ...SMALL, attention: 'blocked', encoder: WINDOWS, decoder: WINDOWS }, 1, 1536, 'float32'],
+    ['blocks, rematerialized', { ...SMALL, attention: 'blocked', rematerialize: 'block' }, 1, 1536, 'float32'],
   ])(
     'bounds what the traced program needs, in which gradients take the place of stored values: %s',
     async (_, options, batch, length, precision) => {
@@ -94,6 +100,45 @@ describe('stepMemory', () => {
     const plain = stepMemory(config, lengths);
     expect(stepMemory(config, lengths, { chunkTokens: 256 }).logits).toBe(plain.logits / 8);
     expect(stepMemory({ ...config, rematerialize: true }, lengths).activations).toBeLessThan(plain.activations / 8);
+  });
+
+  const ON_CUDA = { device: 'cuda', precision: 'bfloat16', onMesh: false } as const;
+
+  it('attention in blocks stores no scores, and a kernel neither scores nor parts of the keys', () => {
+    const { config } = gemma({ preset: '2b-2b' });
+    const long = { batch: 1, sourceLength: 2048, targetLength: 2048 };
+    const [whole, blocked, fused] = (['whole', 'blocked', 'fused'] as const).map(
+      (attention) => stepMemory({ ...config, attention }, long).activations,
+    );
+    expect(blocked).toBeLessThan(0.7 * whole);
+    expect(fused).toBeLessThan(blocked);
+    // Of each attention, and of a layer's two for their gradients: scores, tanhs, and the result in two orders of heads.
+    const { layers, heads, headDim } = (config as EncoderDecoderConfig).decoder;
+    const attentions = 3 * layers + 2;
+    expect(whole - fused).toBe(4 * attentions * 2048 * (2 * heads * 2048 + heads * headDim - heads));
+  });
+
+  it('auto counts blocks from 4,096 tokens on, and kernels where the device has them', () => {
+    const { config } = gemma({ preset: '2b-2b' });
+    const bytes = (length: number, attention: 'auto' | 'whole' | 'blocked' | 'fused'): number =>
+      stepMemory({ ...config, attention }, { batch: 1, sourceLength: length, targetLength: length }).activations;
+    expect(bytes(4095, 'auto')).toBe(bytes(4095, 'whole'));
+    expect(bytes(4096, 'auto')).toBe(bytes(4096, 'blocked'));
+    expect(asIfCompiledOn(ON_CUDA, () => bytes(4096, 'auto'))).toBe(bytes(4096, 'fused'));
+    expect(asIfCompiledOn({ ...ON_CUDA, onMesh: true }, () => bytes(4096, 'auto'))).toBe(bytes(4096, 'blocked'));
+    expect(asIfCompiledOn({ ...ON_CUDA, precision: 'float32' }, () => bytes(64, 'auto'))).toBe(bytes(64, 'whole'));
+    const dropping = { ...config, dropout: { dropout: 0, attentionDropout: 0.1, classifierDropout: 0 } };
+    const of = (one: typeof config): number =>
+      stepMemory(one, { batch: 1, sourceLength: 4096, targetLength: 4096 }).activations;
+    expect(of(dropping)).toBe(bytes(4096, 'whole'));
+  });
+
+  it('devices that share rows divide heads, the feed-forward and the vocabulary, and not the rows between', () => {
+    const { config } = gemma({ preset: '2b-2b' });
+    const [one, four] = [1, 4].map((rowParts) => stepMemory(config, lengths, { rowParts }));
+    expect(four.logits).toBe(one.logits / 4);
+    expect(four.activations).toBeGreaterThan(one.activations / 4);
+    expect(four.activations).toBeLessThan(one.activations / 2);
   });
 
   it('2B-2B with float32 masters and 8-bit moments fits one device of 80 GB, and not in float32', () => {

@@ -1,7 +1,10 @@
+import { attentionMethod, BLOCK } from '../model/attention';
+import { keysInReach } from '../model/attention-mask';
 import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
+import { decoderSpans, encoderSpans, type AttentionSpan, type SideSpans } from '../model/masks';
 import type { BatchShape } from './flops';
 
-/** Bytes that a step stores. */
+/** Bytes that a step stores on a device. */
 export interface StepMemory {
   /** Values of the layers, for their gradients. */
   readonly activations: number;
@@ -9,10 +12,32 @@ export interface StepMemory {
   readonly logits: number;
 }
 
-/** Numbers that a layer stores: per row of its own tokens, and per row of the source. */
+/** What an estimate depends on besides the architecture and the batch. */
+export interface StepMemoryOptions {
+  /** Tokens whose logits are in memory together. Default: all. */
+  readonly chunkTokens?: number;
+  /** Devices that share each row: heads, columns of the feed-forward, and the vocabulary. Default: 1. */
+  readonly rowParts?: number;
+}
+
+/** Numbers of one layer or attention. */
 interface Stored {
-  readonly own: number;
-  readonly source: number;
+  /** Stored for the gradient. */
+  readonly kept: number;
+  /** In memory only while the gradient of a part is computed. */
+  readonly again: number;
+}
+
+/** A side of the model and its batch. */
+interface Side {
+  readonly side: SideConfig;
+  readonly config: AnyGemmaConfig;
+  readonly batch: number;
+  readonly length: number;
+  /** Rows of the source that cross-attention reads; 0: there is none. */
+  readonly crossLength: number;
+  readonly spans: SideSpans;
+  readonly rowParts: number;
 }
 
 /** Arrays of the size of the logits that are in memory together: capped logits, exponentials, and the gradient of one. */
@@ -21,11 +46,43 @@ const LOGIT_ARRAYS = 3;
 /** Matrices of scores: their softmax, and with a cap the tanh. */
 const scoreArrays = ({ attentionSoftCap }: SideConfig): number => (attentionSoftCap === null ? 1 : 2);
 
-/** What one attention stores: queries, keys and values, scores, and its result before and behind the order of heads. */
-function attention(side: SideConfig, keys: number, isCross: boolean): Stored {
-  const [width, keyWidth] = [side.heads * side.headDim, side.keyValueHeads * side.headDim];
-  const own = 3 * width + scoreArrays(side) * side.heads * keys;
-  return isCross ? { own, source: 2 * keyWidth } : { own: own + 2 * keyWidth, source: 0 };
+/** Rows of keys that attention in blocks of queries stores, each distinct part for itself, and the most that a block reads. */
+function keysOfBlocks(
+  span: AttentionSpan | undefined,
+  queries: number,
+  keys: number,
+): { readonly rows: number; readonly most: number } {
+  const parts = new Map<string, number>();
+  for (let first = 0; first < queries; first += BLOCK) {
+    const reach = keysInReach({ span }, first, Math.min(BLOCK, queries - first), keys);
+    parts.set(`${reach.firstKey} ${reach.keys}`, reach.keys);
+  }
+  const counts = [...parts.values()];
+  return { rows: counts.reduce((sum, count) => sum + count, 0), most: Math.max(...counts) };
+}
+
+/**
+ * What one attention stores: queries, keys and values, and its result; with whole matrices of scores also those, and the
+ * result before and behind the order of heads; a kernel, the logarithm of each query's sum.
+ */
+function attention({ side, config, batch, length, rowParts }: Side, keys: number, span?: AttentionSpan): Stored {
+  const { heads, keyValueHeads, headDim } = side;
+  const method = attentionMethod(
+    side,
+    { batch, queries: length, keys },
+    { wanted: config.attention, dropout: config.dropout && { rates: config.dropout } },
+  );
+  const width = (heads * headDim) / rowParts;
+  // Each device has at least one head of keys.
+  const keyWidth = (2 * keyValueHeads * headDim) / Math.min(rowParts, keyValueHeads);
+  const scores = (scoreArrays(side) * heads) / rowParts;
+  if (method === 'whole') return { kept: batch * (length * (3 * width + scores * keys) + keyWidth * keys), again: 0 };
+  if (method === 'fused')
+    return { kept: batch * (length * (2 * width + heads / rowParts) + keyWidth * keys), again: 0 };
+  const { rows, most } = keysOfBlocks(span, length, keys);
+  // A block's scores, and as many gradients.
+  const again = 2 * batch * scores * Math.min(BLOCK, length) * most;
+  return { kept: batch * (2 * length * width + keyWidth * rows), again };
 }
 
 /** The two norms around a sub-layer: normed rows of both, and what the sub-layer reads. */
@@ -34,40 +91,51 @@ const norms = ({ hidden }: SideConfig): number => 3 * hidden;
 /** Gate, up, and the three arrays that their product's gradient reads. */
 const feedForward = (side: SideConfig): number => 5 * side.feedForward;
 
-function layer(side: SideConfig, keys: number, crossKeys: number): Stored {
-  const self = attention(side, keys, false);
-  const cross = crossKeys > 0 ? attention(side, crossKeys, true) : { own: 0, source: 0 };
-  const subLayers = crossKeys > 0 ? 3 : 2;
-  return { own: subLayers * norms(side) + self.own + cross.own + feedForward(side), source: cross.source };
+function layer(of: Side, span: AttentionSpan | undefined): Stored {
+  const { side, batch, length, crossLength, rowParts } = of;
+  const self = attention(of, length, span);
+  const cross = crossLength > 0 ? attention(of, crossLength) : { kept: 0, again: 0 };
+  const subLayers = crossLength > 0 ? 3 : 2;
+  const others = batch * length * (subLayers * norms(side) + feedForward(side) / rowParts);
+  return { kept: self.kept + cross.kept + others, again: Math.max(self.again, cross.again) };
 }
 
 /**
- * What one side stores. With rematerialization only the rows between its layers, and while the gradient of one layer is
- * computed that layer's values and as many gradients; without, every layer's values, and the gradients of one.
+ * What one side stores: every layer's values, and while the gradient of one layer is computed as many gradients. With
+ * rematerialization only the rows between its layers, and meanwhile that layer's values, too.
  */
-function stack(side: SideConfig, shape: BatchShape, length: number, crossKeys: number, rematerialize: boolean): number {
-  const { own, source } = layer(side, length, crossKeys);
-  const ofLayer = shape.batch * (length * own + crossKeys * source);
-  const between = side.layers * shape.batch * length * side.hidden;
-  return 4 * (rematerialize ? between + 2 * ofLayer : side.layers * ofLayer + ofLayer);
+function stack(of: Side): Stored {
+  const { side, config, batch, length, spans } = of;
+  const layers = side.layerTypes.map((type) => layer(of, spans[type]));
+  const largest = Math.max(...layers.map(({ kept }) => kept));
+  const again = Math.max(...layers.map((one) => one.again));
+  if (config.rematerialize) return { kept: side.layers * batch * length * side.hidden, again: 2 * largest + again };
+  return { kept: layers.reduce((sum, one) => sum + one.kept, 0), again: largest + again };
 }
 
-/** Estimates from shapes what a training step stores in addition to parameters and gradients, in bytes. */
+/** Bytes of several sides, whose gradients are computed one after the other. */
+const together = (sides: readonly Stored[]): number =>
+  4 * (sides.reduce((sum, { kept }) => sum + kept, 0) + Math.max(...sides.map(({ again }) => again)));
+
+/** Estimates from shapes what a training step stores on a device in addition to parameters and gradients, in bytes. */
 export function stepMemory(
   config: AnyGemmaConfig,
-  shape: BatchShape,
-  { chunkTokens }: { readonly chunkTokens?: number } = {},
+  { sourceLength, targetLength, batch }: BatchShape,
+  { chunkTokens, rowParts = 1 }: StepMemoryOptions = {},
 ): StepMemory {
-  const { rematerialize = false } = config;
-  const { sourceLength, targetLength, batch } = shape;
-  const ofSource = (encoder: SideConfig): number => stack(encoder, shape, sourceLength, 0, rematerialize);
-  if (config.kind === 'encoder-only') return { activations: ofSource(config.encoder), logits: 0 };
+  const common = { config, batch, rowParts };
+  const ofSource = (): Stored => {
+    if (config.kind === 'decoder-only') return { kept: 0, again: 0 };
+    const { encoder, encoderWindow, encoderAttention } = config;
+    const spans = encoderSpans(sourceLength, encoder.slidingWindow, encoderWindow, encoderAttention);
+    return stack({ ...common, side: encoder, length: sourceLength, crossLength: 0, spans });
+  };
+  if (config.kind === 'encoder-only') return { activations: together([ofSource()]), logits: 0 };
   const { decoder } = config;
   const tokens = Math.min(batch * targetLength, chunkTokens ?? Infinity);
-  const logits = 4 * LOGIT_ARRAYS * tokens * decoder.vocabularySize;
-  if (config.kind === 'decoder-only')
-    return { activations: stack(decoder, shape, targetLength, 0, rematerialize), logits };
-  // The decoder's values are freed before the encoder's gradient begins: of the gradients only one layer's are there.
-  const both = ofSource(config.encoder) + stack(decoder, shape, targetLength, sourceLength, rematerialize);
-  return { activations: both, logits };
+  const logits = (4 * LOGIT_ARRAYS * tokens * decoder.vocabularySize) / rowParts;
+  const crossLength = config.kind === 'decoder-only' ? 0 : sourceLength;
+  const spans = decoderSpans(targetLength, decoder.slidingWindow);
+  const ofTarget = stack({ ...common, side: decoder, length: targetLength, crossLength, spans });
+  return { activations: together([ofSource(), ofTarget]), logits };
 }

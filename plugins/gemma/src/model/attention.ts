@@ -62,7 +62,7 @@ export function fused(mask: AttentionMask): Attending {
 }
 
 /** Queries whose scores are in memory together. */
-const BLOCK = 512;
+export const BLOCK = 512;
 
 /**
  * In blocks of queries, each with the keys in its reach. The scores of a block are computed again for its gradient: those of
@@ -133,7 +133,7 @@ export interface Lengths {
 /** What decides between the methods. */
 export interface MethodChoice {
   readonly wanted?: AttentionMethod;
-  readonly dropout?: Dropout;
+  readonly dropout?: Pick<Dropout, 'rates'>;
 }
 
 /** A mask in both forms, either of which is made if it is needed. */

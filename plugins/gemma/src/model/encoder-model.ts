@@ -19,7 +19,7 @@ import { toCheckpointConfig, tokensOf, withIdleDecoder } from './config';
 import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep, type BatchShape } from '../cost/flops';
-import { stepMemory, type StepMemory } from '../cost/memory';
+import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
 import { gemmaStorage } from '../load/storage';
 import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
@@ -61,8 +61,8 @@ export class GemmaEncoder implements Model {
     return flopsPerStep(this.config, shapes);
   }
 
-  stepMemory(shapes: BatchShape): StepMemory {
-    return stepMemory(this.config, shapes);
+  stepMemory(shapes: BatchShape, options: StepMemoryOptions = {}): StepMemory {
+    return stepMemory(this.config, shapes, options);
   }
 
   /** States of `input_ids` and `attention_mask`. Reading the outputs' `logits` throws DataError: there are none. */

@@ -7,18 +7,18 @@
  * store and read several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
  * the largest cost of a step on a CPU besides its matrix products.
  */
+import { isPacked, widened } from '@graft/core/internal';
 import { SLOT_MULTIPLE, prefersTransposedKeys, tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config-types';
 import { attentionMask, type Dropout } from './dropout';
 import { MASKED } from './masks';
 
-/** Weights may be in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
-const isPacked = (weight: tf.Tensor): boolean => weight.dtype === 'int32';
-
-/** Rows [N, in] times a stored projection [out, in]: [N, out]. */
+/**
+ * Rows [N, in] times a stored projection [out, in]: [N, out]. Weights may be in bfloat16, packed into int32 (see
+ * `loadModel`); such a model has no gradients.
+ */
 export function linear(rows: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  const matrix = isPacked(weight) ? unpackBfloat16(weight) : weight;
-  return tf.matMul(rows as tf.Tensor2D, matrix as tf.Tensor2D, false, true);
+  return tf.matMul(rows as tf.Tensor2D, widened(weight) as tf.Tensor2D, false, true);
 }
 
 /** RMS normalisation of rows [N, D] with gain 1 + weight [D] (quirk 7), float32. */

@@ -24,7 +24,7 @@ import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep, type BatchShape } from '../cost/flops';
-import { stepMemory, type StepMemory } from '../cost/memory';
+import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
 import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
@@ -92,7 +92,7 @@ export class GemmaModel implements Model {
     return flopsPerStep(this.config, shapes);
   }
 
-  stepMemory(shapes: BatchShape, options: { chunkTokens?: number } = {}): StepMemory {
+  stepMemory(shapes: BatchShape, options: StepMemoryOptions = {}): StepMemory {
     return stepMemory(this.config, shapes, options);
   }
 

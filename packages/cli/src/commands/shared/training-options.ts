@@ -17,6 +17,12 @@ export function trainingOptions(): Option[] {
       .choices(['adamw', 'adafactor', 'lion'])
       .default('adamw'),
     new Option('--rematerialize', 'with --preset: blocks are computed again for the gradient, as model.rematerialize'),
+    new Option(
+      '--attention <method>',
+      'with --preset: how whole sequences attend, as model.attention; auto: in blocks from 4,096 tokens on',
+    )
+      .choices(['auto', 'whole', 'blocked', 'fused'])
+      .default('auto'),
     new Option('--chunk-tokens <n>', 'with --preset: tokens whose logits are in memory together').argParser(integer(1)),
   ];
 }

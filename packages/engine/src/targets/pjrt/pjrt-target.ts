@@ -7,8 +7,8 @@ import { openMeshes } from '../../mesh/open-meshes';
 import { currentPrecision } from '../../precision';
 import type { LayoutHints } from '../../trace/layout-hints';
 import { findRule } from '../stablehlo/rules';
-import { hasKernels } from '../stablehlo/triton/tilings';
 import type { TensorBuffer } from './buffer';
+import { fusesAttentionOn } from './fuses-attention';
 import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
 import { ProgramVariants } from './program-variants';
 import { rewriteForPjrt } from './rewrites';
@@ -17,12 +17,11 @@ import { rewriteForPjrt } from './rewrites';
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   readonly hints: LayoutHints = {
     prefersTransposedKeys: () => false,
-    // The kernels' products have bfloat16 operands, and the compiler cannot split a kernel over a mesh.
     fusesAttention: (sizes) =>
-      !openMeshes.any &&
-      this.runtime.client.platform === 'cuda' &&
-      currentPrecision() === 'bfloat16' &&
-      hasKernels(sizes),
+      fusesAttentionOn(
+        { device: this.runtime.client.platform, precision: currentPrecision(), onMesh: openMeshes.any },
+        sizes,
+      ),
   };
 
   private get runtime(): PjrtRuntime {

@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { EngineError } from '@graft/errors';
-import { openRegularFileSync, readRegularFile } from '@graft/files';
+import { openRegularFileSync } from '@graft/files';
 import { ownFolder } from '../../setup/compile-cache';
 import type { Client, CompileOptions } from './client';
 import type { Executable } from './executable';
@@ -26,48 +25,33 @@ export class ProgramCache {
   /** As `Client.compile`. A saved program that does not load is compiled again; a cache that fails is not an error. */
   async compile(code: string, options: CompileOptions = {}): Promise<Executable> {
     const file = this.fileOf(code, options);
-    if (file === undefined) return this.compiler.compile(code, options);
-    const saved = await readRegularFile(file).catch(() => undefined);
-    if (saved) {
-      try {
-        const loaded = await this.client.load(saved, options.name);
-        // Reading alone does not count as use where the file system does not record it.
-        await utimes(file, new Date(), new Date()).catch(() => undefined);
-        return loaded;
-      } catch (error) {
-        refuseOthers(error);
-      }
-    }
-    const compiled = await this.compiler.compile(code, options);
-    const unfinished = nameOfUnfinished(file);
-    try {
-      // Under another name first, so that no other process reads half of it.
-      await writeFile(unfinished, compiled.serialize(), { mode: 0o600 });
-      await rename(unfinished, file);
-    } catch (error) {
-      await rm(unfinished, { force: true }).catch(() => undefined);
-      this.warn(error);
-    }
-    return compiled;
+    const saved = readSaved(file);
+    const loaded = saved && (await this.client.load(saved, options.name).catch(refuseOthers));
+    return loaded ? used(file!, loaded) : this.kept(file, await this.compiler.compile(code, options));
   }
 
   /** As `compile`, while this thread waits. */
   compileSync(code: string, options: CompileOptions = {}): Executable {
     const file = this.fileOf(code, options);
-    if (file === undefined) return this.compiler.compileSync(code, options);
-    const saved = attempt(() => readSync(file));
-    if (saved) {
-      try {
-        const loaded = this.client.loadSync(saved, options.name);
-        attempt(() => utimesSync(file, new Date(), new Date()));
-        return loaded;
-      } catch (error) {
-        refuseOthers(error);
-      }
+    const saved = readSaved(file);
+    const loaded = saved && this.loadSync(saved, options.name);
+    return loaded ? used(file!, loaded) : this.kept(file, this.compiler.compileSync(code, options));
+  }
+
+  private loadSync(saved: Uint8Array, name: string | undefined): Executable | undefined {
+    try {
+      return this.client.loadSync(saved, name);
+    } catch (error) {
+      return refuseOthers(error);
     }
-    const compiled = this.compiler.compileSync(code, options);
+  }
+
+  /** Writes what was compiled; beside saving it, which takes longer, the few MB do not hold up the event loop. */
+  private kept(file: string | undefined, compiled: Executable): Executable {
+    if (file === undefined) return compiled;
     const unfinished = nameOfUnfinished(file);
     try {
+      // Under another name first, so that no other process reads half of it.
       writeFileSync(unfinished, compiled.serialize(), { mode: 0o600 });
       renameSync(unfinished, file);
     } catch (error) {
@@ -98,6 +82,10 @@ export class ProgramCache {
 
 const nameOfUnfinished = (file: string): string => `${file}-${randomBytes(4).toString('hex')}.tmp`;
 
+/** The bytes of a saved program; undefined if there are none that can be read. */
+const readSaved = (file: string | undefined): Buffer | undefined =>
+  file === undefined ? undefined : attempt(() => readSync(file));
+
 function readSync(file: string): Buffer {
   const descriptor = openRegularFileSync(file);
   try {
@@ -107,8 +95,14 @@ function readSync(file: string): Buffer {
   }
 }
 
+/** Reading alone does not count as use where the file system does not record it. */
+function used(file: string, loaded: Executable): Executable {
+  attempt(() => utimesSync(file, new Date(), new Date()));
+  return loaded;
+}
+
 /** Passes on everything but the error for a saved program that cannot be used. */
-function refuseOthers(error: unknown): void {
+function refuseOthers(error: unknown): undefined {
   if (!(error instanceof EngineError) || error.code !== 'engine.executable') throw error;
 }
 

@@ -2,12 +2,14 @@ import { EngineError } from '@graft/errors';
 import type { GraphOutput } from './api';
 import type { Pointer } from '../../../foreign/memory';
 import { dtypeName, tensorFlowType } from '../../../kernels/dtypes';
+import { nativeAttribute } from '../../../kernels/attributes';
 import { int64Array } from './int64-array';
 import { readOpSignatures, type OpInput } from './opdefs';
-import type { Attribute, Attributes } from '../../../program/attributes';
+import type { Attributes } from '../../../program/attributes';
 import type { DType } from '../../../program/dtypes';
 import type { ValueType } from '../../../program/program';
 import type { NativeRuntime } from './runtime';
+import { graphSetters, setAttribute, type AttributeSetters } from './set-attribute';
 
 const signaturesOf = new WeakMap<NativeRuntime, Map<string, readonly OpInput[]>>();
 
@@ -20,10 +22,12 @@ function signatures(runtime: NativeRuntime): Map<string, readonly OpInput[]> {
 /** A TF_Graph under construction. `dispose` frees it; functions made of it live on. */
 export class GraphBuilder {
   private readonly graph: Pointer;
+  private readonly setters: AttributeSetters;
   private count = 0;
 
   constructor(private readonly runtime: NativeRuntime) {
     this.graph = runtime.api.TF_NewGraph();
+    this.setters = graphSetters(runtime.api);
   }
 
   dispose(): void {
@@ -92,7 +96,8 @@ export class GraphBuilder {
       next += length;
     }
     for (const [name, attribute] of Object.entries(attributes))
-      if (!implied.has(name)) this.setAttribute(description, name, attribute);
+      if (!implied.has(name))
+        setAttribute(this.setters, description, nativeAttribute(name, attribute), op, this.runtime.sharedStatus);
     for (const { oper } of after) api.TF_AddControlInput(description, oper);
     return { oper: this.finish(description, op), index: 0 };
   }
@@ -170,27 +175,5 @@ export class GraphBuilder {
     const operation = this.runtime.api.TF_FinishOperation(description, this.runtime.sharedStatus);
     this.runtime.check(op);
     return operation;
-  }
-
-  private setAttribute(description: Pointer, name: string, { kind, value }: Attribute): void {
-    const { api } = this.runtime;
-    switch (kind) {
-      case 'string':
-        return api.TF_SetAttrString(description, name, value, Buffer.byteLength(value));
-      case 'int':
-        return api.TF_SetAttrInt(description, name, value);
-      case 'ints':
-        return api.TF_SetAttrIntList(description, name, int64Array(value), value.length);
-      case 'float':
-        return api.TF_SetAttrFloat(description, name, value);
-      case 'bool':
-        return api.TF_SetAttrBool(description, name, value ? 1 : 0);
-      case 'dtype':
-        return api.TF_SetAttrType(description, name, tensorFlowType(value));
-      case 'dtypes':
-        return api.TF_SetAttrTypeList(description, name, Int32Array.from(value, tensorFlowType), value.length);
-      case 'shape':
-        return api.TF_SetAttrShape(description, name, int64Array(value), value.length);
-    }
   }
 }

@@ -8,7 +8,7 @@ import { LargePages } from './large-pages';
 import { elementCount } from '../../../shape';
 import { dtypeAttribute, type OpAttribute } from '../../../kernels/attributes';
 import type { EagerRuntime, RuntimeTensor } from '../../../target/runtime';
-import { setEagerAttribute } from './eager-attributes';
+import { eagerSetters, setAttribute, type AttributeSetters } from './set-attribute';
 import { OperationQueue } from './operation-queue';
 import { checkVersion } from './version';
 import { dtypeBytes, dtypeName } from '../../../kernels/dtypes';
@@ -56,6 +56,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
   private readonly status: Pointer;
   readonly context: Pointer;
   private readonly queue: OperationQueue;
+  private readonly setters: AttributeSetters;
 
   private constructor(
     readonly api: TensorFlowApi,
@@ -73,6 +74,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
     this.check('making an execution context');
     api.TFE_DeleteContextOptions(options);
     this.queue = new OperationQueue(api, this.context, this.status);
+    this.setters = eagerSetters(api);
   }
 
   static load(library: NativeLibrary, threads: number): NativeRuntime {
@@ -263,7 +265,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
     const op = this.api.TFE_NewOp(this.context, name, this.status);
     this.check(name);
     try {
-      for (const attribute of attributes) setEagerAttribute(this.api, op, attribute, name, this.status);
+      for (const attribute of attributes) setAttribute(this.setters, op, attribute, name, this.status);
       this.check(name);
       for (const input of inputs) this.api.TFE_OpAddInput(op, input, this.status);
       const outputs = new BigUint64Array(Math.max(1, outputCount));
@@ -368,7 +370,7 @@ export class NativeRuntime implements EagerRuntime<NativeTensor> {
     const op = this.api.TFE_NewOp(this.context, name, status);
     this.check(name, status);
     try {
-      for (const attribute of attributes) setEagerAttribute(this.api, op, attribute, name, status);
+      for (const attribute of attributes) setAttribute(this.setters, op, attribute, name, status);
       this.check(name, status);
       inputs.forEach((input, i) => {
         if (byReference?.has(i)) this.moveToVariable(input);

@@ -1,12 +1,12 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import { averageCheckpoints } from './average';
-import { fromFloat32 } from '../safetensors/dtypes';
-import { CheckpointReader } from './checkpoint-reader';
-import { verifyCheckpoint } from './verify';
-import { writeCheckpoint } from './write-folder';
-import type { TensorSource } from '../safetensors/writer';
+import { averageCheckpoints } from './merge-checkpoints';
+import { fromFloat32 } from '../../safetensors/dtypes';
+import { CheckpointReader } from '../checkpoint-reader';
+import { verifyCheckpoint } from '../verify';
+import { writeCheckpoint } from '../write-folder';
+import type { TensorSource } from '../../safetensors/writer';
 
 const tensor = (name: string, dtype: 'F32' | 'BF16', values: number[]): TensorSource => ({
   name,
