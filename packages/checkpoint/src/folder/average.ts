@@ -10,9 +10,11 @@ import { unreadable } from '../safetensors/problems';
 import { readRecord, readTokenizerRecord, recordFile } from './record';
 import { writeCheckpoint } from './write-folder';
 import type { TensorSource } from '../safetensors/writer';
+import { checkpointPath } from '../source/checkpoint-path';
 
 /** The tokenizer files that a checkpoint folder has, by name: those of published tokenizers, and those in graft.json. */
-export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
+export async function readTokenizerFiles(path: string): Promise<Record<string, Uint8Array>> {
+  const folder = await checkpointPath(path);
   const files: Record<string, Uint8Array> = {};
   const recorded = (await readTokenizerRecord(folder))?.files ?? [];
   for (const name of new Set([...TOKENIZER_FILES, ...recorded])) {

@@ -2,6 +2,7 @@ import { CheckpointError, isObject, shownJson } from '@graft/errors';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readJsonObject } from '../json/json';
+import { checkpointPath } from '../source/checkpoint-path';
 import { exists, isTokenizerFileName, RECORD_FILE } from './names';
 
 /** Sections of graft.json by name: JSON objects, each belongs to its writer. */
@@ -11,7 +12,8 @@ export type CheckpointRecord = Readonly<Record<string, unknown>>;
  * The graft.json of a checkpoint, which is a folder or a file in it; {} if there is none. Throws CheckpointError if it
  * does not contain an object.
  */
-export async function readRecord(checkpoint: string): Promise<CheckpointRecord> {
+export async function readRecord(path: string): Promise<CheckpointRecord> {
+  const checkpoint = await checkpointPath(path);
   const isFolder = await stat(checkpoint).then(
     (entry) => entry.isDirectory(),
     () => false,
