@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { convertedGguf } from './converted-gguf';
 import { isModelPath, namedModelFolder } from './named-models';
 
@@ -11,5 +12,7 @@ export const isGgufPath = (path: string): boolean => /\.gguf$/i.test(path);
  */
 export async function checkpointPath(path: string): Promise<string> {
   if (isModelPath(path)) return namedModelFolder(path);
-  return isGgufPath(path) ? convertedGguf(path) : path;
+  if (!isGgufPath(path)) return path;
+  const entry = await stat(path).catch(() => undefined);
+  return entry?.isDirectory() ? path : convertedGguf(path);
 }
