@@ -1,6 +1,6 @@
 """Makes test/golden/fixtures/gguf/blocks.*: random blocks of every format, and what the published package makes of them.
 
-    python test/peers/gguf_blocks.py FOLDER
+    python test/peers/gguf_blocks.py FOLDER [SEED]
 
 Needs the packages gguf, numpy and safetensors. A second call writes the same bytes.
 """
@@ -43,8 +43,8 @@ def blocks(kind: Type, random: np.random.Generator) -> np.ndarray:
     return data.reshape(ROWS, -1)
 
 
-def main(folder: Path) -> None:
-    random = np.random.default_rng(7)
+def main(folder: Path, seed: int) -> None:
+    random = np.random.default_rng(seed)
     writer = GGUFWriter(folder / "blocks.gguf", "none")
     expected = {}
     for kind in SCALES:
@@ -58,4 +58,4 @@ def main(folder: Path) -> None:
     save_file(expected, folder / "blocks.expected.safetensors")
 
 
-main(Path(sys.argv[1]))
+main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 7)
