@@ -76,7 +76,7 @@ function createProgram(context: CommandContext, streams: MainStreams): Command {
       context.globals = root.opts();
       refuseEmptyValues(command);
       const { announceConversions } = await import('@graft/checkpoint/internal');
-      announceConversions(context.note);
+      announceConversions((sentence) => context.note(sentence));
     });
   for (const add of COMMANDS) add(program, context);
   return program;

@@ -211,7 +211,7 @@ export function describeModel(file: string, header: GgufHeader, factors: Float32
   const reader = new KeyReader(file, header, name, factors);
   const sizes = readSizes(reader, header);
   const tensors = placeTensors(file, header, architecture, sizes);
-  return { config: configOf(architecture, reader, sizes, header.tensors.has('output.weight')), tensors };
+  return { config: configOf(architecture, reader, sizes, header.tensors.has(OUTPUT)), tensors };
 }
 
 function readSizes(reader: KeyReader, { tensors }: GgufHeader): Sizes {
@@ -276,7 +276,8 @@ function configOf(
   };
 }
 
-const EMBEDDING = 'token_embd.weight';
+/** Names of tensors that are not in a layer. */
+const [EMBEDDING, OUTPUT] = ['token_embd', 'output'].map((name) => `${name}.weight`);
 
 /** A tensor that a model has, by both names, with its shape. */
 interface Expected {
@@ -347,8 +348,7 @@ function placeTensors(
     });
   };
   for (const expected of expectedTensors(architecture, sizes)) place(expected);
-  if (tensors.has('output.weight'))
-    place({ name: 'lm_head.weight', from: 'output.weight', shape: [vocabulary, hidden] });
+  if (tensors.has(OUTPUT)) place({ name: 'lm_head.weight', from: OUTPUT, shape: [vocabulary, hidden] });
   const others = [...tensors.keys()].filter((name) => !used.has(name)).map((name) => `"${name}"`);
   if (others.length === 0) return placed;
   throw unsupportedGguf(

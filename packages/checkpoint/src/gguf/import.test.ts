@@ -13,6 +13,7 @@ import {
 import { CheckpointReader } from '../folder/checkpoint-reader';
 import { shortFloat } from './architecture';
 import { importGguf } from './import';
+import { llama3Scaling } from './rope';
 
 const FIXTURES = join(ROOT, 'test', 'golden', 'fixtures', 'gguf');
 const fixture = (name: string): string => join(FIXTURES, `${name}.gguf`);
@@ -330,7 +331,7 @@ test.each<[string, Parameters<typeof tiny>[0], RegExp]>([
   expect(existsSync(out)).toBe(false);
 });
 
-it('divisors that other numbers than the published ones give are recognized', async () => {
+it('divisors that other numbers than the published ones give are recognized', () => {
   const headDim = 64;
   const theta = 10_000;
   const [factor, low, high, original] = [32, 2, 5, 4096];
@@ -339,7 +340,6 @@ it('divisors that other numbers than the published ones give are recognized', as
     const share = Math.min(1, Math.max(0, (turns - low) / (high - low)));
     return 1 / (share + (1 - share) / factor);
   });
-  const { llama3Scaling } = await import('./rope');
   const found = llama3Scaling('a.gguf', Float32Array.from(divisors), theta, headDim);
   // Only the ratios to the original length have an effect.
   expect(found).toMatchObject({ factor, original_max_position_embeddings: 8192 });

@@ -1,7 +1,7 @@
 import { CheckpointError, formatSize } from '@graft/errors';
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { recordFile } from '../folder/record';
+import { recordFile } from '../folder/record-file';
 import { writeCheckpointResumably } from '../folder/resumable';
 import type { CheckpointContents } from '../folder/write-folder';
 import { configDtypeName, parseFloatDtype, type StoredDtype } from '../safetensors/dtypes';
@@ -21,16 +21,16 @@ export interface ImportRequest {
   readonly out: string;
   /** float32, bfloat16 or float16. Default: the file's, if all its matrices are float16 or bfloat16; else float32. */
   readonly dtype?: string;
-  /** Largest file of weights, in bytes. Default 5 GB. */
-  readonly maxShardBytes?: number;
-  /** Continues what an interrupted call with the same request left. */
-  readonly resume?: boolean;
-  /** Aborting it ends the call with a CheckpointError, code `checkpoint.import-interrupted`. */
-  readonly signal?: AbortSignal;
   /** Called after every piece that was written. */
   readonly onProgress?: (progress: { readonly doneBytes: number; readonly bytes: number }) => void;
   /** Called with a sentence if it takes a while to find out whether another process is still writing there. */
   readonly onWatch?: (sentence: string) => void;
+  /** Aborting it ends the call with a CheckpointError, code `checkpoint.import-interrupted`. */
+  readonly signal?: AbortSignal;
+  /** Continues what an interrupted call with the same request left. */
+  readonly resume?: boolean;
+  /** Largest file of weights, in bytes. Default 5 GB. */
+  readonly maxShardBytes?: number;
 }
 
 /** What was imported. */

@@ -109,7 +109,7 @@ describe('models by name', () => {
   it('the error for a model that is not here names the command that fetches it', async () => {
     const failure = await failureOf(CheckpointReader.open('model:gemma-3-270m'));
     expect(failure).toMatchObject({
-      code: 'model.missing',
+      code: 'checkpoint.model-missing',
       exitCode: 2,
       hint: 'Fetch it with `graft model get gemma-3-270m`.',
     });
@@ -118,7 +118,7 @@ describe('models by name', () => {
 
   it('the error for an unknown name lists those that are known', async () => {
     const failure = await failureOf(readTokenizerFiles('model:gpt-5'));
-    expect(failure).toMatchObject({ code: 'model.unknown', exitCode: 2 });
+    expect(failure).toMatchObject({ code: 'checkpoint.model-unknown', exitCode: 2 });
     expect(failure.message).toBe(
       'model:gpt-5 is not a model that Graft knows; there are model:gemma-3-270m, model:smollm2-135m-instruct.',
     );

@@ -1,6 +1,6 @@
-import { streamRegularFile } from '@graft/files';
+import { readRegularFile, streamRegularFile } from '@graft/files';
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -75,8 +75,8 @@ async function digestOf(file: string): Promise<string> {
   const { dev, ino, size, mtimeNs, ctimeNs } = entry;
   const identity = createHash('sha256').update([file, dev, ino, size, mtimeNs, ctimeNs].join('\n')).digest('hex');
   const note = join(privateCacheFolder('checkpoints', 'digests'), identity);
-  const known = await readFile(note, 'utf8').catch(() => '');
-  if (/^[0-9a-f]{64}$/.test(known)) return known;
+  const known = await readRegularFile(note, { maxBytes: 64 }).catch(() => undefined);
+  if (known && /^[0-9a-f]{64}$/.test(String(known))) return String(known);
   const hash = createHash('sha256');
   await pipeline(
     await streamRegularFile(file, { highWaterMark: 1 << 20 }).catch((cause: unknown) => {

