@@ -109,6 +109,14 @@ describe('files as the converter of llama.cpp writes them', () => {
     await reader.close();
   });
 
+  it('a model whose texts have no BOS says so, in the key that every command of Graft follows', async () => {
+    const [without, with_] = [await imported(fixture('qwen3')), await imported(fixture('gemma2'))];
+    expect(await without.config()).toMatchObject({ special_token_policy: { decoder: { bos: false } } });
+    expect(await with_.config()).not.toHaveProperty('special_token_policy');
+    await without.close();
+    await with_.close();
+  });
+
   it('the ids that end a text are those of the file and of the chat template', async () => {
     const reader = await imported(fixture('qwen3'));
     expect(await reader.generationConfig()).toEqual({ eos_token_id: [0, 2] });

@@ -137,7 +137,7 @@ interface ImportedSource extends TensorSource {
 /** The files next to the tensors. */
 function small(
   { config }: ImportedModel,
-  { files, ids }: ImportedTokenizer,
+  { files, ids, addsBos }: ImportedTokenizer,
   imported: Readonly<Record<string, unknown>>,
 ): Pick<CheckpointContents, 'config' | 'generationConfig' | 'extraFiles'> {
   const eos = ids.ends.length > 1 ? [...ids.ends] : ids.ends[0];
@@ -147,7 +147,13 @@ function small(
     ...(ids.pad === undefined ? {} : { pad_token_id: ids.pad }),
   };
   return {
-    config: { ...config, ...special, dtype: imported.dtype },
+    // Graft's own key: by default, decoder-only models read BOS in front of every text.
+    config: {
+      ...config,
+      ...special,
+      dtype: imported.dtype,
+      ...(addsBos ? {} : { special_token_policy: { decoder: { bos: false } } }),
+    },
     generationConfig: special,
     extraFiles: { ...files, ...recordFile({ imported }) },
   };

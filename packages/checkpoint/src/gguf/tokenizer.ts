@@ -13,6 +13,8 @@ export interface ImportedTokenizer {
   readonly files: Readonly<Record<string, string>>;
   /** Ids for config.json and generation_config.json; only those that the file names. */
   readonly ids: { readonly bos?: number; readonly pad?: number; readonly ends: readonly number[] };
+  /** Whether texts begin with BOS. */
+  readonly addsBos: boolean;
   /** Sentences about what the file leaves open. */
   readonly notes: readonly string[];
 }
@@ -65,6 +67,7 @@ export function importTokenizer(file: string, metadata: GgufMetadata, size: numb
       ...(template === undefined ? {} : { 'chat_template.jinja': template }),
     },
     ids: { bos: vocabulary.special('bos'), pad: vocabulary.special('padding'), ends: vocabulary.ends },
+    addsBos,
     notes,
   };
 }
