@@ -8,7 +8,15 @@ import { build, installLibrary, installPackages, ROOT } from './prepare.mjs';
 installPackages();
 await build();
 await installLibrary();
-const { venv } = installPeers(['torch', 'transformers', 'safetensors', 'pyarrow', 'sentencepiece']);
+const { venv } = installPeers([
+  'torch',
+  'transformers',
+  'safetensors',
+  'pyarrow',
+  'sentencepiece',
+  'gguf',
+  'accelerate',
+]);
 const { status } = spawnSync(
   process.execPath,
   [join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js'), 'test/peers', ...process.argv.slice(2)],

@@ -21,6 +21,9 @@ export {
   type TensorData,
   type TensorSource,
 } from './safetensors/writer';
+export { checkpointPath, isGgufPath } from './source/checkpoint-path';
+export { isModelPath } from './source/named-models';
+export { importGguf, type ImportReport, type ImportRequest } from './gguf/import';
 export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder/checkpoint-reader';
 export { writeCheckpoint, type CheckpointContents } from './folder/write-folder';
 export {

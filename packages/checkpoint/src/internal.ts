@@ -3,6 +3,9 @@
  * It changes without notice and is not for other plugins.
  */
 export { MAX_HEADER_BYTES, sourceBytes } from './safetensors/header';
+export { announceConversions } from './source/converted-gguf';
+export { isModelName, MODEL_NAMES, MODEL_PREFIX, modelFolder, type ModelName } from './source/named-models';
+export { privateCacheFolder } from './source/private-folder';
 export { FileRange } from './safetensors/direct';
 export { isPlainFileName } from './folder/checkpoint-reader';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './folder/resumable';

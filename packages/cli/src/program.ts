@@ -12,7 +12,9 @@ import { addEvaluateCommand } from './commands/evaluate';
 import { addExportCommand } from './commands/export';
 import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
+import { addImportCommand } from './commands/import';
 import { addInspectCommand } from './commands/inspect';
+import { addModelCommand } from './commands/model';
 import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
@@ -39,6 +41,8 @@ const COMMANDS = [
   addAdaptCommand,
   addExportCommand,
   addAverageCommand,
+  addImportCommand,
+  addModelCommand,
   addForwardCommand,
   addGenerateCommand,
   addEmbedCommand,
@@ -68,9 +72,11 @@ function createProgram(context: CommandContext, streams: MainStreams): Command {
     })
     .showHelpAfterError('`graft --help` lists the commands, `graft COMMAND --help` their options.')
     .exitOverride()
-    .hook('preAction', (root, command) => {
+    .hook('preAction', async (root, command) => {
       context.globals = root.opts();
       refuseEmptyValues(command);
+      const { announceConversions } = await import('@graft/checkpoint/internal');
+      announceConversions((sentence) => context.note(sentence));
     });
   for (const add of COMMANDS) add(program, context);
   return program;

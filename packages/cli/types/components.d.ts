@@ -1212,7 +1212,7 @@ declare module '@graft/core' {
     };
     /** a tokenizer.json as published with checkpoints */
     "tokenizer:huggingface": {
-      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
+      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), that file, a GGUF file, or `model:NAME`. */
       readonly path: string;
       /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
       readonly padToken?: string;
@@ -1223,7 +1223,7 @@ declare module '@graft/core' {
     };
     /** a tokenizer.json as published with checkpoints */
     "tokenizer:@graft/text/huggingface": {
-      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
+      /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), that file, a GGUF file, or `model:NAME`. */
       readonly path: string;
       /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
       readonly padToken?: string;

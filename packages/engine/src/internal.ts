@@ -3,6 +3,9 @@
  * It changes without notice and is not for other plugins.
  */
 export { codeFolder } from './setup';
+export { installBundle, planInstallation } from './setup/install';
+export { filesOf, installedBytes, type Bundle } from './setup/release';
+export { hashFile } from './setup/unpack';
 export { checkNetwork, controlKey, freeAddresses, freePort, NETWORK_EXPOSURE, parseAddress } from './collectives';
 export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
 export { cpuPluginFile, installationPlan } from './targets/pjrt';

@@ -1,3 +1,4 @@
+export { cacheFolder } from './cache-folder';
 export { isProcess } from './process-id';
 export {
   findUntrusted,

@@ -1,6 +1,7 @@
 /** Which mutations a file gets, by its name. */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { mutateBytes, mutateText } from './bytes.mjs';
+import { mutateGguf } from './gguf.mjs';
 import { mutateJson } from './json.mjs';
 import { mutateParquet } from './parquet.mjs';
 import { mutateJinja, mutateYaml } from './texts.mjs';
@@ -57,6 +58,7 @@ const KINDS = [
   ['.jsonl', () => lines],
   ['.safetensors', () => safetensors],
   ['.parquet', () => mutateParquet],
+  ['.gguf', () => mutateGguf],
   ['.gz', gzip],
   ['.yaml', () => mutateYaml],
   ['.jinja', () => mutateJinja],

@@ -1,6 +1,7 @@
 /** Every reader of what comes from elsewhere: one file a target, with the fields that CONTRIBUTING.md explains. */
 const TARGETS = {
   safetensors: () => import('./safetensors.mjs'),
+  gguf: () => import('./gguf.mjs'),
   parquet: () => import('./parquet.mjs'),
   'parquet-checksums': () => import('./parquet-checksums.mjs'),
   jsonl: () => import('./jsonl.mjs'),

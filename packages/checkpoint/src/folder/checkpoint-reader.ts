@@ -18,6 +18,7 @@ import {
 } from './names';
 import { unreadable } from '../safetensors/problems';
 import { SafetensorsReader, type ByteRange } from '../safetensors/reader';
+import { checkpointPath } from '../source/checkpoint-path';
 import type { TensorSource } from '../safetensors/writer';
 
 export { CONFIG_FILE, exists, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE };
@@ -44,10 +45,11 @@ export class CheckpointReader {
   ) {}
 
   /**
-   * Opens a folder, or one safetensors file, and reads all headers. Throws CheckpointError naming what is missing or
+   * Opens a folder, a model by name, a GGUF file or one safetensors file (see `checkpointPath`), and reads all headers. Throws CheckpointError naming what is missing or
    * damaged.
    */
-  static async open(path: string): Promise<CheckpointReader> {
+  static async open(given: string): Promise<CheckpointReader> {
+    const path = await checkpointPath(given);
     const entry = await stat(path).catch((cause: unknown) => {
       throw unreadable(path, cause);
     });

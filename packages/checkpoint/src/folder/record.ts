@@ -2,16 +2,18 @@ import { CheckpointError, isObject, shownJson } from '@graft/errors';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { readJsonObject } from '../json/json';
+import { checkpointPath } from '../source/checkpoint-path';
 import { exists, isTokenizerFileName, RECORD_FILE } from './names';
+import { recordFile, type CheckpointRecord } from './record-file';
 
-/** Sections of graft.json by name: JSON objects, each belongs to its writer. */
-export type CheckpointRecord = Readonly<Record<string, unknown>>;
+export { recordFile, type CheckpointRecord };
 
 /**
  * The graft.json of a checkpoint, which is a folder or a file in it; {} if there is none. Throws CheckpointError if it
  * does not contain an object.
  */
-export async function readRecord(checkpoint: string): Promise<CheckpointRecord> {
+export async function readRecord(path: string): Promise<CheckpointRecord> {
+  const checkpoint = await checkpointPath(path);
   const isFolder = await stat(checkpoint).then(
     (entry) => entry.isDirectory(),
     () => false,
@@ -43,11 +45,4 @@ export async function readTokenizerRecord(checkpoint: string): Promise<Tokenizer
     `${checkpoint}: "${TOKENIZER_SECTION}" in ${RECORD_FILE} should be { use, files } with names of files next to it, but is ${shownJson(section, 'nothing', 100)}.`,
     { code: 'checkpoint.tokenizer-record' },
   );
-}
-
-/** The file of these sections, as `extraFiles` of a checkpoint takes it; no file if there are no sections. */
-export function recordFile(sections: CheckpointRecord): Record<string, string> {
-  return Object.values(sections).every((section) => section === undefined)
-    ? {}
-    : { [RECORD_FILE]: `${JSON.stringify(sections, null, 2)}\n` };
 }

@@ -10,7 +10,7 @@ import {
   syncFolder,
   writeFailure,
 } from '../files/atomic';
-import { exists } from './checkpoint-reader';
+import { exists } from './names';
 import { readJsonObject, writeJson } from '../json/json';
 import { FolderLock, isPassing } from '../files/lock';
 import { SafetensorsReader } from '../safetensors/reader';

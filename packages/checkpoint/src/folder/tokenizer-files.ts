@@ -1,3 +1,4 @@
+import { checkpointPath } from '../source/checkpoint-path';
 import { readRegularFile } from '@graft/files';
 import { join } from 'node:path';
 import { unreadable } from '../safetensors/problems';
@@ -6,7 +7,8 @@ import { TOKENIZER_FILES } from './names';
 import { readTokenizerRecord } from './record';
 
 /** The tokenizer files that a checkpoint folder has, by name: those of published tokenizers, and those in graft.json. */
-export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
+export async function readTokenizerFiles(path: string): Promise<Record<string, Uint8Array>> {
+  const folder = await checkpointPath(path);
   const files: Record<string, Uint8Array> = {};
   const recorded = (await readTokenizerRecord(folder))?.files ?? [];
   for (const name of new Set([...TOKENIZER_FILES, ...recorded])) {

@@ -1,7 +1,7 @@
 import { CheckpointError } from '@graft/errors';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '../files/atomic';
-import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './checkpoint-reader';
+import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './names';
 import { sourceBytes } from '../safetensors/header';
 import { configText, jsonText, writeSmallFile } from '../json/json';
 import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';

@@ -92,7 +92,7 @@ function aligned(
 let halfTable: Float32Array | undefined;
 
 /** Every float16 bit pattern widened once: 65,536 entries, 256 KiB. */
-function float16Table(): Float32Array {
+export function float16Table(): Float32Array {
   if (halfTable) return halfTable;
   halfTable = new Float32Array(65536);
   for (let bits = 0; bits < 65536; bits++) {

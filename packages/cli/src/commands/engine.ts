@@ -1,6 +1,6 @@
-import type { InstallProgress } from '@graft/engine';
 import { Argument, type Command } from 'commander';
 import { CommandLineError } from '../output/command-line-error';
+import { installStages } from '../output/install-stages';
 import { formatBytes, table } from '../output/table';
 import type { CommandContext } from './shared/context';
 
@@ -37,7 +37,7 @@ export function addEngineCommand(program: Command, context: CommandContext): voi
         return printPlan(context, device);
       }
       const { installNativeLibrary, installPlugin } = await import('@graft/engine');
-      const onProgress = announceStages(context);
+      const onProgress = installStages(context);
       if (device === undefined) context.print((await installNativeLibrary({ ...options, onProgress })).folder);
       else context.print(await installPlugin(device, { ...options, onProgress }));
     });
@@ -56,16 +56,4 @@ async function printPlan(context: CommandContext, device: 'cuda' | 'cpu' | undef
   context.print(table(['wheel', 'download', 'kept'], shown, { right: [1, 2] }));
   context.print(`It goes to ${plan.folder}, and needs ${formatBytes(plan.neededBytes)} of disk while it is installed.`);
   if (plan.isInstalled) context.print('It is installed already; nothing would be downloaded.');
-}
-
-const STAGES = { download: 'Downloading', verify: 'Checking', unpack: 'Unpacking' } as const;
-
-/** One line for each stage of each wheel. */
-function announceStages(context: CommandContext): (progress: InstallProgress) => void {
-  let announced: string | undefined;
-  return ({ stage, package: name, total }) => {
-    if (`${stage} ${name}` === announced) return;
-    announced = `${stage} ${name}`;
-    context.note(`${STAGES[stage]} ${name}${total === undefined ? '' : `, ${Math.ceil(total / 1e6)} MB`} …`);
-  };
 }

@@ -60,6 +60,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
   const { loadConfig } = await import('@graft/core');
   const { formatDuration } = await import('@graft/core/internal');
   const { cacheTeacher } = await import('@graft/objectives');
+  const { isModelPath } = await import('@graft/checkpoint');
   const loaded = await loadRunnable(loadConfig, context, file, options);
   const { logEvery } = loaded.config.train;
   const logger = await openLogger(context);
@@ -67,7 +68,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
   let first: { readonly step: number; readonly at: number } | undefined;
   const result = await interruptible(context, 'Stopping after this step', (signal) =>
     cacheTeacher(loaded, {
-      teacher: options.teacher && resolve(options.teacher),
+      teacher: options.teacher && (isModelPath(options.teacher) ? options.teacher : resolve(options.teacher)),
       folder: options.out && resolve(options.out),
       topK: options.topK,
       samples: options.sample,

@@ -34,14 +34,16 @@ export async function openNamedTokenizer(
 ): Promise<Tokenizer> {
   const { BytesTokenizer, HuggingFaceTokenizer } = await import('@graft/text');
   if (name === 'bytes') return new BytesTokenizer();
-  if (isTokenizerFile(name) || (looksLikePath(name) && plugins === undefined))
-    return HuggingFaceTokenizer.open({ path: resolve(name) });
+  if (isTokenizerFile(name) || (await isConverted(name)) || (looksLikePath(name) && plugins === undefined))
+    return HuggingFaceTokenizer.open({ path: await absolute(name) });
   const registry = await openRegistry(context, plugins);
   return create(await familyComponents(context, registry), registry, name);
 }
 
 /** What to open of a model's folder: its tokenizer.json, or the component that graft.json names. */
-async function keptIn(model: string, registry: Registry): Promise<string> {
+async function keptIn(given: string, registry: Registry): Promise<string> {
+  const { checkpointPath } = await import('@graft/checkpoint');
+  const model = await checkpointPath(given);
   if (existsSync(join(model, 'tokenizer.json'))) return model;
   const { readTokenizerRecord } = await import('@graft/checkpoint');
   const recorded = await readTokenizerRecord(model);
@@ -62,10 +64,24 @@ async function create(
   name: string,
   model?: string,
 ): Promise<Tokenizer> {
-  return components.create('tokenizer', isTokenizerFile(name) ? fromFile(name) : await specOf(registry, name, model));
+  return components.create(
+    'tokenizer',
+    isTokenizerFile(name) || (await isConverted(name)) ? await fromFile(name) : await specOf(registry, name, model),
+  );
 }
 
-const fromFile = (path: string): ComponentSpec => ({ use: 'huggingface', path: resolve(path) });
+const fromFile = async (path: string): Promise<ComponentSpec> => ({ use: 'huggingface', path: await absolute(path) });
+
+/** Whether the tokenizer is in a folder of the cache: that of a model by name, or of a GGUF file. */
+async function isConverted(name: string): Promise<boolean> {
+  const { isGgufPath, isModelPath } = await import('@graft/checkpoint');
+  return isModelPath(name) || isGgufPath(name);
+}
+
+async function absolute(path: string): Promise<string> {
+  const { isModelPath } = await import('@graft/checkpoint');
+  return isModelPath(path) ? path : resolve(path);
+}
 
 /** Whether a file or a folder with a tokenizer.json is there: a plugin's folder may be named after its tokenizer. */
 function isTokenizerFile(name: string): boolean {
@@ -105,7 +121,7 @@ async function neededOptions(
     ({ required, path }) => required && !path.includes('.') && !path.includes('['),
   );
   const others = needed.filter(({ path }) => path !== 'path' || model === undefined);
-  if (others.length === 0) return needed.length === 0 ? {} : { path: resolve(model!) };
+  if (others.length === 0) return needed.length === 0 ? {} : { path: await absolute(model!) };
   const list = others.map(({ path }) => `"${path}"`).join(', ');
   throw new CommandLineError(
     `The tokenizer "${name}" needs ${others.length === 1 ? 'the option' : 'the options'} ${list}, which a command cannot give; set ${others.length === 1 ? 'it' : 'them'} in a config, or give the option${others.length === 1 ? '' : 's'} a default in the plugin.`,

@@ -1,3 +1,4 @@
+import { isModelPath } from '@graft/checkpoint';
 import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
@@ -145,7 +146,7 @@ export class Checker {
   /** Before parsing: paths that were written explicitly. */
   private readonly writtenPaths: Visitor = {
     path: (value, at) => {
-      if (typeof value !== 'string' || value === '' || isAbsolute(value)) return value;
+      if (typeof value !== 'string' || isElsewhere(value)) return value;
       return resolve(this.origins.get(at)?.folder ?? this.workingFolder, value);
     },
     secret: (value, at) => {
@@ -164,8 +165,7 @@ export class Checker {
 
   /** After parsing: paths that are still relative came from defaults, and zod does not parse components in defaults. */
   private readonly defaults: Visitor = {
-    path: (value) =>
-      typeof value !== 'string' || value === '' || isAbsolute(value) ? value : resolve(this.workingFolder, value),
+    path: (value) => (typeof value !== 'string' || isElsewhere(value) ? value : resolve(this.workingFolder, value)),
     component: (interface_, value, at) => {
       const parsed = componentOption(interface_).safeParse(value);
       if (!parsed.success) {
@@ -180,6 +180,9 @@ export class Checker {
     },
   };
 }
+
+/** Whether a path is not relative to a folder: empty, absolute, or the name of a model. */
+const isElsewhere = (path: string): boolean => path === '' || isAbsolute(path) || isModelPath(path);
 
 /** A copy without the key at a path. */
 function without(tree: unknown, [key, ...rest]: readonly PropertyKey[]): unknown {

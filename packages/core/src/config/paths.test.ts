@@ -28,6 +28,7 @@ const place = (schema: z.ZodType, value: unknown): unknown => {
 test.each<[string, z.ZodType, unknown, unknown]>([
   ['optional', z.strictObject({ a: pathOption().optional() }), { a: 'p' }, { a: '/file/p' }],
   ['nullable', pathOption().nullable(), 'p', '/file/p'],
+  ['name of a model', pathOption(), 'model:smollm2-135m-instruct', 'model:smollm2-135m-instruct'],
   ['described and refined', pathOption().describe('d').min(1).endsWith('p'), 'p', '/file/p'],
   ['list', z.array(pathOption()), ['p', '/q'], ['/file/p', '/q']],
   ['tuple', z.tuple([z.string(), pathOption()], pathOption()), ['p', 'q', 'r'], ['p', '/file/q', '/file/r']],

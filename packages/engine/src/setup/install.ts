@@ -60,7 +60,7 @@ export async function installNativeLibrary(options: InstallOptions = {}): Promis
 /** As `installNativeLibrary`, for any files of wheels. */
 export async function installBundle(folder: string, bundle: Bundle, options: InstallOptions): Promise<void> {
   const unsupported = unsupportedPlatformReason();
-  if (unsupported)
+  if (unsupported && !bundle.isData)
     throw new EngineError(unsupported.replace('The native library', capitalized(bundle.what)), {
       code: 'engine.platform',
       hint: 'The portable engine works everywhere.',

@@ -32,6 +32,8 @@ export interface Bundle {
   /** What to do where it cannot be fetched, as the end of a sentence. */
   readonly instead: string;
   readonly releases: readonly Release[];
+  /** The files are data, which every platform can use. Default: they are libraries for Linux on x86-64. */
+  readonly isData?: boolean;
 }
 
 /** Bytes that remain of a release, or of several, when they are installed. */

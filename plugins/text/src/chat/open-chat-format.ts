@@ -1,3 +1,4 @@
+import { checkpointPath } from '@graft/checkpoint';
 import { DataError, type Tokenizer } from '@graft/core';
 import { shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
@@ -29,10 +30,11 @@ export interface ChatFormatOptions {
  * the named template.
  */
 export async function findChatTemplate(
-  path: string,
+  given: string,
   tokenizer: Tokenizer,
   { name, now }: ChatFormatOptions = {},
 ): Promise<ChatFormat | undefined> {
+  const path = await checkpointPath(given);
   const entry = await stat(path).catch(() => undefined);
   if (!entry) throw new DataError(`There is no chat template at ${path}.`, { code: 'chat.missing', exitCode: 2 });
   const folder = entry.isDirectory() ? path : join(path, '..');

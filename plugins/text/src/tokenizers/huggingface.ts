@@ -1,4 +1,4 @@
-import { readTokenizerFiles } from '@graft/checkpoint';
+import { checkpointPath, readTokenizerFiles } from '@graft/checkpoint';
 import { DataError, defineComponent, parseOptions, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
 import { readRegularFile, shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
@@ -14,7 +14,7 @@ import { Excessive, Unsupported } from './tokenizer-json/unsupported';
 /** The options of the tokenizer `huggingface`. */
 export const huggingfaceOptions = z.strictObject({
   path: pathOption().describe(
-    'A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file.',
+    'A folder with tokenizer.json (and tokenizer_config.json, if there is one), that file, a GGUF file, or `model:NAME`.',
   ),
   padToken: z
     .string()
@@ -84,7 +84,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
    */
   static async open(given: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
     const options = parseOptions(huggingfaceOptions, given, 'HuggingFaceTokenizer');
-    const { path } = options;
+    const path = await checkpointPath(options.path);
     const found = await stat(path).catch(() => undefined);
     if (!found) throw new DataError(`There is no tokenizer at ${path}.`, { code: 'tokenizer.missing', exitCode: 2 });
     const file = found.isDirectory() ? join(path, 'tokenizer.json') : path;
