@@ -81,7 +81,7 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
       name: name.replace(/^model\./, ''),
       dtype,
       shape,
-      data: () => converted(reader, storedName(name, reader, model), dtype),
+      data: () => converted(reader, storedName(name, reader, model.config), dtype),
     }));
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);

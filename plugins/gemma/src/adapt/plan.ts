@@ -9,13 +9,14 @@ import {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './cross-attention';
-import { checkPair, readModelConfig } from '../model/config';
+import { checkPair } from '../families/pair';
+import { readModelConfig } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions, DecoderOnlyConfig } from '../model/config-types';
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { checkDeclared } from '../load/declared-tensors';
 import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
 import { mapName, type Side } from './name-mapping';
-import { TIED_OUTPUT_NAMES } from '../model/parameters';
+import { TIED_OUTPUT_NAMES } from '../model/names';
 import { commonDtype } from './stream-checkpoint';
 
 /** Parts that an ablation may initialize at random instead of from the checkpoints. */
@@ -61,6 +62,7 @@ export class AdaptSources {
         options.expandHeads === 'encoder' && keyValueHeads < heads ? { from: keyValueHeads, to: heads } : undefined;
       const config: EncoderDecoderConfig = {
         kind: 'encoder-decoder',
+        family: 't5gemma',
         encoder: expanded ? { ...source, keyValueHeads: heads } : source,
         decoder: target.decoder,
         encoderWindow: options.encoderWindow ?? 'strict',

@@ -10,7 +10,8 @@ import { makeTrainStep } from '@graft/core/internal';
 import { openEngine, tf, type Engine, type Precision } from '@graft/engine';
 import { stepMemory } from './memory';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse(options)));
 
