@@ -26,6 +26,8 @@ export interface Family {
   readonly encoderWindow?: EncoderWindow;
   /** Its encoder-decoders have one embedding table, always. Default false. */
   readonly oneTable?: boolean;
+  /** Keys that its configuration class leaves open, for a model of options alone. */
+  readonly defaults?: Json;
   /** The kind of each layer where nothing says it. */
   layerTypes(layers: number): readonly LayerType[];
   /** Throws CheckpointError naming the file, the key, and what was expected. */

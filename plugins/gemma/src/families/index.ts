@@ -3,12 +3,16 @@ import { GraftError } from '@graft/core';
 import type { AnyGemmaConfig } from '../model/config-types';
 import type { Family } from './family';
 import { gemma2 } from './gemma2';
+import { gemma3 } from './gemma3';
+import { llama } from './llama';
+import { qwen3 } from './qwen3';
 import { t5gemma } from './t5gemma';
+import { t5gemma2 } from './t5gemma2';
 
 export type { Family } from './family';
 
 /** All families. */
-export const FAMILIES: readonly Family[] = [gemma2, t5gemma];
+export const FAMILIES: readonly Family[] = [gemma2, t5gemma, gemma3, t5gemma2, llama, qwen3];
 
 /** Their names in a config's `model:` section. */
 export const FAMILY_IDS: readonly string[] = FAMILIES.map(({ id }) => id);

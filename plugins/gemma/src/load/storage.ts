@@ -12,7 +12,7 @@ import { checkSharedTable } from './shared-table';
  */
 export async function gemmaStorage(reader: CheckpointReader, config: AnyGemmaConfig): Promise<CheckpointStorage> {
   const { tensors } = reader;
-  const { names, redundant = TIED_OUTPUT_NAMES } = familyOf(config);
+  const { names, redundant = TIED_OUTPUT_NAMES, carries } = familyOf(config);
   const { encoderTable, decoderTable } = names;
   const oneTable = config.kind === 'encoder-decoder' && config.tieEncoderEmbedding && encoderTable !== decoderTable;
   const copied = oneTable && tensors.has(encoderTable);
@@ -20,6 +20,7 @@ export async function gemmaStorage(reader: CheckpointReader, config: AnyGemmaCon
     await checkSharedTable({ reader, name: encoderTable }, { reader, name: decoderTable });
   return {
     nameOf: (name) => storedName(name, reader, config),
+    ...(carries && { carried: [...tensors.keys()].filter((name) => carries(name)) }),
     redundant: [...redundant, ...(copied ? [encoderTable] : [])],
   };
 }

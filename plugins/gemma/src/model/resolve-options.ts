@@ -51,8 +51,8 @@ interface SideBase {
 }
 
 /** The side of an empty config.json. */
-function defaultSide({ read, modelTypes: [type], id }: Family): SideConfig {
-  const config = read({ json: { model_type: type }, options: {}, where: id });
+function defaultSide({ read, modelTypes: [type], id, defaults }: Family): SideConfig {
+  const config = read({ json: { model_type: type, ...defaults }, options: {}, where: id });
   return config.kind === 'encoder-only' ? config.encoder : config.decoder;
 }
 
