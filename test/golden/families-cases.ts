@@ -99,7 +99,7 @@ export function generationCase(name: string, modes: readonly EngineMode[]): void
   const fields = { input_ids: int32(expected.input_ids), attention_mask: int32(expected.attention_mask) };
   const maxNewTokens = expected.max_new_tokens;
   const cases = (prefix: string): [string, Sequences | Beams][] =>
-    Object.entries(expected).filter(([key]) => key.startsWith(prefix));
+    Object.entries(expected).filter(([key]) => key.startsWith(prefix)) as [string, Sequences | Beams][];
 
   test.each(modes)(`greedy decoding of ${name} gives the published ids on %s, with its cache`, async (mode) => {
     const engine = await openEngine({ mode });

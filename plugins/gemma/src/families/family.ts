@@ -1,5 +1,5 @@
 /** What a family is: which config.json it reads and writes, how it describes its layers, and how its tensors are called. */
-import type { AnyGemmaConfig, EncoderWindow, GemmaOptions, LayerType } from '../model/config-types';
+import type { AnyGemmaConfig, EncoderOnlyConfig, EncoderWindow, GemmaOptions, LayerType } from '../model/config-types';
 import type { Json } from '../model/config-fields';
 import type { ModelNames } from '../model/names';
 
@@ -24,6 +24,8 @@ export interface Family {
   readonly names: ModelNames;
   /** The rule for its encoder's window. */
   readonly encoderWindow?: EncoderWindow;
+  /** The encoder of one of its encoder-decoders, as a model of its own. Default: one of the same family. */
+  encoderAlone?(encoder: EncoderOnlyConfig): EncoderOnlyConfig;
   /** Its encoder-decoders have one embedding table, always. Default false. */
   readonly oneTable?: boolean;
   /** Keys that its configuration class leaves open, for a model of options alone. */

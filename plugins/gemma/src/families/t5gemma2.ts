@@ -84,6 +84,17 @@ export const t5gemma2: Family = {
   },
   encoderWindow: 'halved',
   oneTable: true,
+  // A bidirectional Gemma 3, which has no word for an even window: there it is Graft's own key that says it (quirk 24).
+  encoderAlone(alone) {
+    const { encoder, encoderWindow } = alone;
+    const isSymmetric = encoderWindow === 'halved' && encoder.slidingWindow % 2 === 1;
+    return {
+      ...alone,
+      family: 'gemma3',
+      encoder: { ...encoder, block: GEMMA3_BLOCK },
+      encoderWindow: isSymmetric ? 'symmetric' : encoderWindow,
+    };
+  },
   layerTypes: (layers) => everyNth(layers),
   redundant: [...TIED_OUTPUT_NAMES, DECODER_EMBEDDING, 'model.decoder.embed_tokens.eoi_embedding'],
   // Released files have no `text_model`, those of some versions do (quirk 13).

@@ -23,7 +23,7 @@ export function encoderOf({
   specialTokens,
   dropout,
 }: EncoderDecoderConfig): EncoderOnlyConfig {
-  return {
+  const alone: EncoderOnlyConfig = {
     kind: 'encoder-only',
     family,
     encoder,
@@ -35,6 +35,7 @@ export function encoderOf({
     ...(specialTokens ? { specialTokens } : {}),
     ...(dropout ? { dropout } : {}),
   };
+  return familyOf(alone).encoderAlone?.(alone) ?? alone;
 }
 
 /**

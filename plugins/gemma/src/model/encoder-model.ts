@@ -41,8 +41,8 @@ export class GemmaEncoder implements Model {
     this.vocabularySize = encoder.vocabularySize;
     this.specialTokens = { ...tokensOf(encoder), policy };
     const whole = new GemmaModel(withIdleDecoder(config));
-    this.representation = whole.representation;
     this.parameters = parameterSpecs(config);
+    this.representation = { ...whole.representation, parameters: this.parameters.map(({ name }) => name) };
   }
 
   get dropout(): Partial<DropoutRates> {
