@@ -25,6 +25,7 @@ export {
   type VisionConfig,
 } from './model/config-types';
 export { ignoredKeys, parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
+export { describeModel } from './families/describe';
 export { GEMMA2_BLOCK, type BlockDescription, type Projection } from './model/block';
 export { type LinearScaling, type Llama3Scaling, type RotaryPositions } from './model/rotary';
 export { defaultLayerTypes } from './model/published-defaults';

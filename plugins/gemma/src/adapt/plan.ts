@@ -9,6 +9,7 @@ import {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './cross-attention';
+import { familyOf } from '../families';
 import { checkPair } from '../families/pair';
 import { readModelConfig } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions, DecoderOnlyConfig } from '../model/config-types';
@@ -113,11 +114,16 @@ export class AdaptSources {
 async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyConfig> {
   const where = `${reader.path}/config.json`;
   const config = readModelConfig(await reader.config(), {}, where);
-  if (config.kind === 'decoder-only') {
+  if (config.kind === 'decoder-only' && config.family === 'gemma2') {
     checkDeclared(config, reader);
     return config;
   }
-  const held = config.kind === 'encoder-only' ? 'an encoder alone' : 'an encoder-decoder already';
+  const { title } = familyOf(config);
+  const held = {
+    'decoder-only': `a decoder-only ${title}`,
+    'encoder-only': 'an encoder alone',
+    'encoder-decoder': 'an encoder-decoder already',
+  }[config.kind];
   throw new CheckpointError(`${reader.path} holds ${held}; adapting takes decoder-only Gemma 2 checkpoints.`, {
     code: 'gemma.adapt-kind',
     exitCode: 2,
