@@ -33,7 +33,7 @@ export interface Family {
   /** The kind of each layer where nothing says it. */
   layerTypes(layers: number): readonly LayerType[];
   /** Throws CheckpointError naming the file, the key, and what was expected. */
-  read(given: GivenConfig): AnyGemmaConfig;
+  readonly read: (given: GivenConfig) => AnyGemmaConfig;
   /** The config.json that the published implementation reads. `dtype`: of the stored tensors, such as `float32`. */
   write(config: AnyGemmaConfig, dtype: string): Record<string, unknown>;
   /** Keys of such a config.json that change nothing. */
@@ -46,7 +46,7 @@ export interface Family {
   /** Tensors that a folder may contain although no parameter reads them: copies of tied ones. */
   readonly redundant?: readonly string[];
   /** Whether this tensor is kept for the checkpoints of a model, although no parameter reads it. Default: none is. */
-  carries?(tensor: string): boolean;
+  readonly carries?: (tensor: string) => boolean;
 }
 
 /** Every layer sees everything. */

@@ -1,5 +1,5 @@
 import { CheckpointError } from '@graft/core';
-import { isObject, shownJson } from '@graft/core/internal';
+import { shownJson } from '@graft/core/internal';
 import { REFUSED_KEYS, type PublishedKey } from './published-defaults';
 import type { LayerType } from './config-types';
 
