@@ -2,7 +2,17 @@
 import { CheckpointReader, readHostTensors, writeCheckpoint, writeHostTensors, type HostTensor } from '@graft/checkpoint';
 import { createRandom, fillParameters, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { exportEncoder, GemmaModel, loadAnyModel, modelOptions, resolveModelConfig, runForward } from '@graft/gemma';
+import {
+  ClassifierRunner,
+  exportEncoder,
+  GemmaModel,
+  loadAnyModel,
+  loadClassifier,
+  modelOptions,
+  resolveModelConfig,
+  runForward,
+  saveClassifier,
+} from '@graft/gemma';
 import { ScratchInitializer, scratchOptions } from '@graft/scratch';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -123,6 +133,34 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
 
   test('a T5Gemma 2 has the published logits, and its vision tower opens', async () => {
     expect(await difference(await rewritten('t5gemma2'), pairInputs, mask(9))).toBeLessThanOrEqual(TOLERANCE);
+  });
+
+  test.each([
+    ['T5Gemma2ForSequenceClassification', 'sequence'],
+    ['T5Gemma2ForTokenClassification', 'token'],
+  ])('%s has the same logits, and is read back as Graft writes it', async (architecture, task) => {
+    const [theirs, ours] = ['theirs', 'ours'].map((name) => join(base, `${architecture}-${name}`));
+    const args = [join(__dirname, 'save_classifier2.py'), architecture, fixture('t5gemma2-tiny')!, theirs];
+    expect(spawnSync(PYTHON, args, { encoding: 'utf8' }).status).toBe(0);
+    const loaded = await loadClassifier(theirs);
+    expect([loaded.classifier.task, loaded.unknownTensors]).toEqual([task, []]);
+    // Rows are full, padded behind, and padded in front: pad is 0.
+    const texts = ids(3, 11);
+    texts.values.fill(0, 11 + 7, 22);
+    texts.values.fill(0, 22, 22 + 4);
+    const attention_mask = { ...texts, values: texts.values.map((id) => Number(id !== 0)) } as HostArray;
+    const inputs = { input_ids: texts, attention_mask };
+    const runner = new ClassifierRunner(engine, loaded.classifier);
+    const { logits } = await runner.classify(loaded.parameters, inputs);
+    runner.dispose();
+    const expected = await published(theirs, inputs);
+    const seen = task === 'token' ? attention_mask : undefined;
+    expect(largestDifference(logits, expected, seen)).toBeLessThanOrEqual(TOLERANCE);
+    await saveClassifier(ours, loaded.classifier, loaded.parameters);
+    loaded.dispose();
+    const again = await loadClassifier(ours);
+    expect(again.classifier.config).toEqual(loaded.classifier.config);
+    again.dispose();
   });
 
   test('the encoder of a T5Gemma 2 with an odd window opens as a bidirectional Gemma 3 with the same states', async () => {

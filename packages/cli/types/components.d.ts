@@ -36,13 +36,20 @@ declare module '@graft/core' {
         readonly slidingRopeTheta?: number;
         /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
         readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
           readonly type: "linear";
+          /** How many times as long the texts become. */
           readonly factor: number;
         } | {
+          /** Llama 3's: only slow rotations are slowed down. */
           readonly type: "llama3";
+          /** How many times as long the texts become. */
           readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
           readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
           readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
           readonly originalMaxPositions: number;
         } | null;
         /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
@@ -80,13 +87,20 @@ declare module '@graft/core' {
         readonly slidingRopeTheta?: number;
         /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
         readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
           readonly type: "linear";
+          /** How many times as long the texts become. */
           readonly factor: number;
         } | {
+          /** Llama 3's: only slow rotations are slowed down. */
           readonly type: "llama3";
+          /** How many times as long the texts become. */
           readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
           readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
           readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
           readonly originalMaxPositions: number;
         } | null;
         /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
@@ -159,13 +173,20 @@ declare module '@graft/core' {
         readonly slidingRopeTheta?: number;
         /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
         readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
           readonly type: "linear";
+          /** How many times as long the texts become. */
           readonly factor: number;
         } | {
+          /** Llama 3's: only slow rotations are slowed down. */
           readonly type: "llama3";
+          /** How many times as long the texts become. */
           readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
           readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
           readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
           readonly originalMaxPositions: number;
         } | null;
         /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
@@ -203,13 +224,20 @@ declare module '@graft/core' {
         readonly slidingRopeTheta?: number;
         /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
         readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
           readonly type: "linear";
+          /** How many times as long the texts become. */
           readonly factor: number;
         } | {
+          /** Llama 3's: only slow rotations are slowed down. */
           readonly type: "llama3";
+          /** How many times as long the texts become. */
           readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
           readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
           readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
           readonly originalMaxPositions: number;
         } | null;
         /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */

@@ -11,6 +11,17 @@ export interface GivenConfig {
   readonly where: string;
 }
 
+/** The published classifiers of a family: a head over the states of a pair's decoder, which reads the source once more. */
+export interface ClassifierFormat {
+  readonly architectures: Readonly<Record<'sequence' | 'token', string>>;
+  /** Whether one that reads the encoder alone is published, too. */
+  readonly ofEncoder: boolean;
+  /** The decoder masks its pad ids itself, wherever they are. */
+  readonly masksPadding: boolean;
+  /** Where the last token of a text is looked for: in the source, or in what the decoder reads. */
+  readonly pools: 'source' | 'decoder-input';
+}
+
 /** One family of models, in a file of its own; index.ts lists them. */
 export interface Family {
   /** Its name in a config's `model:` section. */
@@ -43,6 +54,8 @@ export interface Family {
    * Default: the parameter's.
    */
   storedNames?(name: string, kind: string): readonly string[];
+  /** Default: it has no classifiers. */
+  readonly classifier?: ClassifierFormat;
   /** Tensors that a folder may contain although no parameter reads them: copies of tied ones. */
   readonly redundant?: readonly string[];
   /** Whether this tensor is kept for the checkpoints of a model, although no parameter reads it. Default: none is. */

@@ -73,6 +73,13 @@ export const t5gemma: Family = {
     decoderTable: DECODER_EMBEDDING,
   },
   encoderWindow: 'strict',
+  classifier: {
+    architectures: { sequence: 'T5GemmaForSequenceClassification', token: 'T5GemmaForTokenClassification' },
+    ofEncoder: true,
+    // Quirks 4 and 10.
+    masksPadding: true,
+    pools: 'source',
+  },
   layerTypes: defaultLayerTypes,
   redundant: TIED_OUTPUT_NAMES,
   storedNames(name, kind) {

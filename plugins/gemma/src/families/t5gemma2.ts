@@ -83,6 +83,13 @@ export const t5gemma2: Family = {
     endOfImage: 'model.encoder.embed_tokens.eoi_embedding',
   },
   encoderWindow: 'halved',
+  classifier: {
+    architectures: { sequence: 'T5Gemma2ForSequenceClassification', token: 'T5Gemma2ForTokenClassification' },
+    ofEncoder: false,
+    // Quirks 14 and 18 of the second set.
+    masksPadding: false,
+    pools: 'decoder-input',
+  },
   oneTable: true,
   // A bidirectional Gemma 3, which has no word for an even window: there it is Graft's own key that says it (quirk 24).
   encoderAlone(alone) {

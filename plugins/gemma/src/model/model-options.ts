@@ -8,15 +8,15 @@ import { NAMED_PAIRS, parsePreset, SIZE_NAMES } from './sizes';
 const rate = (): z.ZodNumber => z.number().min(0).lt(1);
 const count = (most: number): z.ZodNumber => z.int().min(1).max(most);
 
-const positive = z.number().positive();
+const factor = z.number().positive().describe('How many times as long the texts become.');
 const ropeScaling = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('linear'), factor: positive }),
+  z.strictObject({ type: z.literal('linear').describe('Positions are divided by the factor.'), factor }),
   z.strictObject({
-    type: z.literal('llama3'),
-    factor: positive,
-    lowFrequencyFactor: positive,
-    highFrequencyFactor: positive,
-    originalMaxPositions: count(LIMITS.positions),
+    type: z.literal('llama3').describe("Llama 3's: only slow rotations are slowed down."),
+    factor,
+    lowFrequencyFactor: z.number().positive().describe('Rotations with fewer turns over the original length are slow.'),
+    highFrequencyFactor: z.number().positive().describe('Rotations with more turns stay as they are.'),
+    originalMaxPositions: count(LIMITS.positions).describe('The original length, in tokens.'),
   }),
 ]);
 
