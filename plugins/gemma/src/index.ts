@@ -11,6 +11,7 @@ export {
   type SizeName,
 } from './model/sizes';
 export {
+  ENCODER_WINDOWS,
   type AnyGemmaConfig,
   type DecoderOnlyConfig,
   type AttentionMethod,
@@ -26,6 +27,7 @@ export {
 } from './model/config-types';
 export { ignoredKeys, parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
 export { describeModel } from './families/describe';
+export { type EmbeddingSource } from './model/embedding';
 export { GEMMA2_BLOCK, type BlockDescription, type Projection } from './model/block';
 export { type LinearScaling, type Llama3Scaling, type RotaryPositions } from './model/rotary';
 export { defaultLayerTypes } from './model/published-defaults';
