@@ -1,5 +1,5 @@
 // A balanced pair as the benchmarks measure it: everything of a Gemma 2 that is not a size.
-import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
+import { defaultLayerTypes, GEMMA2_BLOCK, GemmaModel } from '@graft/gemma';
 
 /** One side of those numbers of layers, widths and heads. `vocabulary` and `window`: in tokens. */
 export function sideOf({ vocabulary, window = 4096, ...size }) {
@@ -7,7 +7,8 @@ export function sideOf({ vocabulary, window = 4096, ...size }) {
     ...size,
     vocabularySize: vocabulary,
     rmsNormEpsilon: 1e-6,
-    ropeTheta: 10000,
+    block: GEMMA2_BLOCK,
+    rotary: { full_attention: { theta: 10000 }, sliding_attention: { theta: 10000 } },
     maxPositions: 8192,
     slidingWindow: window,
     layerTypes: defaultLayerTypes(size.layers),
@@ -25,6 +26,7 @@ export function pairOf(size, options) {
   const side = sideOf(size);
   return new GemmaModel({
     kind: 'encoder-decoder',
+    family: 't5gemma',
     encoder: side,
     decoder: side,
     encoderWindow: 'strict',

@@ -42,7 +42,7 @@ function withModel(
 /** Tests of the inclusive window with gradients and of the strict one without, each on its engines. */
 export function encoderDecoderCase(
   name: string,
-  { inclusive, strict }: Readonly<Record<EncoderWindow, readonly EngineMode[]>>,
+  { inclusive, strict }: Readonly<Record<'inclusive' | 'strict', readonly EngineMode[]>>,
 ): void {
   const folder = fixture(name);
   describeIf(folder !== undefined, MISSING, name, () => {

@@ -21,5 +21,7 @@ fields = {name: tensor.long() for name, tensor in load_file(inputs).items()}
 with torch.no_grad():
     # Classifiers switch the cache off by themselves.
     more = {} if "Classification" in type(model).__name__ else {"use_cache": False}
-    logits = model.eval()(**fields, **more).logits
+    outputs = model.eval()(**fields, **more)
+    # An encoder alone has states.
+    logits = outputs.logits if hasattr(outputs, "logits") else outputs.last_hidden_state
 save_file({"logits": logits.float().contiguous()}, output)

@@ -8,7 +8,9 @@ declare module '@graft/core' {
     "model:gemma": {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
-      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides. */
+      /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
+      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
@@ -24,21 +26,41 @@ declare module '@graft/core' {
         readonly keyValueHeads?: number;
         /** Width of a head. Default: hidden / heads. */
         readonly headDim?: number;
-        /** Reach of sliding layers, in tokens. Default: 4096. */
+        /** Reach of sliding layers, in tokens. Default: the family's, such as 4096. */
         readonly slidingWindow?: number;
-        /** The kind of each layer. Default: alternating, sliding first. */
+        /** The kind of each layer. Default: the family's pattern; Gemma 2's layers alternate, sliding first. */
         readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
-        /** Base of the rotary positions. Default: 10000. */
+        /** Base of the rotary positions; where kinds of layers differ, of full ones. Default: the family's, such as 10000. */
         readonly ropeTheta?: number;
-        /** Soft cap of attention scores; null: none. Default: 50. */
+        /** Base of the rotary positions of sliding layers. Default: the family's. */
+        readonly slidingRopeTheta?: number;
+        /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
+        readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
+          readonly type: "linear";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+        } | {
+          /** Llama 3's: only slow rotations are slowed down. */
+          readonly type: "llama3";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
+          readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
+          readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
+          readonly originalMaxPositions: number;
+        } | null;
+        /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
         readonly attentionSoftCap?: number | null;
-        /** Soft cap of the logits; null: none. Default: 30. */
+        /** Soft cap of the logits; null: none. Default: the family's; Gemma 2: 30. */
         readonly finalLogitSoftCap?: number | null;
         /** Scores are scaled by its power -1/2. Default: headDim. */
         readonly queryPreAttentionScalar?: number;
-        /** Added to the mean square in every norm. Default: 1e-6. */
+        /** Added to the mean square in every norm. Default: the family's, such as 1e-6. */
         readonly rmsNormEpsilon?: number;
-        /** Written to config.json; nothing is cut off. Default: 8192. */
+        /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
       };
       /** Sizes of the decoder. Default: the encoder's. */
@@ -55,36 +77,56 @@ declare module '@graft/core' {
         readonly keyValueHeads?: number;
         /** Width of a head. Default: hidden / heads. */
         readonly headDim?: number;
-        /** Reach of sliding layers, in tokens. Default: 4096. */
+        /** Reach of sliding layers, in tokens. Default: the family's, such as 4096. */
         readonly slidingWindow?: number;
-        /** The kind of each layer. Default: alternating, sliding first. */
+        /** The kind of each layer. Default: the family's pattern; Gemma 2's layers alternate, sliding first. */
         readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
-        /** Base of the rotary positions. Default: 10000. */
+        /** Base of the rotary positions; where kinds of layers differ, of full ones. Default: the family's, such as 10000. */
         readonly ropeTheta?: number;
-        /** Soft cap of attention scores; null: none. Default: 50. */
+        /** Base of the rotary positions of sliding layers. Default: the family's. */
+        readonly slidingRopeTheta?: number;
+        /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
+        readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
+          readonly type: "linear";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+        } | {
+          /** Llama 3's: only slow rotations are slowed down. */
+          readonly type: "llama3";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
+          readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
+          readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
+          readonly originalMaxPositions: number;
+        } | null;
+        /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
         readonly attentionSoftCap?: number | null;
-        /** Soft cap of the logits; null: none. Default: 30. */
+        /** Soft cap of the logits; null: none. Default: the family's; Gemma 2: 30. */
         readonly finalLogitSoftCap?: number | null;
         /** Scores are scaled by its power -1/2. Default: headDim. */
         readonly queryPreAttentionScalar?: number;
-        /** Added to the mean square in every norm. Default: 1e-6. */
+        /** Added to the mean square in every norm. Default: the family's, such as 1e-6. */
         readonly rmsNormEpsilon?: number;
-        /** Written to config.json; nothing is cut off. Default: 8192. */
+        /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
       };
-      /** Tokens of the vocabulary. Default: 256000. */
+      /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
-      /** Id of the padding token. Default: 0. */
+      /** Id of the padding token. Default: the family's, such as 0. */
       readonly padTokenId?: number;
-      /** Id of the token that starts a decoder input. Default: 2. */
+      /** Id of the token that starts a decoder input. Default: the family's, such as 2. */
       readonly bosTokenId?: number;
-      /** Id of the end token, or of several. Default: 1. */
+      /** Id of the end token, or of several. Default: the family's, such as 1. */
       readonly eosTokenId?: number | readonly (number)[];
-      /** Sliding encoder layers see |i - j| < window (`strict`) or <= window (`inclusive`). Default: what the checkpoint says, otherwise `strict`. */
-      readonly encoderWindow?: "strict" | "inclusive";
+      /** Sliding encoder layers see |i - j| < window (`strict`), <= window (`inclusive`), `window` tokens in all (`halved`) or |i - j| <= window / 2 (`symmetric`). Default: what the checkpoint says, otherwise the family's: `strict`, but `halved` for T5Gemma 2 and `symmetric` for a bidirectional Gemma 3. */
+      readonly encoderWindow?: "strict" | "inclusive" | "halved" | "symmetric";
       /** `causal`: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, otherwise `bidirectional`. */
       readonly encoderAttention?: "bidirectional" | "causal";
-      /** One embedding table for both sides and the output. Default: false. */
+      /** One embedding table for both sides and the output. Default: false; T5Gemma 2 always has one. */
       readonly tieEncoderEmbedding?: boolean;
       /** The output projection is the decoder's embedding. Default: what the checkpoint says, otherwise true. */
       readonly tieOutput?: boolean;
@@ -103,7 +145,9 @@ declare module '@graft/core' {
     "model:@graft/gemma/gemma": {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
-      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides. */
+      /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
+      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
@@ -119,21 +163,41 @@ declare module '@graft/core' {
         readonly keyValueHeads?: number;
         /** Width of a head. Default: hidden / heads. */
         readonly headDim?: number;
-        /** Reach of sliding layers, in tokens. Default: 4096. */
+        /** Reach of sliding layers, in tokens. Default: the family's, such as 4096. */
         readonly slidingWindow?: number;
-        /** The kind of each layer. Default: alternating, sliding first. */
+        /** The kind of each layer. Default: the family's pattern; Gemma 2's layers alternate, sliding first. */
         readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
-        /** Base of the rotary positions. Default: 10000. */
+        /** Base of the rotary positions; where kinds of layers differ, of full ones. Default: the family's, such as 10000. */
         readonly ropeTheta?: number;
-        /** Soft cap of attention scores; null: none. Default: 50. */
+        /** Base of the rotary positions of sliding layers. Default: the family's. */
+        readonly slidingRopeTheta?: number;
+        /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
+        readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
+          readonly type: "linear";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+        } | {
+          /** Llama 3's: only slow rotations are slowed down. */
+          readonly type: "llama3";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
+          readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
+          readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
+          readonly originalMaxPositions: number;
+        } | null;
+        /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
         readonly attentionSoftCap?: number | null;
-        /** Soft cap of the logits; null: none. Default: 30. */
+        /** Soft cap of the logits; null: none. Default: the family's; Gemma 2: 30. */
         readonly finalLogitSoftCap?: number | null;
         /** Scores are scaled by its power -1/2. Default: headDim. */
         readonly queryPreAttentionScalar?: number;
-        /** Added to the mean square in every norm. Default: 1e-6. */
+        /** Added to the mean square in every norm. Default: the family's, such as 1e-6. */
         readonly rmsNormEpsilon?: number;
-        /** Written to config.json; nothing is cut off. Default: 8192. */
+        /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
       };
       /** Sizes of the decoder. Default: the encoder's. */
@@ -150,36 +214,56 @@ declare module '@graft/core' {
         readonly keyValueHeads?: number;
         /** Width of a head. Default: hidden / heads. */
         readonly headDim?: number;
-        /** Reach of sliding layers, in tokens. Default: 4096. */
+        /** Reach of sliding layers, in tokens. Default: the family's, such as 4096. */
         readonly slidingWindow?: number;
-        /** The kind of each layer. Default: alternating, sliding first. */
+        /** The kind of each layer. Default: the family's pattern; Gemma 2's layers alternate, sliding first. */
         readonly layerTypes?: readonly ("sliding_attention" | "full_attention")[];
-        /** Base of the rotary positions. Default: 10000. */
+        /** Base of the rotary positions; where kinds of layers differ, of full ones. Default: the family's, such as 10000. */
         readonly ropeTheta?: number;
-        /** Soft cap of attention scores; null: none. Default: 50. */
+        /** Base of the rotary positions of sliding layers. Default: the family's. */
+        readonly slidingRopeTheta?: number;
+        /** Scaling of the rotary positions of full layers (`{ type: linear, factor: 8 }`); null: none. Default: none. */
+        readonly ropeScaling?: {
+          /** Positions are divided by the factor. */
+          readonly type: "linear";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+        } | {
+          /** Llama 3's: only slow rotations are slowed down. */
+          readonly type: "llama3";
+          /** How many times as long the texts become. */
+          readonly factor: number;
+          /** Rotations with fewer turns over the original length are slow. */
+          readonly lowFrequencyFactor: number;
+          /** Rotations with more turns stay as they are. */
+          readonly highFrequencyFactor: number;
+          /** The original length, in tokens. */
+          readonly originalMaxPositions: number;
+        } | null;
+        /** Soft cap of attention scores; null: none. Default: the family's; Gemma 2: 50. */
         readonly attentionSoftCap?: number | null;
-        /** Soft cap of the logits; null: none. Default: 30. */
+        /** Soft cap of the logits; null: none. Default: the family's; Gemma 2: 30. */
         readonly finalLogitSoftCap?: number | null;
         /** Scores are scaled by its power -1/2. Default: headDim. */
         readonly queryPreAttentionScalar?: number;
-        /** Added to the mean square in every norm. Default: 1e-6. */
+        /** Added to the mean square in every norm. Default: the family's, such as 1e-6. */
         readonly rmsNormEpsilon?: number;
-        /** Written to config.json; nothing is cut off. Default: 8192. */
+        /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
       };
-      /** Tokens of the vocabulary. Default: 256000. */
+      /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
-      /** Id of the padding token. Default: 0. */
+      /** Id of the padding token. Default: the family's, such as 0. */
       readonly padTokenId?: number;
-      /** Id of the token that starts a decoder input. Default: 2. */
+      /** Id of the token that starts a decoder input. Default: the family's, such as 2. */
       readonly bosTokenId?: number;
-      /** Id of the end token, or of several. Default: 1. */
+      /** Id of the end token, or of several. Default: the family's, such as 1. */
       readonly eosTokenId?: number | readonly (number)[];
-      /** Sliding encoder layers see |i - j| < window (`strict`) or <= window (`inclusive`). Default: what the checkpoint says, otherwise `strict`. */
-      readonly encoderWindow?: "strict" | "inclusive";
+      /** Sliding encoder layers see |i - j| < window (`strict`), <= window (`inclusive`), `window` tokens in all (`halved`) or |i - j| <= window / 2 (`symmetric`). Default: what the checkpoint says, otherwise the family's: `strict`, but `halved` for T5Gemma 2 and `symmetric` for a bidirectional Gemma 3. */
+      readonly encoderWindow?: "strict" | "inclusive" | "halved" | "symmetric";
       /** `causal`: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, otherwise `bidirectional`. */
       readonly encoderAttention?: "bidirectional" | "causal";
-      /** One embedding table for both sides and the output. Default: false. */
+      /** One embedding table for both sides and the output. Default: false; T5Gemma 2 always has one. */
       readonly tieEncoderEmbedding?: boolean;
       /** The output projection is the decoder's embedding. Default: what the checkpoint says, otherwise true. */
       readonly tieOutput?: boolean;

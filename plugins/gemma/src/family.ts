@@ -18,7 +18,8 @@ import { GEMMA_MODEL_TYPES, readModelConfig } from './model/config';
 import type { AnyGemmaConfig } from './model/config-types';
 import { gemmaOf, type AnyGemma } from './model/encoder-model';
 import { TENSOR_SPLITS } from './model/tensor-splits';
-import { modelOptions, resolveAnyConfig, type ModelOptions, type ResolvedModelOptions } from './model/model-options';
+import { modelOptions, type ModelOptions, type ResolvedModelOptions } from './model/model-options';
+import { resolveAnyConfig } from './model/resolve-options';
 
 /** Builds Gemma models: decoder-only Gemma 2, the encoder-decoder made of it, or that one's encoder alone. */
 @injectable()

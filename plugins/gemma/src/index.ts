@@ -1,6 +1,17 @@
 export { plugin, plugin as default } from './plugin';
-export { NAMED_PAIRS, parsePreset, SIZE_NAMES, SIZES, VOCABULARY_SIZE, type Size, type SizeName } from './model/sizes';
 export {
+  NAMED_PAIRS,
+  parsePreset,
+  SIZE_NAMES,
+  SIZES,
+  VOCABULARY_SIZE,
+  type Preset,
+  type PresetSide,
+  type Size,
+  type SizeName,
+} from './model/sizes';
+export {
+  ENCODER_WINDOWS,
   type AnyGemmaConfig,
   type DecoderOnlyConfig,
   type AttentionMethod,
@@ -12,17 +23,16 @@ export {
   type GemmaOptions,
   type LayerType,
   type SideConfig,
+  type VisionConfig,
 } from './model/config-types';
-export { parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
+export { ignoredKeys, parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
+export { describeModel } from './families/describe';
+export { type EmbeddingSource } from './model/embedding';
+export { GEMMA2_BLOCK, type BlockDescription, type Projection } from './model/block';
+export { type LinearScaling, type Llama3Scaling, type RotaryPositions } from './model/rotary';
 export { defaultLayerTypes } from './model/published-defaults';
-export { ignoredKeys } from './model/ignored-keys';
-export {
-  modelOptions,
-  resolveAnyConfig,
-  resolveModelConfig,
-  type ModelOptions,
-  type ResolvedModelOptions,
-} from './model/model-options';
+export { modelOptions, type ModelOptions, type ResolvedModelOptions } from './model/model-options';
+export { resolveAnyConfig, resolveModelConfig } from './model/resolve-options';
 export { parameterSpecs } from './model/parameters';
 export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';

@@ -159,7 +159,7 @@ async function printTables(
 }
 
 async function describeConfig(config: Record<string, unknown>, where: string, options: CostOptions): Promise<string[]> {
-  const { readModelConfig } = await import('@graft/gemma');
+  const { describeModel, readModelConfig } = await import('@graft/gemma');
   let parsed;
   try {
     parsed = readModelConfig(config, {}, where);
@@ -173,7 +173,7 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
   const lines = Object.entries(sides).map(
     ([name, side]) =>
       `${name}: ${side.layers} layers, hidden ${side.hidden}, feed-forward ${side.feedForward}, ${side.heads} heads of ${side.headDim}, ` +
-      `${side.keyValueHeads} key/value heads, window ${side.slidingWindow}`,
+      `${side.keyValueHeads} key/value heads${side.layerTypes.includes('sliding_attention') ? `, window ${side.slidingWindow}` : ''}`,
   );
   const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = sides.decoder ?? sides.encoder!;
   const tied = parsed.kind === 'encoder-decoder' && parsed.tieEncoderEmbedding;
@@ -182,6 +182,7 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
   return [
     `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
     ...lines,
+    ...describeModel(parsed),
     '',
     ...(await costLines(parsed, options)),
   ];

@@ -11,6 +11,11 @@ export interface Initializer {
   checkpointConfig(): Promise<Record<string, unknown> | undefined>;
   /** The generation_config.json that belongs to the parameters. Default: none. */
   generationConfig?(): Promise<Record<string, unknown> | undefined>;
+  /**
+   * Folder of the checkpoint whose carried tensors (see `CheckpointStorage.carried`) the run's checkpoints keep. Default:
+   * there are none.
+   */
+  carriedFrom?(): string;
   /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
   parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
 }

@@ -4,4 +4,9 @@ export interface CheckpointStorage {
   readonly nameOf?: (parameter: string) => string;
   /** Tensors that a checkpoint may contain although no parameter reads them: copies of tied ones. Default: none. */
   readonly redundant?: readonly string[];
+  /**
+   * Tensors that no parameter reads, and that the checkpoints of a run keep as they are, such as those of a vision tower.
+   * Default: none.
+   */
+  readonly carried?: readonly string[];
 }

@@ -10,6 +10,7 @@ import type { Placement } from '../distributed/placement';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { beginCall } from '../util/pending';
 import { fillParameters } from './parameters';
+import { openCarried, type CarriedTensors } from './carried';
 import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
 import { readStartState } from './start-state';
 
@@ -37,7 +38,8 @@ interface SentPoint {
 
 /** Source of the parameters of worker 0, or of a run without other workers. */
 type Source =
-  { readonly snapshot: FoundSnapshot } | { readonly snapshot?: undefined; readonly initializer: Initializer };
+  | { readonly snapshot: FoundSnapshot; readonly initializer?: undefined }
+  | { readonly snapshot?: undefined; readonly initializer: Initializer };
 
 /**
  * Where a run starts: after its newest snapshot, or at its first step. `find` returns the model, on which the other
@@ -119,6 +121,12 @@ export class ResumePoint {
   /** Steps done; undefined in a new run. */
   get resumedFromStep(): number | undefined {
     return this.sent.step > 0 ? this.sent.step : undefined;
+  }
+
+  /** What the checkpoints of the run keep besides parameters; the caller disposes it. */
+  async carried(): Promise<CarriedTensors | undefined> {
+    const folder = this.source?.snapshot?.folder ?? this.source?.initializer?.carriedFrom?.();
+    return folder === undefined ? undefined : openCarried(folder, this.model);
   }
 
   /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */

@@ -13,6 +13,7 @@ import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
+import { carriedIn } from './carried';
 import { checkLines } from './metrics';
 import { isPacked, wideShape } from '../training/parameter-storage';
 import { isObject } from '../util/objects';
@@ -115,7 +116,7 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
  * its folder. Throws TrainingError, leaving no folder, if a trained parameter is not finite.
  */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
-  const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
+  const { model, extraFiles, carried = [], parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
   const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
   const isNarrow = Object.values(parameters).some(isPacked);
@@ -123,12 +124,12 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
     model: {
       ...shared,
       config: isNarrow ? withDtype(shared.config, 'bfloat16') : shared.config,
-      tensors: parameterSources(parameters, refuseNonFinite(contents, 'parameter')),
+      tensors: [...parameterSources(parameters, refuseNonFinite(contents, 'parameter')), ...carried],
     },
     optimizer: sources(optimizer),
     average:
       Object.keys(average).length > 0
-        ? { ...shared, tensors: sources(average, refuseNonFinite(contents, 'the moving average of')) }
+        ? { ...shared, tensors: [...sources(average, refuseNonFinite(contents, 'the moving average of')), ...carried] }
         : undefined,
     state,
   });
@@ -281,8 +282,9 @@ async function readTensors<W extends Wanted>(
   wanted: readonly W[],
   where: string,
   scatter?: Scatter<W>,
+  carried: readonly string[] = [],
 ): Promise<Record<string, tf.Tensor>> {
-  const known = new Set(wanted.map(({ name }) => name));
+  const known = new Set([...wanted.map(({ name }) => name), ...carried]);
   const tensors: Record<string, tf.Tensor> = {};
   const mismatch = (name: string, problem: string): CheckpointError =>
     new CheckpointError(`${where}: "${name}" ${problem}.`, {
@@ -322,7 +324,8 @@ export async function readParameters(
 ): Promise<Parameters> {
   const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
   const keep = place && (({ name }: Wanted, value: tf.Tensor): Promise<true> => place(name, value).then(() => true));
-  return readTensors(await CheckpointReader.open(folder), wanted, folder, keep);
+  const reader = await CheckpointReader.open(folder);
+  return readTensors(reader, wanted, folder, keep, await carriedIn(reader, model));
 }
 
 /** The moving average from a snapshot; undefined if it has none. */
@@ -336,18 +339,19 @@ export async function hasAverage(folder: string): Promise<boolean> {
 }
 
 /**
- * The optimizer's state, or with `average` the moving average, from a snapshot, tensor by tensor; `scatter` decides
+ * The optimizer's state, or with `average` the moving average of this model, from a snapshot, tensor by tensor; `scatter` decides
  * which tensors to keep.
  */
 export async function scatterTensors<W extends Wanted>(
   folder: string,
   what: 'optimizer' | 'average',
-  wanted: readonly W[],
+  { wanted, model }: { readonly wanted: readonly W[]; readonly model: Model },
   scatter: Scatter<W>,
 ): Promise<Record<string, tf.Tensor>> {
-  return what === 'optimizer'
-    ? readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), scatter)
-    : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), scatter);
+  if (what === 'optimizer')
+    return readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), scatter);
+  const reader = await CheckpointReader.open(averageFolder(folder));
+  return readTensors(reader, wanted, averageFolder(folder), scatter, await carriedIn(reader, model));
 }
 
 /**

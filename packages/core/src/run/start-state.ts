@@ -55,5 +55,5 @@ export async function readStartState(request: StartRequest): Promise<TrainingSta
 const savedIn = (folder: string, model: Model): SavedState => ({
   state: (fresh) => readOptimizerState(folder, fresh),
   average: async () => (await readAverage(folder, model))!,
-  scattered: (what, specs, scatter) => scatterTensors(folder, what, specs, scatter),
+  scattered: (what, specs, scatter) => scatterTensors(folder, what, { wanted: specs, model }, scatter),
 });

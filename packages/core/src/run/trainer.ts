@@ -129,12 +129,15 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       sizesBatches: dataset.kind === 'examples',
       logger,
     });
+    const carried = folder && (await resumePoint.carried());
+    if (carried) owned.add('what the checkpoints carry', carried);
     const start = await resumePoint.start(parts, placement);
     if (folder && start.step > 0) warnOfUnrecorded(settled, run, start.step, logger);
 
     const context: TrainingContext = {
       sink: folder,
       extraFiles,
+      carried: carried?.tensors,
       run,
       random: {
         data: random.fork(STREAMS.data),

@@ -1,3 +1,4 @@
+import type { TensorSource } from '@graft/checkpoint';
 import type { Engine, Precision } from '@graft/engine';
 import type { Dataset, JsonValue, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
 import type { Logger } from '../util/logger';
@@ -47,6 +48,8 @@ export interface TrainingContext {
   readonly sink?: RunSink;
   /** Files next to the weights of every checkpoint, by name: a tokenizer's. Default: none. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+  /** Tensors that every checkpoint has besides the parameters. Default: none. */
+  readonly carried?: readonly TensorSource[];
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream; rounding: RandomStream };
   readonly logger: Logger;

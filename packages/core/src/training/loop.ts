@@ -314,7 +314,7 @@ export class TrainingLoop {
 
   private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { sink, extraFiles, placement } = this.context;
+    const { sink, extraFiles, carried, placement } = this.context;
     const { model } = this.parts;
     const { parameters } = this.trained;
     const stored = await placement.stored(this.trained, sink !== undefined);
@@ -328,6 +328,7 @@ export class TrainingLoop {
       this.lastCheckpoint = await sink.writeSnapshot(this.settings.keepCheckpoints, {
         model,
         extraFiles,
+        carried,
         parameters,
         ...stored!,
         state: {

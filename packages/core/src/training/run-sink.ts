@@ -1,3 +1,4 @@
+import type { TensorSource } from '@graft/checkpoint';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { EvaluationSink } from '../evaluation/evaluations';
 import type { JsonValue, Model, Parameters } from '../interfaces';
@@ -20,6 +21,8 @@ export interface SnapshotContents {
   readonly model: Model;
   /** Files next to the weights, and next to their average, by name. Default: none. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+  /** Tensors that no parameter reads, and their average's too. Default: none. */
+  readonly carried?: readonly TensorSource[];
   readonly parameters: Parameters;
   readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty if there is none. */

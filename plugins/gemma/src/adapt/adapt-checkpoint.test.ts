@@ -9,7 +9,8 @@ import { ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { adaptCheckpoint, type AdaptProgress } from './adapt-checkpoint';
 import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 import { mapName } from './name-mapping';
 
 const WIDE = { layers: 2, hidden: 24, feedForward: 10, heads: 4, keyValueHeads: 2, headDim: 4 };

@@ -33,7 +33,7 @@ import { EXPAND_HEADS_CHOICES } from './expanded-heads';
 import { toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig } from '../model/config-types';
 import { asGemma } from '../model/model';
-import { DECODER_ONLY_EMBEDDING } from '../model/parameters';
+import { DECODER_ONLY_EMBEDDING } from '../model/names';
 
 /** The options of the initializer `adapt`. */
 export const adaptOptions = z.strictObject({

@@ -90,7 +90,7 @@ export async function addDelta(request: AddDeltaRequest): Promise<AddDeltaReport
     const stored = commonDtype([reader]);
     const dtype = request.dtype === undefined ? stored : parseFloatDtype(request.dtype);
     const tensors = plan.map(({ spec, from }) => {
-      const name = storedName(spec.name, reader, model);
+      const name = storedName(spec.name, reader, config);
       const data = (): AsyncGenerator<Uint8Array> | ReturnType<typeof converted> =>
         from ? sumOf({ reader, name }, from, { base, tuned, scale, dtype }) : converted(reader, name, dtype);
       return { name, dtype, shape: spec.shape, data };

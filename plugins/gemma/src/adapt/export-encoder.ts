@@ -2,18 +2,21 @@ import {
   CheckpointError,
   CheckpointReader,
   configDtypeName,
+  fromFloat32,
   parseFloatDtype,
   readTokenizerFiles,
   readTokenizerRecord,
   recordFile,
   TOKENIZER_SECTION,
+  type StoredDtype,
 } from '@graft/checkpoint';
 import { sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
 import { checkTensors, countParameters } from '@graft/core';
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';
-import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
-import { gemmaOf } from '../model/encoder-model';
+import type { EncoderDecoderConfig, EncoderOnlyConfig, GemmaOptions } from '../model/config-types';
+import { gemmaOf, type AnyGemma } from '../model/encoder-model';
+import { familyOf } from '../families';
 import { storedName } from '../load/declared-tensors';
 import { parameterSpecs } from '../model/parameters';
 import {
@@ -59,11 +62,13 @@ export interface ExportReport {
   readonly bytes: number;
   /** As config.json spells it. */
   readonly dtype: string;
+  /** Where readers other than Graft, or a narrow dtype, make a difference: sentences. */
+  readonly inexact: readonly string[];
 }
 
 /**
- * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation's
- * T5GemmaEncoderModel reads too. Streams: at most a few chunks of tensors are in memory; bytes are copied unchanged if
+ * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation reads too: as
+ * T5GemmaEncoderModel, or, of T5Gemma 2, as a bidirectional Gemma3TextModel. Streams: at most a few chunks of tensors are in memory; bytes are copied unchanged if
  * dtypes agree. The folder appears complete or not at all. The tokenizer's files are copied, and config.json has the
  * encoder's window and direction.
  */
@@ -76,13 +81,20 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
     const config = encoderOf(model.config as EncoderDecoderConfig);
     const dtype = request.dtype === undefined ? commonDtype([reader]) : parseFloatDtype(request.dtype);
     const specs = parameterSpecs(config);
-    const tensors = specs.map(({ name, shape }) => ({
-      // The published encoder alone has these names (quirk 21).
-      name: name.replace(/^model\./, ''),
-      dtype,
-      shape,
-      data: () => converted(reader, storedName(name, reader, model), dtype),
-    }));
+    // The same parameters in the same order, under the names that they have in the pair.
+    const sources = parameterSpecs({ ...config, family: model.config.family });
+    const { endOfImageToken: special } = model.config as EncoderDecoderConfig;
+    const tensors = specs.map(({ name, shape, part }, i) => {
+      const from = storedName(sources[i].name, reader, model.config);
+      const patch = part === 'embedding' && special !== undefined && special < shape[0];
+      return {
+        // The published encoder alone has these names (quirk 21).
+        name: name.replace(/^model\./, ''),
+        dtype,
+        shape,
+        data: () => (patch ? withSpecialRow(reader, from, model, special, dtype) : converted(reader, from, dtype)),
+      };
+    });
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);
     const exported = { encoder: resolve(request.encoder), dtype: configDtypeName(dtype) };
@@ -122,10 +134,53 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
       parameters: countParameters({ parameters: specs }),
       bytes,
       dtype: configDtypeName(dtype),
+      inexact: inexactIn(config, special, dtype),
     };
   } finally {
     await reader.close();
   }
+}
+
+/** The table with the embedding of the special token in its row, divided by what the look-up multiplies it by. */
+async function* withSpecialRow(
+  reader: CheckpointReader,
+  table: string,
+  { config }: AnyGemma,
+  token: number,
+  dtype: StoredDtype,
+): AsyncGenerator<Uint8Array> {
+  const { hidden } = (config as EncoderDecoderConfig).encoder;
+  const own = await reader.readFloat32(storedName(familyOf(config).names.endOfImage!, reader, config));
+  const row = fromFloat32(
+    own.map((value) => value / Math.sqrt(hidden)),
+    dtype,
+  );
+  let at = token * row.byteLength;
+  for await (const piece of converted(reader, table, dtype, undefined, CHUNK_ROWS * row.byteLength)) {
+    const bytes = piece as Uint8Array;
+    if (at >= 0 && at < bytes.byteLength) bytes.set(row, at);
+    at -= bytes.byteLength;
+    yield bytes;
+  }
+}
+
+/** Rows of a table that are in memory at a time. */
+const CHUNK_ROWS = 256;
+
+function inexactIn(config: EncoderOnlyConfig, special: number | undefined, dtype: StoredDtype): string[] {
+  const { encoderWindow, encoder } = config;
+  const half = Math.floor(encoder.slidingWindow / 2);
+  const slides = encoder.layerTypes.includes('sliding_attention');
+  return [
+    ...(config.family === 'gemma3' && slides && encoderWindow !== 'symmetric'
+      ? [
+          `The format has no word for this window (${encoderWindow}, ${encoder.slidingWindow}): other readers than Graft see |i - j| <= ${half}, which differs for sources of more than ${half} tokens.`,
+        ]
+      : []),
+    ...(special !== undefined && dtype !== 'F32'
+      ? [`The embedding of token ${special} is rounded to ${configDtypeName(dtype)} once more.`]
+      : []),
+  ];
 }
 
 async function encoderDecoderConfig(

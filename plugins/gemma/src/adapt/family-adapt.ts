@@ -28,10 +28,17 @@ export async function exportFor({ choices, ...request }: FamilyExportRequest): P
     ExportEncoderRequest,
     'encoderWindow' | 'encoderAttention'
   >;
-  const { out, tensors, parameters, dtype } = await exportEncoder({ ...request, encoderWindow, encoderAttention });
+  const { out, tensors, parameters, dtype, inexact } = await exportEncoder({
+    ...request,
+    encoderWindow,
+    encoderAttention,
+  });
   return {
     out,
-    notes: [`${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; an encoder alone.`],
+    notes: [
+      `${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; an encoder alone.`,
+      ...inexact,
+    ],
   };
 }
 

@@ -6,7 +6,8 @@ import { ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { adaptCheckpoint } from './adapt-checkpoint';
 import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 const base = temporaryFolder();
 const source = (name: string, decoder: object = {}, vocabularySize = 37): Promise<string> =>

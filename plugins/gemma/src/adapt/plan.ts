@@ -9,13 +9,15 @@ import {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './cross-attention';
-import { checkPair, readModelConfig } from '../model/config';
+import { familyOf } from '../families';
+import { checkPair } from '../families/pair';
+import { readModelConfig } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions, DecoderOnlyConfig } from '../model/config-types';
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { checkDeclared } from '../load/declared-tensors';
 import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
 import { mapName, type Side } from './name-mapping';
-import { TIED_OUTPUT_NAMES } from '../model/parameters';
+import { TIED_OUTPUT_NAMES } from '../model/names';
 import { commonDtype } from './stream-checkpoint';
 
 /** Parts that an ablation may initialize at random instead of from the checkpoints. */
@@ -61,6 +63,7 @@ export class AdaptSources {
         options.expandHeads === 'encoder' && keyValueHeads < heads ? { from: keyValueHeads, to: heads } : undefined;
       const config: EncoderDecoderConfig = {
         kind: 'encoder-decoder',
+        family: 't5gemma',
         encoder: expanded ? { ...source, keyValueHeads: heads } : source,
         decoder: target.decoder,
         encoderWindow: options.encoderWindow ?? 'strict',
@@ -111,11 +114,16 @@ export class AdaptSources {
 async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyConfig> {
   const where = `${reader.path}/config.json`;
   const config = readModelConfig(await reader.config(), {}, where);
-  if (config.kind === 'decoder-only') {
+  if (config.kind === 'decoder-only' && config.family === 'gemma2') {
     checkDeclared(config, reader);
     return config;
   }
-  const held = config.kind === 'encoder-only' ? 'an encoder alone' : 'an encoder-decoder already';
+  const { title } = familyOf(config);
+  const held = {
+    'decoder-only': `a decoder-only ${title}`,
+    'encoder-only': 'an encoder alone',
+    'encoder-decoder': 'an encoder-decoder already',
+  }[config.kind];
   throw new CheckpointError(`${reader.path} holds ${held}; adapting takes decoder-only Gemma 2 checkpoints.`, {
     code: 'gemma.adapt-kind',
     exitCode: 2,

@@ -3,6 +3,7 @@ import {
   CheckpointError,
   fromFloat32,
   isFloatDtype,
+  storedWidth,
   toFloat32,
   type CheckpointReader,
   type StoredDtype,
@@ -110,6 +111,8 @@ export async function* converted(
   name: string,
   dtype: StoredDtype,
   heads: ExpandedHeads = { from: 1, to: 1 },
+  /** Default: pieces of any size, also ranges of files. */
+  pieceBytes?: number,
 ): AsyncGenerator<Uint8Array | FileRange> {
   const { dtype: stored, file, byteLength } = reader.info(name);
   if (!isFloatDtype(stored)) {
@@ -124,7 +127,11 @@ export async function* converted(
   // A head is repeated as a whole: its rows come as one piece.
   const headBytes = times > 1 ? byteLength / heads.from : undefined;
   const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
-    if (stored === dtype) yield* reader.ranges(name, headBytes);
+    if (pieceBytes !== undefined) {
+      const storedBytes = (pieceBytes / storedWidth(dtype)) * storedWidth(stored);
+      for await (const chunk of reader.chunks(name, storedBytes))
+        yield stored === dtype ? Uint8Array.from(chunk) : fromFloat32(toFloat32(chunk, stored), dtype);
+    } else if (stored === dtype) yield* reader.ranges(name, headBytes);
     else
       for await (const chunk of reader.chunks(name, headBytes ?? CONVERTED_BYTES))
         yield fromFloat32(toFloat32(chunk, stored), dtype);

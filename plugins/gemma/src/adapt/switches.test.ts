@@ -12,7 +12,8 @@ import { adaptCheckpoint } from './adapt-checkpoint';
 import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { loadModel } from '../load/load-model';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 /**
  * Three query heads per key/value head on one side of a pair, two on the other, which reveals a wrong order of repeats.

@@ -1,6 +1,7 @@
 import { modelCosts } from './costs';
 import { forwardFlops } from './flops';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 const LENGTHS = { sourceLength: 4096, targetLength: 2048 };
 const costs = (options: object) => modelCosts(resolveModelConfig(modelOptions.parse(options)), LENGTHS);

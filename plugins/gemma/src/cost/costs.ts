@@ -1,7 +1,8 @@
 import { elementCount } from '@graft/engine/internal';
 import type { AnyGemmaConfig } from '../model/config-types';
 import { forwardFlops, type BatchShape } from './flops';
-import { outputName, parameterSpecs } from '../model/parameters';
+import { outputName } from '../model/names';
+import { parameterSpecs } from '../model/parameters';
 
 /** Size and costs of a part of the model. */
 export interface PartCosts {

@@ -55,9 +55,14 @@ export function forwardFlops(config: AnyGemmaConfig, { batch, sourceLength, targ
   };
   if (config.kind === 'decoder-only') return { encoder: 0, crossAttention: 0, ...parts };
   const { encoder } = config;
+  const width = decoder.heads * decoder.headDim;
+  // Queries and output of merged attention are those of self-attention.
+  const shared =
+    decoder.block.crossAttention === 'merged' ? 2 * product(batch * targetLength, decoder.hidden, width) : 0;
+  const cross = attention(decoder, batch, targetLength, sourceLength, encoder.hidden) - shared;
   return {
     encoder: stack(encoder, batch, sourceLength),
-    crossAttention: decoder.layers * attention(decoder, batch, targetLength, sourceLength, encoder.hidden),
+    crossAttention: decoder.layers * cross,
     ...parts,
   };
 }

@@ -12,7 +12,8 @@ import { asIfCompiledOn } from '@graft/engine/internal';
 import { stepMemory } from './memory';
 import type { EncoderDecoderConfig } from '../model/config-types';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse(options)));
 

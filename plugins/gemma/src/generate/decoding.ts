@@ -5,28 +5,22 @@
 import type { BatchTensors, Decoding, DecodingStart, DecodingState, Model, Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import { cacheBytes, CacheFiller, CacheStep, foldCache, RECENT_TOKENS, type Cache } from './decoder-cache';
-import {
-  attend,
-  attendParts,
-  embed,
-  padSlots,
-  queryScale,
-  ropeTables,
-  transposedKeys,
-  type RopeTables,
-} from '../model/layers';
+import { attend, attendParts, padSlots, queryScale, transposedKeys, type StoredPart } from '../model/layers';
 import type { GemmaConfig, SideConfig } from '../model/config-types';
 import { whole } from '../model/attention';
-import { decoderSpans, paddingMask, sideMasks } from '../model/masks';
+import { embedTokens, type EmbeddingSource } from '../model/embedding';
+import { decoderSpans, mergedMasks, paddingMask, sideMasks } from '../model/masks';
+import type { SideNames } from '../model/names';
+import { ropeTables, type RopeTables } from '../model/rotary';
 import {
   keysAndValuesOf,
   queriesOf,
+  rotationsOf,
   runLayers,
   wholeSequenceAttention,
   type CrossInputs,
   type KeysAndValues,
   type LayerAttention,
-  type SideNames,
 } from '../model/stack';
 
 /**
@@ -39,7 +33,7 @@ export type FixedState = DecodingState;
 /** What decoding needs of a GemmaModel. */
 export interface DecodableGemma extends Pick<Model, 'kind' | 'specialTokens'> {
   readonly config: GemmaConfig;
-  readonly inputTable: string;
+  readonly decoderEmbedding: EmbeddingSource;
   readonly decoderNames: SideNames;
   encode(parameters: Parameters, fields: BatchTensors): tf.Tensor3D;
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
@@ -88,6 +82,14 @@ function keepCross(
   if (filled !== slots) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, slots]);
 }
 
+/** The source's part of merged attention, from the state of `keepCross`. */
+function keptPart(fixed: FixedState, layer: number): StoredPart {
+  const transposed = fixed[transposedKeysName(layer)] as tf.Tensor | undefined;
+  const mask = fixed[SOURCE_MASK] as tf.Tensor | undefined;
+  const keys = transposed ?? fixed[keysName(layer)];
+  return { keys, transposed: transposed !== undefined, values: fixed[valuesName(layer)], mask };
+}
+
 /** Cross-attention of queries [B, 1, H, C] with the state from `keepCross`: rows [B, H*C]. */
 function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, layer: number): tf.Tensor {
   const transposed = fixed[transposedKeysName(layer)] as tf.Tensor | undefined;
@@ -120,14 +122,21 @@ export function startDecoding(
   const [batch, length] = prompt.shape as [number, number];
   const fixed: Record<string, tf.Tensor> = {};
   const filler = new CacheFiller(decoder, capacity);
+  const merged = decoder.block.crossAttention === 'merged';
   let cross: CrossInputs | undefined;
+  let source: { mask?: tf.Tensor; length: number } | undefined;
   if (encoded) {
     const { states, mask } = encoded as { readonly states: tf.Tensor; readonly mask?: tf.Tensor };
-    cross = { states: tf.reshape(states, [-1, states.shape[2]!]), attending: whole(mask) };
+    cross = {
+      states: tf.reshape(states, [-1, states.shape[2]!]),
+      ...(merged ? {} : { attending: whole(mask) }),
+    };
+    source = { mask, length: states.shape[1]! };
     if (mask) fixed[SOURCE_MASK] = mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
-  const masks = sideMasks(decoderSpans(length, decoder.slidingWindow), length, { attention: promptMask });
+  const own = sideMasks(decoderSpans(length, decoder.slidingWindow), length, { attention: promptMask });
+  const masks = merged && source ? mergedMasks(own, length, source) : own;
   const attending = {
     full_attention: whole(masks.full_attention),
     sliding_attention: whole(masks.sliding_attention),
@@ -136,7 +145,7 @@ export function startDecoding(
     if (name === 'cross_attn') keepCross(fixed, decoder, layer, made);
     else filler.add(layer, made);
   });
-  const embedded = embed(parameters[model.inputTable], tf.reshape(prompt, [-1]), model.specialTokens.pad);
+  const embedded = embedTokens(parameters, decoder, model.decoderEmbedding, tf.reshape(prompt, [-1]));
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention); // [B*P, D]
   const last = tf.slice(
     tf.reshape(states, [batch, length, decoder.hidden]),
@@ -164,25 +173,31 @@ export function continueDecoding(
   const { decoder } = model.config;
   const batch = tokens.shape[0]!;
   const here = tf.reshape(position, [1]) as tf.Tensor1D;
-  const rotation = (scale: number): RopeTables => {
-    const { cos, sin } = ropeTables(capacity, decoder.headDim, decoder.ropeTheta, scale);
-    return { cos: tf.gather(cos, here), sin: tf.gather(sin, here) }; // [1, 1, C]
-  };
-  const [keyRotation, queryRotation] = [rotation(1), rotation(queryScale(decoder))];
+  const rotations = rotationsOf(decoder, (positions) => {
+    const rotation = (scale: number): RopeTables => {
+      const { cos, sin } = ropeTables(capacity, decoder.headDim, positions, scale);
+      return { cos: tf.gather(cos, here), sin: tf.gather(sin, here) }; // [1, 1, C]
+    };
+    return { keys: rotation(1), queries: rotation(queryScale(decoder)) };
+  });
+  const hasSource = kind === 'encoder-decoder';
+  const merged = hasSource && decoder.block.crossAttention === 'merged';
   const step = new CacheStep(decoder, cache, position);
   const attention: LayerAttention = {
     self(layer, weights, rows) {
-      const made = keysAndValuesOf(decoder, batch, weights, 'self_attn', rows, keyRotation); // [B, K, 1, C]
-      const queries = queriesOf(decoder, batch, weights, 'self_attn', rows, queryRotation);
-      return attendParts(decoder, queries, step.append(layer, made));
+      const rotation = rotations[decoder.layerTypes[layer]];
+      const made = keysAndValuesOf(decoder, batch, weights, 'self_attn', rows, rotation.keys); // [B, K, 1, C]
+      const queries = queriesOf(decoder, batch, weights, 'self_attn', rows, rotation.queries);
+      const parts = step.append(layer, made);
+      return attendParts(decoder, queries, merged ? [...parts, keptPart(fixed, layer)] : parts);
     },
     cross:
-      kind === 'encoder-decoder'
+      hasSource && !merged
         ? (layer, weights, rows) =>
             attendKept(decoder, queriesOf(decoder, batch, weights, 'cross_attn', rows), fixed, layer)
         : undefined,
   };
-  const embedded = embed(parameters[model.inputTable], tokens, model.specialTokens.pad); // [B, D]
+  const embedded = embedTokens(parameters, decoder, model.decoderEmbedding, tokens); // [B, D]
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention);
   return { states, recent: step.recent };
 }

@@ -3,6 +3,7 @@ import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
 import {
   checkTensors,
   CheckpointError,
+  GraftError,
   HEAD_WEIGHT,
   streamParameters,
   type LoadedClassifier as LoadedAny,
@@ -10,21 +11,26 @@ import {
 } from '@graft/core';
 import { tf } from '@graft/engine';
 import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
+import { FAMILIES, familyOf, familyOfType } from '../families';
 import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
 
-const ARCHITECTURES: Readonly<Record<ClassifierTask, string>> = {
-  sequence: 'T5GemmaForSequenceClassification',
-  token: 'T5GemmaForTokenClassification',
-};
-
 type Json = Readonly<Record<string, unknown>>;
 
-/** The config.json of a classifier. */
+const TASKS: readonly ClassifierTask[] = ['sequence', 'token'];
+
+/** The config.json of a classifier. Throws GraftError if none is published for its family and side. */
 export function toClassifierConfig({ model, task, reads, labels }: ClassifierConfig): Record<string, unknown> {
+  const { classifier: format, title } = familyOf(model);
+  if (!format || (reads === 'encoder' && !format.ofEncoder)) {
+    throw new GraftError(`There is no published format for a classifier of the ${reads} of a ${title}.`, {
+      code: 'gemma.classifier-format',
+      hint: format ? 'Let its head read the decoder, or write the encoder alone and the head by itself.' : undefined,
+    });
+  }
   return {
     ...toCheckpointConfig(reads === 'encoder' ? encoderOf(model) : model),
-    architectures: [ARCHITECTURES[task]],
+    architectures: [format.architectures[task]],
     is_encoder_decoder: reads === 'decoder',
     id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
@@ -41,10 +47,13 @@ export function parseClassifierConfig(
   const fail = (what: string): CheckpointError =>
     new CheckpointError(`${where}: ${what}.`, { code: 'gemma.classifier-config' });
   const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
-  const task = (Object.keys(ARCHITECTURES) as ClassifierTask[]).find((own) => names.includes(ARCHITECTURES[own]));
+  const own = familyOfType(json.model_type);
+  const families = own?.classifier ? [own] : FAMILIES;
+  const formats = families.flatMap(({ classifier }) => (classifier ? [classifier.architectures] : []));
+  const task = TASKS.find((name) => formats.some((architectures) => names.includes(architectures[name])));
   if (!task) {
     throw fail(
-      `"architectures" should hold ${Object.values(ARCHITECTURES).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
+      `"architectures" should hold ${formats.flatMap((all) => Object.values(all)).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
     );
   }
   const config = readModelConfig(json, options, where);

@@ -10,6 +10,7 @@ import {
   headLogits,
   maskedCrossEntropy,
   type BatchTensors,
+  type CheckpointStorage,
   type Classifier,
   type ForwardOptions,
   type ModelKind,
@@ -19,6 +20,10 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
+import type { CheckpointReader } from '@graft/checkpoint';
+import { familyOf } from '../families';
+import type { ClassifierFormat } from '../families/family';
+import { t5gemma } from '../families/t5gemma';
 import type { EncoderDecoderConfig } from '../model/config-types';
 import { drop, dropoutOf, splitDropout } from '../model/dropout';
 import { GemmaModel } from '../model/model';
@@ -80,6 +85,14 @@ export class GemmaClassifier implements Classifier {
     return this.model.specialTokens;
   }
 
+  storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
+    return this.model.storage(checkpoint);
+  }
+
+  private get format(): ClassifierFormat {
+    return familyOf(this.config.model).classifier ?? T5GEMMA_FORMAT;
+  }
+
   /** A fresh head, with the model's initializer range. The caller owns the tensors. */
   freshHead(stream: RandomStream): Parameters {
     const { labels, model } = this.config;
@@ -123,19 +136,30 @@ export class GemmaClassifier implements Classifier {
     const [batch, length] = ids.shape as [number, number];
     const begin = tf.fill([batch, 1], start, 'int32');
     const shifted = length > 1 ? tf.concat([begin, tf.slice(ids, [0, 0], [batch, length - 1])], 1) : begin;
-    // The decoder masks its pad ids itself, wherever they are (quirk 4).
-    const seen = tf.notEqual(shifted, pad).toInt();
-    const both = { ...fields, decoder_input_ids: shifted, decoder_attention_mask: seen };
+    const { masksPadding } = this.format;
+    const mask: BatchTensors = masksPadding ? { decoder_attention_mask: tf.notEqual(shifted, pad).toInt() } : {};
+    const both = { ...fields, decoder_input_ids: shifted, ...mask };
     return this.model.decoderStates(parameters, both, options);
   }
 
   /**
    * [B], integers: the rightmost id that is not pad; one further if the decoder reads it shifted, but not past the end.
+   * T5Gemma 2 looks for it in what the decoder reads: the same place, unless padding is within the text.
    */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
     const length = ids.shape[1]!;
-    const positions = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
-    const last = tf.max(positions, 1);
-    return this.config.reads === 'encoder' ? last : tf.minimum(tf.add(last, 1), length - 1);
+    const ofDecoder = this.config.reads === 'decoder';
+    const cut = ofDecoder && this.format.pools === 'decoder-input';
+    // What the decoder reads ends one token earlier.
+    const seen = cut && length > 1 ? tf.slice(ids, [0, 0], [-1, length - 1]) : ids;
+    const { pad } = this.model.specialTokens;
+    const count = seen.shape[1]!;
+    const marked = tf.mul(tf.notEqual(seen, pad).toInt(), tf.range(cut ? 1 : 0, count + (cut ? 1 : 0), 1, 'int32'));
+    const last = tf.max(marked, 1);
+    if (cut) return length > 1 ? last : tf.zerosLike(last);
+    return ofDecoder ? tf.minimum(tf.add(last, 1), length - 1) : last;
   }
 }
+
+/** Families without classifiers of their own: as the first that had them. */
+const T5GEMMA_FORMAT: ClassifierFormat = t5gemma.classifier!;

@@ -1,21 +1,17 @@
 import type { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError } from '@graft/core';
+import { familyOf } from '../families';
 import type { AnyGemmaConfig } from '../model/config-types';
-import { DECODER_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from '../model/parameters';
+import { parameterSpecs } from '../model/parameters';
 
-/**
- * The stored tensor of a parameter: the one of the same name, except that the decoder's table also fills the encoder's
- * if the checkpoint was saved with one table for both, and that the published encoder alone has names without `model.`
- * (quirk 21).
- */
+/** The stored tensor of a parameter: folders of one family differ in their names, and in the tables that they share. */
 export function storedName(
   name: string,
   { tensors }: Pick<CheckpointReader, 'tensors'>,
-  { kind }: { readonly kind: string },
+  config: Pick<AnyGemmaConfig, 'family' | 'kind'>,
 ): string {
-  if (tensors.has(name)) return name;
-  if (kind === 'encoder-only') return name.replace(/^model\./, '');
-  return name === ENCODER_EMBEDDING ? DECODER_EMBEDDING : name;
+  const names = familyOf(config).storedNames?.(name, config.kind) ?? [name];
+  return names.find((stored) => tensors.has(stored)) ?? names.at(-1)!;
 }
 
 /**

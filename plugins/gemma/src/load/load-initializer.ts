@@ -72,6 +72,11 @@ export class LoadInitializer implements Initializer {
     }
   }
 
+  /** Of a T5Gemma 2 the vision tower. */
+  carriedFrom(): string {
+    return this.options.path;
+  }
+
   /** Throws CheckpointError if the folder does not contain the model; warns about unknown tensors. */
   async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
     const reader = await CheckpointReader.open(this.options.path);

@@ -7,7 +7,8 @@ import { ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { LoadInitializer, loadOptions } from './load-initializer';
 import { loadModel } from './load-model';
 import { GemmaModel } from '../model/model';
-import { modelOptions, resolveModelConfig } from '../model/model-options';
+import { modelOptions } from '../model/model-options';
+import { resolveModelConfig } from '../model/resolve-options';
 
 const TABLES = ['encoder', 'decoder'].map((side) => `model.${side}.embed_tokens.weight`);
 

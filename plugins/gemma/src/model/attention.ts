@@ -3,7 +3,14 @@
  * in layers.ts: B batch, T queries, S keys, H query heads, K key/value heads, C head dimension.
  */
 import { fusedAttention, fusesAttention, recomputed, tf } from '@graft/engine';
-import { additiveMask, keysInReach, type AttentionMask, type SideRules } from './attention-mask';
+import {
+  additiveMask,
+  keysInReach,
+  maskTensors,
+  withMaskTensors,
+  type AttentionMask,
+  type SideRules,
+} from './attention-mask';
 import type { AttentionMethod, LayerType, SideConfig } from './config-types';
 import type { Dropout } from './dropout';
 import { attend } from './layers';
@@ -33,19 +40,11 @@ export function whole(mask: tf.Tensor | undefined): Attending {
   };
 }
 
-const numbersIn = ({ keyNumbers, queryNumbers }: AttentionMask): tf.Tensor[] =>
-  [keyNumbers, queryNumbers].filter((tensor) => tensor !== undefined);
-
-function withNumbers({ span, keyNumbers, queryNumbers }: AttentionMask, given: readonly tf.Tensor[]): AttentionMask {
-  const [ofKeys, ofQueries] = given;
-  return { span, ...(keyNumbers && { keyNumbers: ofKeys }), ...(queryNumbers && { queryNumbers: ofQueries }) };
-}
-
 /** As one kernel of the device, which never writes the scores. */
 export function fused(mask: AttentionMask): Attending {
   return {
-    tensors: numbersIn(mask),
-    with: (tensors) => fused(withNumbers(mask, tensors)),
+    tensors: maskTensors(mask),
+    with: (tensors) => fused(withMaskTensors(mask, tensors)),
     rows({ attentionSoftCap: cap, heads, headDim }, queries, { keys, values }) {
       const { span, keyNumbers, queryNumbers } = mask;
       const finite = (limit: number | undefined): number | undefined => (Number.isFinite(limit) ? limit : undefined);
@@ -70,8 +69,8 @@ export const BLOCK = 512;
  */
 export function blocked(mask: AttentionMask, size = BLOCK): Attending {
   return {
-    tensors: numbersIn(mask),
-    with: (tensors) => blocked(withNumbers(mask, tensors), size),
+    tensors: maskTensors(mask),
+    with: (tensors) => blocked(withMaskTensors(mask, tensors), size),
     rows(side, queries, { keys, values }, dropout) {
       if (dropout && dropout.rates.attentionDropout > 0) throw new Error('blocked attention drops no probabilities');
       const [batch, length] = queries.shape as [number, number];
@@ -93,30 +92,34 @@ function rowsOfBlock(
   firstQuery: number,
   count: number,
 ): tf.Tensor {
-  const reach = keysInReach(mask, firstQuery, count, keys.shape[2]!);
+  const { source } = mask;
+  const ownKeys = keys.shape[2]! - (source?.length ?? 0);
+  const reach = keysInReach(mask, firstQuery, count, ownKeys);
   const block = { firstQuery, queries: count, ...reach };
-  const ofKeys = (x: tf.Tensor, axis: number): tf.Tensor =>
+  const cut = (x: tf.Tensor, axis: number, from: number, size: number): tf.Tensor =>
     tf.slice(
       x,
-      x.shape.map((_, i) => (i === axis ? reach.firstKey : 0)),
-      x.shape.map((size, i) => (i === axis ? reach.keys : size)),
+      x.shape.map((_, i) => (i === axis ? from : 0)),
+      x.shape.map((whole, i) => (i === axis ? size : whole)),
     );
-  const ofQueries = (x: tf.Tensor): tf.Tensor =>
-    tf.slice(
-      x,
-      x.shape.map((_, i) => (i === 1 ? firstQuery : 0)),
-      x.shape.map((size, i) => (i === 1 ? count : size)),
-    );
+  const ofKeys = (x: tf.Tensor, axis: number): tf.Tensor => cut(x, axis, reach.firstKey, reach.keys);
+  // The source's keys are in the reach of every query.
+  const withSource = (x: tf.Tensor): tf.Tensor =>
+    source ? tf.concat([ofKeys(x, 2), cut(x, 2, ownKeys, source.length)], 2) : ofKeys(x, 2);
+  const ofQueries = (x: tf.Tensor): tf.Tensor => cut(x, 1, firstQuery, count);
   const { keyNumbers, queryNumbers } = mask;
   const own: AttentionMask = {
     span: mask.span,
     ...(keyNumbers && { keyNumbers: ofKeys(keyNumbers, 1) }),
     ...(queryNumbers && { queryNumbers: ofQueries(queryNumbers) }),
+    ...(source && {
+      source: { ...source, ...(source.queryNumbers && { queryNumbers: ofQueries(source.queryNumbers) }) },
+    }),
   };
   return recomputed(
-    ([q, k, v], _parameters, numbers) => attend(side, q, k, v, additiveMask(withNumbers(own, numbers), block)),
-    [ofQueries(queries), ofKeys(keys, 2), ofKeys(values, 2)],
-    { fixed: numbersIn(own) },
+    ([q, k, v], _parameters, numbers) => attend(side, q, k, v, additiveMask(withMaskTensors(own, numbers), block)),
+    [ofQueries(queries), withSource(keys), withSource(values)],
+    { fixed: maskTensors(own) },
   );
 }
 
@@ -134,6 +137,8 @@ export interface Lengths {
 export interface MethodChoice {
   readonly wanted?: AttentionMethod;
   readonly dropout?: Pick<Dropout, 'rates'>;
+  /** The kernels of devices have one rule for all keys: two sequences of keys are computed in blocks. */
+  readonly merged?: boolean;
 }
 
 /** A mask in both forms, either of which is made if it is needed. */
@@ -176,11 +181,12 @@ export function selfAttending(
 export function attentionMethod(
   { heads, keyValueHeads, headDim }: SideConfig,
   { batch, queries, keys }: Lengths,
-  { wanted = 'auto', dropout }: MethodChoice,
+  { wanted = 'auto', dropout, merged = false }: MethodChoice,
 ): 'whole' | 'blocked' | 'fused' {
   // The factors of dropped probabilities are a matrix as large as the scores'.
   if (dropout && dropout.rates.attentionDropout > 0) return 'whole';
+  if (wanted === 'fused' && merged) return 'blocked';
   if (wanted !== 'auto') return wanted;
-  if (fusesAttention({ batch, queries, keys, heads, keyValueHeads, headDim })) return 'fused';
+  if (!merged && fusesAttention({ batch, queries, keys, heads, keyValueHeads, headDim })) return 'fused';
   return queries * keys >= MANY_SCORES ? 'blocked' : 'whole';
 }

@@ -1,6 +1,6 @@
 import { CheckpointError } from '@graft/core';
-import { isObject, shownJson } from '@graft/core/internal';
-import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
+import { shownJson } from '@graft/core/internal';
+import { REFUSED_KEYS, type PublishedKey } from './published-defaults';
 import type { LayerType } from './config-types';
 
 export type Json = Readonly<Record<string, unknown>>;
@@ -43,17 +43,19 @@ export const LIMITS = {
  */
 export class ConfigFields {
   constructor(
-    private readonly json: Json,
+    readonly json: Json,
     private readonly keys: Readonly<Record<string, PublishedKey>>,
-    private readonly where: string,
+    readonly where: string,
   ) {}
 
   fail(field: string, problem: string): CheckpointError {
     return new CheckpointError(`${this.where}: "${field}" ${problem}.`, { code: 'gemma.config' });
   }
 
-  integer(field: string, most: number, least = 1): number {
-    const value = this.value(field);
+  /** `fallback`: the meaning of silence, if it follows from other keys. */
+  integer(field: string, most: number, { least = 1, fallback }: { least?: number; fallback?: number } = {}): number {
+    const given = this.value(field);
+    const value = given === undefined ? fallback : given;
     if (!Number.isSafeInteger(value) || (value as number) < least) {
       throw this.fail(field, `should be an integer of at least ${least}, but is ${shown(value)}`);
     }
@@ -66,7 +68,7 @@ export class ConfigFields {
     return this.checkPositive(field, this.value(field) ?? fallback, most);
   }
 
-  private checkPositive(field: string, value: unknown, most: number): number {
+  checkPositive(field: string, value: unknown, most: number): number {
     if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
       throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
     if (value > most) throw this.fail(field, `is ${shown(value)}; Graft takes at most ${most}`);
@@ -124,31 +126,9 @@ export class ConfigFields {
     return id as number;
   }
 
-  /**
-   * Version 5 of the published implementation nests theta in `rope_parameters`; version 4 has `rope_theta` (quirk 11).
-   * The older `rope_scaling` overrides it if both are there, and theta within them overrides theta next to them.
-   */
-  ropeTheta(): number {
-    const older = this.json.rope_scaling ?? {};
-    if (!isObject(older)) throw this.fail('rope_scaling', `should be an object, but is ${shown(older)}`);
-    const [name, nested] =
-      Object.keys(older).length > 0
-        ? (['rope_scaling', older] as const)
-        : (['rope_parameters', this.json.rope_parameters ?? {}] as const);
-    if (!isObject(nested)) throw this.fail(name, `should be an object, but is ${shown(nested)}`);
-    const type = nested.rope_type ?? nested.type ?? 'default';
-    if (type !== 'default')
-      throw this.fail(name, `asks for rotary positions of type ${shown(type)}; Graft knows "default"`);
-    const byLayer = Object.keys(nested).find((key) => isObject(nested[key]));
-    if (byLayer !== undefined)
-      throw this.fail(name, `gives "${byLayer}" rotary positions of its own; all layers of this model have the same`);
-    const given = 'rope_theta' in nested ? nested.rope_theta : this.json.rope_theta;
-    const theta = given === undefined ? DEFAULT_ROPE_THETA : given;
-    return this.checkPositive('rope_theta', theta, LIMITS.number);
-  }
-
-  layerTypes(layers: number): readonly LayerType[] {
-    const value = this.json.layer_types ?? defaultLayerTypes(layers);
+  /** `fallback`: the meaning of silence, which follows from the number of layers. */
+  layerTypes(layers: number, fallback: readonly LayerType[]): readonly LayerType[] {
+    const value = this.json.layer_types ?? fallback;
     if (!Array.isArray(value) || value.length !== layers) {
       throw this.fail(
         'layer_types',

@@ -1,8 +1,16 @@
 import type { DropoutRates, SpecialTokenPolicy, SpecialTokensSection } from '@graft/core';
-import type { Size } from './sizes';
+import type { BlockDescription } from './block';
+import type { RotaryPositions } from './rotary';
+import type { Size } from './size';
 
-/** Which tokens a sliding layer of the encoder sees: distances below the window, or also the window's own. */
-export type EncoderWindow = 'strict' | 'inclusive';
+/** All rules for the window of an encoder. */
+export const ENCODER_WINDOWS = ['strict', 'inclusive', 'halved', 'symmetric'] as const;
+
+/**
+ * Which tokens a sliding layer of the encoder sees: distances below the window (`strict`), also the window's own
+ * (`inclusive`), a window that is the whole width (`halved`), or half a window on each side (`symmetric`).
+ */
+export type EncoderWindow = (typeof ENCODER_WINDOWS)[number];
 /**
  * Direction of the encoder's self-attention: both directions as published, or only backwards (the paper's ablation).
  */
@@ -20,12 +28,15 @@ export type LayerType = 'sliding_attention' | 'full_attention';
 /** Everything that the arithmetic of one side depends on. */
 export interface SideConfig extends Size {
   readonly vocabularySize: number;
+  /** What its layers are made of. */
+  readonly block: BlockDescription;
   readonly rmsNormEpsilon: number;
-  readonly ropeTheta: number;
+  /** By kind of layer. */
+  readonly rotary: Readonly<Record<LayerType, RotaryPositions>>;
   readonly maxPositions: number;
   /**
    * Keys that a sliding layer of a decoder sees: itself and the `slidingWindow - 1` before it. For encoders see
-   * `encoderWindow`.
+   * `encoderWindow`. Without sliding layers it has no effect.
    */
   readonly slidingWindow: number;
   readonly layerTypes: readonly LayerType[];
@@ -41,16 +52,22 @@ export interface SideConfig extends Size {
   readonly eosTokenIds: readonly number[];
 }
 
-/** The architecture of an encoder-decoder Gemma. */
+/** The architecture of an encoder-decoder. */
 export interface EncoderDecoderConfig {
   readonly kind: 'encoder-decoder';
+  /** The id of the family whose config.json and tensor names it has (families/index.ts). */
+  readonly family: string;
   readonly encoder: SideConfig;
   readonly decoder: SideConfig;
   readonly encoderWindow: EncoderWindow;
   /** Default: bidirectional. */
   readonly encoderAttention?: EncoderAttention;
-  /** One embedding table for both sides and the output; the published models have two tables. */
+  /** One embedding table for both sides and the output; T5Gemma has two tables. */
   readonly tieEncoderEmbedding: boolean;
+  /** This token has an embedding of its own, which is not scaled, on both sides (T5Gemma 2). */
+  readonly endOfImageToken?: number;
+  /** What config.json contains on images, which Graft carries and does not use. */
+  readonly vision?: VisionConfig;
   /** Standard deviation of fresh weights; classification heads start with it. */
   readonly initializerRange: number;
   /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
@@ -65,9 +82,17 @@ export interface EncoderDecoderConfig {
   readonly dropout?: DropoutRates;
 }
 
-/** The architecture of a decoder-only Gemma. */
+/** Keys of a T5Gemma 2's config.json that concern images, as they were read. */
+export interface VisionConfig {
+  readonly encoder: Readonly<Record<string, unknown>>;
+  readonly whole: Readonly<Record<string, unknown>>;
+}
+
+/** The architecture of a decoder-only model. */
 export interface DecoderOnlyConfig {
   readonly kind: 'decoder-only';
+  /** As above. */
+  readonly family: string;
   readonly decoder: SideConfig;
   /** As above, and so are the following. */
   readonly initializerRange: number;
@@ -83,6 +108,8 @@ export interface DecoderOnlyConfig {
 /** An encoder alone: it computes states, and generates no text. */
 export interface EncoderOnlyConfig {
   readonly kind: 'encoder-only';
+  /** As above. */
+  readonly family: string;
   readonly encoder: SideConfig;
   readonly encoderWindow: EncoderWindow;
   readonly encoderAttention?: EncoderAttention;
@@ -97,12 +124,12 @@ export interface EncoderOnlyConfig {
 /** A model that generates text. */
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
 
-/** The architecture of a Gemma of any kind. */
+/** The architecture of a model of any kind. */
 export type AnyGemmaConfig = GemmaConfig | EncoderOnlyConfig;
 
 /** Choices that a checkpoint's config.json does not contain, or that override it. */
 export interface GemmaOptions {
-  /** Default: the checkpoint's, otherwise `strict` (quirk 1). */
+  /** Default: the checkpoint's, otherwise the family's: `strict` for T5Gemma (quirk 1). */
   encoderWindow?: EncoderWindow;
   /** Default: the checkpoint's, otherwise `bidirectional`. */
   encoderAttention?: EncoderAttention;

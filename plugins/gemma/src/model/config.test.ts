@@ -2,7 +2,9 @@ import { CheckpointError, type SpecialTokensSection } from '@graft/core';
 import { toClassifierConfig } from '../heads/classifier-folder';
 import { parseCheckpointConfig, toCheckpointConfig } from './config';
 import type { EncoderDecoderConfig } from './config-types';
-import { outputName, parameterSpecs } from './parameters';
+import { GEMMA2_BLOCK } from './block';
+import { outputName } from './names';
+import { parameterSpecs } from './parameters';
 
 const side = {
   num_hidden_layers: 3,
@@ -20,6 +22,7 @@ describe('parseCheckpointConfig', () => {
   it('missing keys get the defaults of the published implementation', () => {
     expect(parseCheckpointConfig(gemma2)).toEqual({
       kind: 'decoder-only',
+      family: 'gemma2',
       decoder: {
         layers: 3,
         hidden: 64,
@@ -29,7 +32,8 @@ describe('parseCheckpointConfig', () => {
         headDim: 16,
         vocabularySize: 99,
         rmsNormEpsilon: 1e-6,
-        ropeTheta: 10000,
+        block: GEMMA2_BLOCK,
+        rotary: { full_attention: { theta: 10000 }, sliding_attention: { theta: 10000 } },
         maxPositions: 8192,
         slidingWindow: 4096,
         layerTypes: ['sliding_attention', 'full_attention', 'sliding_attention'],
@@ -50,7 +54,10 @@ describe('parseCheckpointConfig', () => {
     [{ rope_parameters: { rope_theta: 7000 }, rope_theta: 5000 }, 7000],
     [{ rope_scaling: null, rope_theta: 5000 }, 5000],
   ])('theta is read from the old and the new keys: %j', (fields, theta) => {
-    expect(parseCheckpointConfig({ ...gemma2, ...fields }).decoder.ropeTheta).toBe(theta);
+    expect(parseCheckpointConfig({ ...gemma2, ...fields }).decoder.rotary).toEqual({
+      full_attention: { theta },
+      sliding_attention: { theta },
+    });
   });
 
   it('each side is read from its own section', () => {
@@ -134,14 +141,17 @@ describe('parseCheckpointConfig', () => {
     [{ ...gemma2, rope_theta: -1 }, /"rope_theta".*-1/],
     [{ ...gemma2, attention_bias: true }, /"attention_bias" is true/],
     [{ ...gemma2, pad_token_id: 99 }, /"pad_token_id" is 99, but "vocab_size" is 99/],
-    [{ ...gemma2, model_type: 'llama' }, /"model_type" should be "gemma2" or "t5gemma", but is "llama"/],
+    [{ ...gemma2, model_type: 'bert' }, /"model_type" should be "gemma2".* or ".*", but is "bert"/],
     [{ model_type: 't5gemma', encoder: side, decoder: 2 }, /"decoder" should be an object/],
     [{ ...t5gemma, encoder: { ...side, hidden_size: 0 } }, /config\.json, encoder: "hidden_size"/],
     [{ ...t5gemma, encoder: { ...side, vocab_size: 98 } }, /98 tokens, the decoder's 99/],
     [{ ...gemma2, attention_dropout: 1 }, /"attention_dropout" should be a rate in \[0, 1\), but is 1/],
     [{ ...t5gemma, dropout_rate: -0.1 }, /"dropout_rate" should be a rate in \[0, 1\), but is -0.1/],
     [{ ...t5gemma, classifier_dropout_rate: '0.1' }, /"classifier_dropout_rate" should be a rate.*"0.1"/],
-    [{ ...t5gemma, encoder_window: 'wide' }, /"encoder_window" should be "strict" or "inclusive"/],
+    [
+      { ...t5gemma, encoder_window: 'wide' },
+      /"encoder_window" should be "strict", "inclusive", "halved" or "symmetric", but is "wide"/,
+    ],
     [
       { ...t5gemma, encoder_attention: 'left' },
       /"encoder_attention" should be "bidirectional" or "causal", but is "left"/,

@@ -25,8 +25,8 @@ import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
 
 /**
- * T5Gemma's encoder alone. Its parameters have the names that they have in an encoder-decoder (`model.encoder.*`). It
- * computes states, and generates no text.
+ * An encoder alone: T5Gemma's, whose parameters have the names that they have in an encoder-decoder (`model.encoder.*`),
+ * or a bidirectional Gemma 3. It computes states, and generates no text.
  */
 export class GemmaEncoder implements Model {
   readonly kind = 'encoder-only';
@@ -41,8 +41,8 @@ export class GemmaEncoder implements Model {
     this.vocabularySize = encoder.vocabularySize;
     this.specialTokens = { ...tokensOf(encoder), policy };
     const whole = new GemmaModel(withIdleDecoder(config));
-    this.representation = whole.representation;
     this.parameters = parameterSpecs(config);
+    this.representation = { ...whole.representation, parameters: this.parameters.map(({ name }) => name) };
   }
 
   get dropout(): Partial<DropoutRates> {
@@ -54,7 +54,7 @@ export class GemmaEncoder implements Model {
   }
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
-    return gemmaStorage(checkpoint, this);
+    return gemmaStorage(checkpoint, this.config);
   }
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {

@@ -1,19 +1,10 @@
 import { openEngine, random, tf } from '@graft/engine';
 import type { SideConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
-import {
-  attend,
-  attendParts,
-  embed,
-  gatedGelu,
-  queryScale,
-  rmsNorm,
-  rope,
-  ropeTables,
-  softCappedLogits,
-  toHeadsFirst,
-} from './layers';
+import { attend, attendParts, gatedGelu, queryScale, rmsNorm, rope, softCappedLogits, toHeadsFirst } from './layers';
+import { embed } from './embedding';
 import { paddingMask, MASKED } from './masks';
+import { ropeTables } from './rotary';
 import { numbers } from '../../test-support/tiny-gemma';
 
 const tensor = (seed: number, ...shape: number[]): tf.Tensor =>
@@ -61,7 +52,7 @@ describe('hand-written gradients', () => {
 
   test('scaled rope has the value and gradients of plain operations', () => {
     const [length, width] = [5, 6];
-    const tables = ropeTables(length, width, 100, 0.7);
+    const tables = ropeTables(length, width, { theta: 100 }, 0.7);
     const plain: Fn = (x) => {
       const angles = tf
         .range(0, length)

@@ -1,5 +1,5 @@
 /**
- * The arithmetic of a Gemma block. Shapes: B batch, T query positions, S key positions, N = B*T rows, D hidden width,
+ * The arithmetic of a block. Shapes: B batch, T query positions, S key positions, N = B*T rows, D hidden width,
  * H query heads, K key/value heads, G = H / K query heads per key head, C head dimension, F feed-forward width,
  * V vocabulary.
  *
@@ -8,25 +8,33 @@
  * the largest cost of a step on a CPU besides its matrix products.
  */
 import { isPacked, widened } from '@graft/core/internal';
-import { SLOT_MULTIPLE, prefersTransposedKeys, tf, unpackBfloat16, withGradient } from '@graft/engine';
+import { SLOT_MULTIPLE, prefersTransposedKeys, tf, withGradient } from '@graft/engine';
+import type { BlockDescription } from './block';
 import type { SideConfig } from './config-types';
 import { attentionMask, type Dropout } from './dropout';
 import { MASKED } from './masks';
+import type { RopeTables } from './rotary';
 
 /**
- * Rows [N, in] times a stored projection [out, in]: [N, out]. Weights may be in bfloat16, packed into int32 (see
- * `loadModel`); such a model has no gradients.
+ * Rows [N, in] times a stored projection [out, in], plus a bias [out] if there is one: [N, out]. Weights may be in
+ * bfloat16, packed into int32 (see `loadModel`); such a model has no gradients.
  */
-export function linear(rows: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  return tf.matMul(rows as tf.Tensor2D, widened(weight) as tf.Tensor2D, false, true);
+export function linear(rows: tf.Tensor, weight: tf.Tensor, bias?: tf.Tensor): tf.Tensor {
+  const product = tf.matMul(rows as tf.Tensor2D, widened(weight) as tf.Tensor2D, false, true);
+  return bias ? tf.add(product, bias) : product;
 }
 
-/** RMS normalisation of rows [N, D] with gain 1 + weight [D] (quirk 7), float32. */
-export function rmsNorm(rows: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Tensor {
+/** RMS normalisation of rows [N, D] with gain 1 + weight [D] (quirk 7), or with gain weight; float32. */
+export function rmsNorm(
+  rows: tf.Tensor,
+  weight: tf.Tensor,
+  epsilon: number,
+  gainForm: BlockDescription['normGain'] = 'one-plus-weight',
+): tf.Tensor {
   return withGradient<[tf.Tensor, tf.Tensor]>((save, x, w) => {
     const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(x), 1, true), epsilon)); // [N, 1]
     const normed = tf.mul(x, inverse);
-    const gain = tf.add(w, 1);
+    const gain = gainForm === 'weight' ? w : tf.add(w, 1);
     save([normed, inverse, gain]);
     return {
       value: tf.mul(normed, gain),
@@ -64,38 +72,26 @@ export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   })(gate, up);
 }
 
-/** Rotary tables [T, 1, C]: x becomes x * cos + swapped(x) * sin, where `swapped` exchanges the two halves. */
-export interface RopeTables {
-  readonly cos: tf.Tensor;
-  /** Negative in its first half. */
-  readonly sin: tf.Tensor;
-}
-
-/**
- * Tables for the positions 0..length-1 (quirk 9), made on the host: constants of a trace. `scale` multiplies what is
- * rotated, for free.
- */
-export function ropeTables(length: number, headDim: number, theta: number, scale = 1): RopeTables {
-  const half = headDim / 2;
-  const cos = new Float32Array(length * headDim);
-  const sin = new Float32Array(length * headDim);
-  for (let i = 0; i < half; i++) {
-    const frequency = Math.fround(1 / theta ** ((2 * i) / headDim));
-    for (let position = 0; position < length; position++) {
-      // Angles in float32, as the published implementation forms them (quirk 7).
-      const angle = Math.fround(position * frequency);
-      const at = position * headDim + i;
-      cos[at] = cos[at + half] = scale * Math.cos(angle);
-      sin[at + half] = scale * Math.sin(angle);
-      sin[at] = -sin[at + half];
-    }
-  }
-  return { cos: tf.tensor(cos, [length, 1, headDim]), sin: tf.tensor(sin, [length, 1, headDim]) };
-}
-
 function swapHalves(x: tf.Tensor): tf.Tensor {
   const [a, b] = tf.split(x, 2, -1);
   return tf.concat([b, a], -1);
+}
+
+/** silu(gate) * up, where silu(g) = g * sigmoid(g); [N, F] each. */
+export function gatedSilu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
+  return withGradient<[tf.Tensor, tf.Tensor]>((save, g, u) => {
+    const share = tf.sigmoid(g);
+    const silu = tf.mul(g, share);
+    save([u, share, silu]);
+    return {
+      value: tf.mul(silu, u),
+      gradients: (dy, [us, shares, silus]) => {
+        // d silu / dg = share + silu (1 - share)
+        const slope = tf.add(shares, tf.mul(silus, tf.sub(1, shares)));
+        return [tf.mul(tf.mul(dy, us), slope), tf.mul(dy, silus)];
+      },
+    };
+  })(gate, up);
 }
 
 /** Rotary positions on x [B, T, heads, C], half-split: the first half of C rotates with the second. */
@@ -313,30 +309,6 @@ function mix(
       },
     };
   })(q, keys, values);
-}
-
-/**
- * Rows of an embedding table times sqrt(D): ids [N] to [N, D]. The pad token's row gets no gradient here
- * (quirk 6); through a tied output it still does. null: there is no pad token.
- */
-export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number | null): tf.Tensor {
-  if (isPacked(table)) {
-    const rows = unpackBfloat16(tf.gather(table, ids as tf.Tensor1D)); // [N, D]
-    return tf.mul(rows, Math.sqrt(rows.shape[1]!));
-  }
-  const [vocabulary, hidden] = table.shape;
-  const scale = Math.sqrt(hidden!);
-  return withGradient<[tf.Tensor]>((save, weights) => {
-    save([ids]);
-    return {
-      value: tf.mul(tf.gather(weights, ids as tf.Tensor1D), scale),
-      gradients: (dy, [saved]) => {
-        // No id is -1.
-        const wanted = tf.mul(tf.notEqual(saved, padTokenId ?? -1).toFloat(), scale).expandDims(1); // [N, 1]
-        return [tf.unsortedSegmentSum(tf.mul(dy, wanted), saved as tf.Tensor1D, vocabulary!)];
-      },
-    };
-  })(table);
 }
 
 /**

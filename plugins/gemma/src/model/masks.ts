@@ -94,13 +94,40 @@ function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor 
   return a && b ? tf.minimum(a, b) : (a ?? b);
 }
 
+/**
+ * One mask for the keys of two sequences behind each other, of `lengths` keys, broadcast to each other; undefined if
+ * every key is seen.
+ */
+export function joinMasks(
+  [first, second]: readonly [tf.Tensor | undefined, tf.Tensor | undefined],
+  lengths: readonly [number, number],
+): tf.Tensor | undefined {
+  if (!first && !second) return undefined;
+  const given = [first, second].map((mask, i) => mask ?? tf.zeros([1, 1, 1, 1, lengths[i]]));
+  const [batch, rows] = [0, 3].map((axis) => Math.max(...given.map(({ shape }) => shape[axis]!)));
+  const widened = given.map((mask, i) =>
+    mask.shape[0] === batch && mask.shape[3] === rows ? mask : tf.add(mask, tf.zeros([batch, 1, 1, rows, lengths[i]])),
+  );
+  return tf.concat(widened, 4);
+}
+
 /** How far queries see, by kind of layer; undefined: every distance. */
 export type SideSpans = Readonly<Record<LayerType, AttentionSpan | undefined>>;
 
+/** How far a sliding layer of an encoder sees, by the rule for its window. */
+const ENCODER_SPANS: Readonly<Record<EncoderWindow, (window: number) => AttentionSpan>> = {
+  strict: (window) => ({ ahead: window - 1, behind: window - 1 }),
+  inclusive: (window) => ({ ahead: window, behind: window }),
+  halved: (window) => ({ ahead: Math.floor(window / 2), behind: Math.floor((window + 1) / 2) - 1 }),
+  symmetric: (window) => ({ ahead: Math.floor(window / 2), behind: Math.floor(window / 2) }),
+};
+
 /**
- * An encoder's self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
- * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
- * `causal`: of these keys, those that do not come later; with the strict window these are the decoder's spans.
+ * An encoder's self-attention. Sliding layers see |i - j| < window (`strict`: T5Gemma's own implementation and the
+ * published one up to 5.0), |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1), `window`
+ * keys in all, one more ahead than behind if that is even (`halved`: T5Gemma 2), or |i - j| <= window / 2 (`symmetric`:
+ * a bidirectional Gemma 3) (quirks 8 and 23 of the second set). `causal`: of these keys, those that do not come later;
+ * with the strict window these are the decoder's spans.
  */
 export function encoderSpans(
   length: number,
@@ -108,9 +135,9 @@ export function encoderSpans(
   rule: EncoderWindow,
   attention: EncoderAttention = 'bidirectional',
 ): SideSpans {
-  const distance = rule === 'strict' ? window - 1 : window;
-  if (attention === 'causal') return decoderSpans(length, distance + 1);
-  const near = distance < length - 1 ? { ahead: distance, behind: distance } : undefined;
+  const span = ENCODER_SPANS[rule](window);
+  if (attention === 'causal') return decoderSpans(length, span.behind + 1);
+  const near = Math.min(span.ahead, span.behind) < length - 1 ? span : undefined;
   return { full_attention: undefined, sliding_attention: near };
 }
 
@@ -131,4 +158,19 @@ export function sideMasks(spans: SideSpans, length: number, masks: RowMasks = {}
   const { full_attention: whole, sliding_attention: near } = spans;
   const full = maskOf(whole);
   return { full_attention: full, sliding_attention: near === whole ? full : maskOf(near) };
+}
+
+/**
+ * Merged attention: the source's keys stand behind the `length` own ones, and are seen by layers of each kind (quirk 10
+ * of the second set).
+ */
+export function mergedMasks(
+  { full_attention: ofFull, sliding_attention: ofSliding }: SideMasks,
+  length: number,
+  source: { readonly mask?: tf.Tensor; readonly length: number },
+): SideMasks {
+  const joined = (own: tf.Tensor | undefined): tf.Tensor | undefined =>
+    joinMasks([own, source.mask], [length, source.length]);
+  const full = joined(ofFull);
+  return { full_attention: full, sliding_attention: ofSliding === ofFull ? full : joined(ofSliding) };
 }

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toCheckpointConfig } from './config';
 import type { EncoderDecoderConfig } from './config-types';
-import { modelOptions, resolveModelConfig } from './model-options';
+import { modelOptions } from './model-options';
 import { parameterSpecs } from './parameters';
+import { resolveModelConfig } from './resolve-options';
 import type { NAMED_PAIRS } from './sizes';
 
 const resolve = (options: unknown, checkpoint?: Record<string, unknown>) =>

@@ -19,6 +19,7 @@ import {
 } from '@graft/core';
 import type { CheckpointReader } from '@graft/checkpoint';
 import { tf } from '@graft/engine';
+import { familyOf } from '../families';
 import { toCheckpointConfig, tokensOf } from './config';
 import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config-types';
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
@@ -28,22 +29,19 @@ import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/mem
 import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
-import { embed, linear, softCappedLogits } from './layers';
+import { embedTokens, type EmbeddingSource } from './embedding';
+import { linear, softCappedLogits } from './layers';
 import { attendingTo, selfAttending } from './attention';
-import { crossRule, sideRules } from './attention-mask';
-import { crossMask, decoderSpans, encoderSpans, sideMasks, type RowMasks } from './masks';
-import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
-import {
-  DECODER_NAMES,
-  DECODER_ONLY_NAMES,
-  ENCODER_NAMES,
-  runLayers,
-  wholeSequenceAttention,
-  type CrossInputs,
-  type SideNames,
-} from './stack';
+import { crossRule, mergedRules, sideRules } from './attention-mask';
+import { crossMask, decoderSpans, encoderSpans, mergedMasks, sideMasks, type RowMasks } from './masks';
+import { encoderTableOf, outputName, type SideNames } from './names';
+import { parameterSpecs } from './parameters';
+import { runLayers, wholeSequenceAttention, type CrossInputs, type SelfAttending } from './stack';
 
-/** Gemma 2, decoder-only or grafted into an encoder-decoder. Pure functions of its parameters; it owns no tensors. */
+/**
+ * A model of one of the families, decoder-only or an encoder-decoder. Pure functions of its parameters; it owns no
+ * tensors.
+ */
 export class GemmaModel implements Model {
   readonly kind: Model['kind'];
   readonly readsSegments = true;
@@ -53,8 +51,13 @@ export class GemmaModel implements Model {
   readonly parameters: readonly ParameterSpec[];
   /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
   readonly decoderNames: SideNames;
+  /** Names of the encoder's layers. */
+  readonly encoderNames: SideNames;
   /** The table that embeds the decoder's tokens. */
   readonly inputTable: string;
+  /** The same, and the one that embeds the encoder's, with the embeddings of special tokens. */
+  readonly decoderEmbedding: EmbeddingSource;
+  readonly encoderEmbedding: EmbeddingSource;
   /** The table that, transposed, gives the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
@@ -79,8 +82,15 @@ export class GemmaModel implements Model {
     const { specialTokens: policy = AUTO_POLICY } = config;
     this.specialTokens = { ...tokensOf(config.decoder), policy };
     this.parameters = parameterSpecs(config);
-    this.decoderNames = config.kind === 'decoder-only' ? DECODER_ONLY_NAMES : DECODER_NAMES;
-    this.inputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;
+    const { names } = familyOf(config);
+    this.decoderNames = names.decoder;
+    this.encoderNames = names.encoder;
+    this.inputTable = names.decoderTable;
+    const { endOfImageToken = undefined } = config.kind === 'encoder-decoder' ? config : {};
+    const extra = endOfImageToken === undefined ? {} : { extra: { token: endOfImageToken, name: names.endOfImage! } };
+    this.decoderEmbedding = { table: this.inputTable, ...extra };
+    const tied = config.kind === 'encoder-decoder' && config.tieEncoderEmbedding;
+    this.encoderEmbedding = { table: encoderTableOf(names, tied), ...extra };
     this.outputTable = config.untiedOutput ? outputName(config.kind) : this.inputTable;
   }
 
@@ -124,7 +134,7 @@ export class GemmaModel implements Model {
   ): { rows: tf.Tensor; ids: tf.Tensor; encoderStates?: tf.Tensor3D } {
     if (this.config.kind === 'decoder-only') {
       const ids = idsOf(fields, 'input_ids');
-      const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
+      const embedded = embedTokens(parameters, this.config.decoder, this.decoderEmbedding, flat(ids));
       const [, dropout] = this.dropoutOfSides(ids, options);
       return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields), { dropout }), ids };
     }
@@ -135,31 +145,16 @@ export class GemmaModel implements Model {
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
       // One embedding lookup for both sides: its gradient is one pass over the table instead of two.
-      const both = embed(
-        parameters[this.inputTable],
-        tf.concat([flat(sourceIds), flat(targetIds)]),
-        encoder.padTokenId,
-      );
+      const ids = tf.concat([flat(sourceIds), flat(targetIds)]);
+      const both = embedTokens(parameters, encoder, this.encoderEmbedding, ids);
       [source, target] = tf.split(both, [sourceIds.size, targetIds.size], 0);
     } else {
-      source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
-      target = embed(parameters[this.inputTable], flat(targetIds), this.config.decoder.padTokenId);
+      source = embedTokens(parameters, encoder, this.encoderEmbedding, flat(sourceIds));
+      target = embedTokens(parameters, this.config.decoder, this.decoderEmbedding, flat(targetIds));
     }
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
-    const [batch, length] = targetIds.shape as [number, number];
-    const cross: CrossInputs = {
-      states,
-      attending: attendingTo(
-        this.config.decoder,
-        { batch, queries: length, keys: sourceIds.shape[1]! },
-        { wanted: this.config.attention, dropout: ofDecoder },
-        {
-          additive: () => crossMask(sourceMasks(fields), targetMasks),
-          rule: () => crossRule(sourceMasks(fields), targetMasks),
-        },
-      ),
-    };
+    const cross = { states, masks: sourceMasks(fields), length: sourceIds.shape[1]! };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
       ids: targetIds,
@@ -171,13 +166,9 @@ export class GemmaModel implements Model {
   encode(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
     if (this.config.kind !== 'encoder-decoder')
       throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
-    const { encoder, tieEncoderEmbedding } = this.config;
+    const { encoder } = this.config;
     const ids = idsOf(fields, 'input_ids');
-    const embedded = embed(
-      parameters[tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING],
-      flat(ids),
-      encoder.padTokenId,
-    );
+    const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
     const [dropout] = this.dropoutOfSides(ids, options);
     const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), dropout);
     return statesOf(states, ids, encoder.hidden);
@@ -203,8 +194,9 @@ export class GemmaModel implements Model {
         states: (parameters, fields, options) => this.decoderStates(parameters, fields, options),
       };
     }
-    const table = config.tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING;
-    const depends = ({ name, part }: ParameterSpec): boolean => part === 'encoder' || name === table;
+    const { table, extra } = this.encoderEmbedding;
+    const depends = ({ name, part }: ParameterSpec): boolean =>
+      part === 'encoder' || name === table || name === extra?.name;
     return {
       width: config.encoder.hidden,
       initializerRange: config.initializerRange,
@@ -217,10 +209,7 @@ export class GemmaModel implements Model {
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
     const { config } = this;
-    return gemmaStorage(checkpoint, {
-      kind: config.kind,
-      oneTable: config.kind === 'encoder-decoder' && config.tieEncoderEmbedding,
-    });
+    return gemmaStorage(checkpoint, config);
   }
 
   /** Final decoder states [N, D] to logits [N, V], soft-capped. */
@@ -258,7 +247,7 @@ export class GemmaModel implements Model {
     return runLayers(
       parameters,
       encoder,
-      ENCODER_NAMES,
+      this.encoderNames,
       embedded,
       wholeSequenceAttention(encoder, batch, length, attending),
       { rematerialize: this.config.rematerialize, dropout },
@@ -270,19 +259,54 @@ export class GemmaModel implements Model {
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
-    { cross, dropout }: { readonly cross?: CrossInputs; readonly dropout?: Dropout },
+    { cross: source, dropout }: { readonly cross?: Source; readonly dropout?: Dropout },
   ): tf.Tensor {
     const { decoder, rematerialize } = this.config;
-    const spans = decoderSpans(length, decoder.slidingWindow);
-    const attending = selfAttending(
-      decoder,
-      { batch, queries: length, keys: length },
-      { wanted: this.config.attention, dropout },
-      { additive: () => sideMasks(spans, length, rowMasks), rule: () => sideRules(spans, rowMasks) },
-    );
+    const { cross, attending } = this.decoderAttention([batch, length], rowMasks, source, dropout);
     const attention = wholeSequenceAttention(decoder, batch, length, attending, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
   }
+
+  /** How the decoder's layers attend to its own tokens and to a source. */
+  private decoderAttention(
+    [batch, length]: readonly [number, number],
+    rowMasks: RowMasks,
+    source: Source | undefined,
+    dropout: Dropout | undefined,
+  ): { readonly cross?: CrossInputs; readonly attending: SelfAttending } {
+    const { decoder, attention: wanted } = this.config;
+    const spans = decoderSpans(length, decoder.slidingWindow);
+    const own = {
+      additive: () => sideMasks(spans, length, rowMasks),
+      rule: () => sideRules(spans, rowMasks),
+    };
+    const self = { batch, queries: length, keys: length };
+    if (!source) return { attending: selfAttending(decoder, self, { wanted, dropout }, own) };
+    const { states, masks, length: keys } = source;
+    const ofSource = {
+      additive: () => crossMask(masks, rowMasks),
+      rule: () => crossRule(masks, rowMasks),
+    };
+    if (decoder.block.crossAttention === 'merged') {
+      const choice = { wanted, dropout, merged: true };
+      const attending = selfAttending(decoder, { ...self, keys: length + keys }, choice, {
+        additive: () => mergedMasks(own.additive(), length, { mask: ofSource.additive(), length: keys }),
+        rule: () => mergedRules(own.rule(), ofSource.rule(), keys),
+      });
+      return { attending, cross: { states } };
+    }
+    const attending = attendingTo(decoder, { ...self, keys }, { wanted, dropout }, ofSource);
+    return { cross: { states, attending }, attending: selfAttending(decoder, self, { wanted, dropout }, own) };
+  }
+}
+
+/** What a decoder attends to besides its own tokens. */
+interface Source {
+  /** Rows [B*S, E]. */
+  readonly states: tf.Tensor;
+  readonly masks: RowMasks;
+  /** S */
+  readonly length: number;
 }
 
 /** For the encoder's side, or a decoder-only model. */

@@ -1,43 +1,64 @@
 import type { ModelPart, ParameterSpec } from '@graft/core';
+import { familyOf } from '../families';
+import { ATTENTION_PROJECTIONS, FEED_FORWARD_PROJECTIONS, type Projection } from './block';
 import type { AnyGemmaConfig, SideConfig } from './config-types';
+import { outputName, type SideNames } from './names';
 
-/**
- * Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary.
- */
-export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
-export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
-export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
-
-/** The output projection, if it is not tied to the (decoder's) embedding. */
-export const outputName = (kind: AnyGemmaConfig['kind']): string =>
-  kind === 'decoder-only' ? 'lm_head.weight' : 'lm_head.out_proj.weight';
-
-/** Some writers store the output projection even if it is tied. */
-export const TIED_OUTPUT_NAMES: readonly string[] = [outputName('encoder-decoder'), outputName('decoder-only')];
-
+/** Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
 type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
+
+/** The projections `prefix.NAME`, and the biases that the block has. */
+function projectionRows(
+  prefix: string,
+  { block }: SideConfig,
+  names: readonly Projection[],
+  shapes: Readonly<Partial<Record<Projection, readonly [number, number]>>>,
+): Row[] {
+  return names.flatMap((name): Row[] => {
+    const [out, into] = shapes[name]!;
+    return [
+      [`${prefix}.${name}.weight`, [out, into], 'normal'],
+      ...(block.biases.includes(name) ? [[`${prefix}.${name}.bias`, [out], 'zeros'] as const] : []),
+    ];
+  });
+}
+
+/** A fresh norm has gain 1. */
+const normRow = (name: string, { block }: SideConfig, width: number): Row => [
+  `${name}.weight`,
+  [width],
+  block.normGain === 'weight' ? 'ones' : 'zeros',
+];
 
 /** `keyValueWidth`: width of the states that keys and values are computed from (the encoder's, for cross-attention). */
 function attentionRows(prefix: string, side: SideConfig, keyValueWidth: number): Row[] {
   const queries = side.heads * side.headDim;
   const keys = side.keyValueHeads * side.headDim;
   return [
-    [`${prefix}.q_proj.weight`, [queries, side.hidden], 'normal'],
-    [`${prefix}.k_proj.weight`, [keys, keyValueWidth], 'normal'],
-    [`${prefix}.v_proj.weight`, [keys, keyValueWidth], 'normal'],
-    [`${prefix}.o_proj.weight`, [side.hidden, queries], 'normal'],
+    ...projectionRows(prefix, side, ATTENTION_PROJECTIONS, {
+      q_proj: [queries, side.hidden],
+      k_proj: [keys, keyValueWidth],
+      v_proj: [keys, keyValueWidth],
+      o_proj: [side.hidden, queries],
+    }),
+    ...(side.block.queryKeyNorms
+      ? ['q_norm', 'k_norm'].map((name) => normRow(`${prefix}.${name}`, side, side.headDim))
+      : []),
   ];
 }
 
 function feedForwardRows(side: SideConfig): Row[] {
-  return [
-    ['mlp.gate_proj.weight', [side.feedForward, side.hidden], 'normal'],
-    ['mlp.up_proj.weight', [side.feedForward, side.hidden], 'normal'],
-    ['mlp.down_proj.weight', [side.hidden, side.feedForward], 'normal'],
-  ];
+  return projectionRows('mlp', side, FEED_FORWARD_PROJECTIONS, {
+    gate_proj: [side.feedForward, side.hidden],
+    up_proj: [side.feedForward, side.hidden],
+    down_proj: [side.hidden, side.feedForward],
+  });
 }
 
-const normRow = (name: string, side: SideConfig): Row => [`${name}.weight`, [side.hidden], 'zeros'];
+/** The norms around sub-layers, those in front and behind alternating. */
+function subLayerNorms({ block: { norms } }: SideConfig, pairs: readonly (readonly [string, string])[]): string[] {
+  return pairs.flatMap(([pre, post]) => [...(norms === 'post' ? [] : [pre]), ...(norms === 'pre' ? [] : [post])]);
+}
 
 function specs(prefix: string, rows: readonly Row[], part: ModelPart): ParameterSpec[] {
   return rows.map(([suffix, shape, initial]) => ({
@@ -48,31 +69,32 @@ function specs(prefix: string, rows: readonly Row[], part: ModelPart): Parameter
   }));
 }
 
-/** Norms of a layer in an encoder-decoder, for either side. */
-const SIDE_NORMS = [
-  'pre_self_attn_layernorm',
-  'post_self_attn_layernorm',
-  'pre_feedforward_layernorm',
-  'post_feedforward_layernorm',
-];
-
-/** An encoder's parameters except its embedding. */
-function encoderSpecs(encoder: SideConfig): ParameterSpec[] {
+/** One side's parameters except its embedding. `sourceWidth`: of the states that separate cross-attention reads. */
+function sideSpecs(side: SideConfig, names: SideNames, part: ModelPart, sourceWidth?: number): ParameterSpec[] {
+  const around = [
+    [names.preSelf, names.postSelf],
+    [names.preFeedForward, names.postFeedForward],
+    ...(sourceWidth === undefined ? [] : [['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'] as const]),
+  ] as const;
   const layer = (l: number): ParameterSpec[] =>
     specs(
-      `model.encoder.layers.${l}`,
+      `${names.prefix}.layers.${l}`,
       [
-        ...attentionRows('self_attn', encoder, encoder.hidden),
-        ...feedForwardRows(encoder),
-        ...SIDE_NORMS.map((name) => normRow(name, encoder)),
+        ...attentionRows('self_attn', side, side.hidden),
+        ...(sourceWidth === undefined ? [] : attentionRows('cross_attn', side, sourceWidth)),
+        ...feedForwardRows(side),
+        ...subLayerNorms(side, around as readonly (readonly [string, string])[]).map((name) =>
+          normRow(name, side, side.hidden),
+        ),
       ],
-      'encoder',
+      part,
     );
-  return [...range(encoder.layers).flatMap(layer), ...specs('model.encoder', [normRow('norm', encoder)], 'encoder')];
+  return [...range(side.layers).flatMap(layer), ...specs(names.prefix, [normRow('norm', side, side.hidden)], part)];
 }
 
 /** Every parameter of the model, layer by layer; the output projection only if it is not the decoder's embedding. */
 export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
+  const { names } = familyOf(config);
   const embedding = (name: string, side: SideConfig): ParameterSpec => ({
     name,
     shape: [side.vocabularySize, side.hidden],
@@ -80,52 +102,23 @@ export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
     initial: 'normal',
   });
   if (config.kind === 'encoder-only')
-    return [embedding(ENCODER_EMBEDDING, config.encoder), ...encoderSpecs(config.encoder)];
+    return [embedding(names.encoderTable, config.encoder), ...sideSpecs(config.encoder, names.encoder, 'encoder')];
   const { decoder } = config;
   const output = config.untiedOutput ? [embedding(outputName(config.kind), decoder)] : [];
-  if (config.kind === 'decoder-only') {
-    const layer = (l: number): ParameterSpec[] =>
-      specs(
-        `model.layers.${l}`,
-        [
-          ...attentionRows('self_attn', decoder, decoder.hidden),
-          ...feedForwardRows(decoder),
-          ...[
-            'input_layernorm',
-            'post_attention_layernorm',
-            'pre_feedforward_layernorm',
-            'post_feedforward_layernorm',
-          ].map((name) => normRow(name, decoder)),
-        ],
-        'decoder',
-      );
-    return [
-      embedding(DECODER_ONLY_EMBEDDING, decoder),
-      ...range(decoder.layers).flatMap(layer),
-      ...specs('model', [normRow('norm', decoder)], 'decoder'),
-      ...output,
-    ];
-  }
+  if (config.kind === 'decoder-only')
+    return [embedding(names.decoderTable, decoder), ...sideSpecs(decoder, names.decoder, 'decoder'), ...output];
   const { encoder } = config;
-  const decoderLayer = (l: number): ParameterSpec[] =>
-    specs(
-      `model.decoder.layers.${l}`,
-      [
-        ...attentionRows('self_attn', decoder, decoder.hidden),
-        ...attentionRows('cross_attn', decoder, encoder.hidden),
-        ...feedForwardRows(decoder),
-        ...[...SIDE_NORMS, 'pre_cross_attn_layernorm', 'post_cross_attn_layernorm'].map((name) =>
-          normRow(name, decoder),
-        ),
-      ],
-      'decoder',
-    );
+  const extra: ParameterSpec[] =
+    config.endOfImageToken === undefined
+      ? []
+      : [{ name: names.endOfImage!, shape: [decoder.hidden], part: 'embedding', initial: 'zeros' }];
+  const crossWidth = decoder.block.crossAttention === 'separate' ? encoder.hidden : undefined;
   return [
-    ...(config.tieEncoderEmbedding ? [] : [embedding(ENCODER_EMBEDDING, encoder)]),
-    ...encoderSpecs(encoder),
-    embedding(DECODER_EMBEDDING, decoder),
-    ...range(decoder.layers).flatMap(decoderLayer),
-    ...specs('model.decoder', [normRow('norm', decoder)], 'decoder'),
+    ...(config.tieEncoderEmbedding ? [] : [embedding(names.encoderTable, encoder)]),
+    ...sideSpecs(encoder, names.encoder, 'encoder'),
+    embedding(names.decoderTable, decoder),
+    ...extra,
+    ...sideSpecs(decoder, names.decoder, 'decoder', crossWidth),
     ...output,
   ];
 }

@@ -1,13 +1,9 @@
 import { GEMMA2, SECTION, T5GEMMA } from '../../test-support/whole-configs';
-import { toCheckpointConfig, parseCheckpointConfig } from './config';
-import { ignoredKeys } from './ignored-keys';
-import {
-  defaultLayerTypes,
-  GEMMA2_KEYS,
-  T5GEMMA_KEYS,
-  T5GEMMA_SECTION_KEYS,
-  type PublishedKey,
-} from './published-defaults';
+import { ignoredKeys, toCheckpointConfig, parseCheckpointConfig } from './config';
+import { GEMMA2_KEYS } from '../families/gemma2';
+import { T5GEMMA_KEYS, T5GEMMA_SECTION_KEYS } from '../families/t5gemma';
+import { GEMMA2_BLOCK } from './block';
+import { defaultLayerTypes, type PublishedKey } from './published-defaults';
 
 type Json = Record<string, unknown>;
 
@@ -88,7 +84,8 @@ describe('a config.json without a key', () => {
       keyValueHeads: 4,
       vocabularySize: 256_000,
       rmsNormEpsilon: 1e-6,
-      ropeTheta: 10_000,
+      block: GEMMA2_BLOCK,
+      rotary: { full_attention: { theta: 10_000 }, sliding_attention: { theta: 10_000 } },
       maxPositions: 8192,
       slidingWindow: 4096,
       layerTypes: defaultLayerTypes(26),
@@ -101,11 +98,13 @@ describe('a config.json without a key', () => {
     };
     expect(parseCheckpointConfig({ model_type: 'gemma2' })).toEqual({
       kind: 'decoder-only',
+      family: 'gemma2',
       decoder: side,
       initializerRange: 0.02,
     });
     expect(parseCheckpointConfig({ model_type: 't5gemma' })).toEqual({
       kind: 'encoder-decoder',
+      family: 't5gemma',
       encoder: side,
       decoder: side,
       encoderWindow: 'strict',
@@ -152,7 +151,7 @@ describe('precedence among keys', () => {
     [{ rope_parameters: { rope_theta: 66 }, rope_scaling: {} }, 66],
   ])('%j gives theta %d', (fields, theta) => {
     const json = { ...without(GEMMA2, 'rope_parameters'), ...fields };
-    expect(parseCheckpointConfig(json).decoder.ropeTheta).toBe(theta);
+    expect(parseCheckpointConfig(json).decoder.rotary.full_attention).toEqual({ theta });
   });
 
   it('the end tokens of the whole model override those of the decoder', () => {

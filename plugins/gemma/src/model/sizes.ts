@@ -1,28 +1,9 @@
-/** One side of a model (an encoder, a decoder or a decoder-only model), by the numbers that name its size. */
-export interface Size {
-  readonly layers: number;
-  readonly hidden: number;
-  readonly feedForward: number;
-  readonly heads: number;
-  readonly headDim: number;
-  readonly keyValueHeads: number;
-}
+import type { Preset } from './preset';
+import { PUBLISHED } from './published-sizes';
+import { size, type Size } from './size';
 
-const size = (
-  layers: number,
-  hidden: number,
-  feedForward: number,
-  heads: number,
-  keyValueHeads: number,
-  headDim: number,
-): Size => ({
-  layers,
-  hidden,
-  feedForward,
-  heads,
-  headDim,
-  keyValueHeads,
-});
+export type { Preset, PresetSide } from './preset';
+export type { Size } from './size';
 
 /** Gemma 2's two sizes and the five mT5-like ones (paper, section 4, and the published configurations). */
 export const SIZES = {
@@ -48,12 +29,14 @@ export const NAMED_PAIRS = ['2b-2b', '9b-2b', '9b-9b', 's-s', 'b-b', 'l-l', 'ml-
 export const VOCABULARY_SIZE = 256_000;
 
 /**
- * The sizes of a preset, encoder first: `9b-2b`, or `s` for two equal sides; case does not matter. undefined: no such
- * preset.
+ * The sizes of a preset, encoder first: `9b-2b`, `s` for two equal sides, or a published model, `gemma-3-270m`; case
+ * does not matter. undefined: no such preset.
  */
-export function parsePreset(preset: string): { encoder: Size; decoder: Size; pair: boolean } | undefined {
-  const parts = preset.toLowerCase().split('-');
-  const known = (name: string): name is SizeName => Object.hasOwn(SIZES, name);
+export function parsePreset(preset: string): Preset | undefined {
+  const name = preset.toLowerCase();
+  if (Object.hasOwn(PUBLISHED, name)) return PUBLISHED[name];
+  const parts = name.split('-');
+  const known = (part: string): part is SizeName => Object.hasOwn(SIZES, part);
   if (parts.length > 2 || !parts.every(known)) return undefined;
   const [encoder, decoder = encoder] = parts;
   return { encoder: SIZES[encoder], decoder: SIZES[decoder], pair: parts.length === 2 };

@@ -1,51 +1,58 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
 import { constrainRows, recomputed, tf, type RandomKey } from '@graft/engine';
+import type { Projection } from './block';
 import type { LayerType, SideConfig } from './config-types';
 import { drop, splitDropout, type Dropout } from './dropout';
-import {
-  gatedGelu,
-  linear,
-  queryScale,
-  rmsNorm,
-  rope,
-  ropeTables,
-  splitHeads,
-  toHeadsFirst,
-  type RopeTables,
-} from './layers';
+import { gatedGelu, gatedSilu, linear, queryScale, rmsNorm, rope, splitHeads, toHeadsFirst } from './layers';
 import type { Attending, KeysAndValues } from './attention';
-
-/** Names that differ between the decoder-only checkpoints and the two sides of an encoder-decoder. */
-export interface SideNames {
-  readonly prefix: string;
-  readonly preSelf: string;
-  readonly postSelf: string;
-}
-
-export const DECODER_ONLY_NAMES: SideNames = {
-  prefix: 'model',
-  preSelf: 'input_layernorm',
-  postSelf: 'post_attention_layernorm',
-};
-export const ENCODER_NAMES: SideNames = {
-  prefix: 'model.encoder',
-  preSelf: 'pre_self_attn_layernorm',
-  postSelf: 'post_self_attn_layernorm',
-};
-export const DECODER_NAMES: SideNames = { ...ENCODER_NAMES, prefix: 'model.decoder' };
+import type { SideNames } from './names';
+import { ropeTables, sameRotation, type RopeTables } from './rotary';
 
 export type { KeysAndValues } from './attention';
 
 /** Parameters of one layer by their short names. */
-export type LayerWeights = (name: string) => tf.Tensor;
+export type LayerWeights = (name: string, kind?: 'weight' | 'bias') => tf.Tensor;
 
 export function layerWeights(parameters: Parameters, names: SideNames, layer: number): LayerWeights {
   const prefix = `${names.prefix}.layers.${layer}`;
-  return (name) => parameters[`${prefix}.${name}.weight`];
+  return (name, kind = 'weight') => parameters[`${prefix}.${name}.${kind}`];
 }
 
 export type AttentionName = 'self_attn' | 'cross_attn';
+
+/** Rows through the projection `of.name`, with its bias if the block has one. */
+function project(
+  { block }: SideConfig,
+  weights: LayerWeights,
+  of: AttentionName | 'mlp',
+  name: Projection,
+  rows: tf.Tensor,
+): tf.Tensor {
+  const path = `${of}.${name}`;
+  return linear(rows, weights(path), block.biases.includes(name) ? weights(path, 'bias') : undefined);
+}
+
+/** A projection's rows as heads [B, T, heads, C], normalised over C by `norm` if the block does that. */
+function headsOf(
+  { block, rmsNormEpsilon, headDim }: SideConfig,
+  rows: tf.Tensor,
+  [batch, heads]: readonly [number, number],
+  norm: tf.Tensor | undefined,
+): tf.Tensor {
+  const split = splitHeads(rows, batch, heads);
+  if (!norm) return split;
+  // One vector for all heads, and before the rotation (quirk 1 of the second set).
+  const normed = rmsNorm(tf.reshape(split, [-1, headDim]), norm, rmsNormEpsilon, block.normGain);
+  return tf.reshape(normed, split.shape);
+}
+
+const normOf = (
+  { block }: SideConfig,
+  weights: LayerWeights,
+  of: AttentionName,
+  name: 'q_norm' | 'k_norm',
+): tf.Tensor | undefined => (block.queryKeyNorms ? weights(`${of}.${name}`) : undefined);
 
 /**
  * Queries of an attention, scaled, and rotated if it has positions (by tables that scale): rows [B*T, D] to [B, T, H,
@@ -59,7 +66,8 @@ export function queriesOf(
   rows: tf.Tensor,
   tables?: RopeTables,
 ): tf.Tensor {
-  const queries = splitHeads(linear(rows, weights(`${name}.q_proj`)), batch, side.heads);
+  const projected = project(side, weights, name, 'q_proj', rows);
+  const queries = headsOf(side, projected, [batch, side.heads], normOf(side, weights, name, 'q_norm'));
   return tables ? rope(queries, tables) : tf.mul(queries, queryScale(side));
 }
 
@@ -72,27 +80,34 @@ export function keysAndValuesOf(
   rows: tf.Tensor,
   tables?: RopeTables,
 ): KeysAndValues {
-  const keys = splitHeads(linear(rows, weights(`${name}.k_proj`)), batch, side.keyValueHeads);
-  const values = splitHeads(linear(rows, weights(`${name}.v_proj`)), batch, side.keyValueHeads);
+  const { keyValueHeads } = side;
+  const projected = project(side, weights, name, 'k_proj', rows);
+  const keys = headsOf(side, projected, [batch, keyValueHeads], normOf(side, weights, name, 'k_norm'));
+  const values = splitHeads(project(side, weights, name, 'v_proj', rows), batch, keyValueHeads);
   return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
 }
 
-/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 is between two norms. Its output may be dropped. */
+/** x + postNorm(sublayer(preNorm(x))), without the norms that the block does not have. What is added may be dropped. */
 function residual(
   x: tf.Tensor,
   weights: LayerWeights,
   [pre, post]: readonly [string, string],
-  { epsilon, dropout }: { readonly epsilon: number; readonly dropout: Dropout | undefined },
+  { side, dropout }: { readonly side: SideConfig; readonly dropout: Dropout | undefined },
   sublayer: (normed: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
-  const added = rmsNorm(sublayer(rmsNorm(x, weights(pre), epsilon)), weights(post), epsilon);
+  const { norms, normGain } = side.block;
+  const normed = (rows: tf.Tensor, name: string): tf.Tensor =>
+    rmsNorm(rows, weights(name), side.rmsNormEpsilon, normGain);
+  const made = sublayer(norms === 'post' ? x : normed(x, pre));
+  const added = norms === 'pre' ? made : normed(made, post);
   return tf.add(x, drop(added, dropout, 'dropout'));
 }
 
-function feedForward(weights: LayerWeights, x: tf.Tensor, dropout: Dropout | undefined): tf.Tensor {
-  const gate = linear(x, weights('mlp.gate_proj')); // [N, F]
-  const up = linear(x, weights('mlp.up_proj')); // [N, F]
-  return linear(drop(gatedGelu(gate, up), dropout, 'dropout'), weights('mlp.down_proj'));
+function feedForward(side: SideConfig, weights: LayerWeights, x: tf.Tensor, dropout: Dropout | undefined): tf.Tensor {
+  const gate = project(side, weights, 'mlp', 'gate_proj', x); // [N, F]
+  const up = project(side, weights, 'mlp', 'up_proj', x); // [N, F]
+  const gated = side.block.activation === 'silu' ? gatedSilu(gate, up) : gatedGelu(gate, up);
+  return project(side, weights, 'mlp', 'down_proj', drop(gated, dropout, 'dropout'));
 }
 
 /** One attention of a layer: rows [N, D] to rows [N, H*C]. */
@@ -135,12 +150,13 @@ export function runLayers(
     x = constrainRows(
       (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention, ofLayers[layer]),
     );
-  return drop(rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon), ofStates, 'dropout');
+  const last = rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon, side.block.normGain);
+  return drop(last, ofStates, 'dropout');
 }
 
 function runLayer(
   parameters: Parameters,
-  { rmsNormEpsilon: epsilon }: SideConfig,
+  side: SideConfig,
   names: SideNames,
   layer: number,
   rows: tf.Tensor,
@@ -149,18 +165,18 @@ function runLayer(
 ): tf.Tensor {
   const weights = layerWeights(parameters, names, layer);
   const [inSelf, ofSelf, inFeedForward, ofFeedForward, inCross, ofCross] = splitDropout(dropout, cross ? 6 : 4);
-  let x = residual(rows, weights, [names.preSelf, names.postSelf], { epsilon, dropout: ofSelf }, (h) =>
-    linear(self(layer, weights, h, inSelf), weights('self_attn.o_proj')),
+  let x = residual(rows, weights, [names.preSelf, names.postSelf], { side, dropout: ofSelf }, (h) =>
+    project(side, weights, 'self_attn', 'o_proj', self(layer, weights, h, inSelf)),
   );
   if (cross) {
     const normNames = ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'] as const;
-    x = residual(x, weights, normNames, { epsilon, dropout: ofCross }, (h) =>
-      linear(cross(layer, weights, h, inCross), weights('cross_attn.o_proj')),
+    x = residual(x, weights, normNames, { side, dropout: ofCross }, (h) =>
+      project(side, weights, 'cross_attn', 'o_proj', cross(layer, weights, h, inCross)),
     );
   }
-  const normNames = ['pre_feedforward_layernorm', 'post_feedforward_layernorm'] as const;
-  return residual(x, weights, normNames, { epsilon, dropout: ofFeedForward }, (h) =>
-    feedForward(weights, h, inFeedForward),
+  const normNames = [names.preFeedForward, names.postFeedForward] as const;
+  return residual(x, weights, normNames, { side, dropout: ofFeedForward }, (h) =>
+    feedForward(side, weights, h, inFeedForward),
   );
 }
 
@@ -196,11 +212,36 @@ function runLayerTwice(
 /** Encoder states as rows [B*S, E], and how they are attended to. */
 export interface CrossInputs {
   readonly states: tf.Tensor;
-  readonly attending: Attending;
+  /** Absent in merged attention, where each kind of layer attends to both by one rule. */
+  readonly attending?: Attending;
 }
 
-/** How the layers of each kind attend to their own side. */
+/** How the layers of each kind attend to their own side, and in merged attention to the source. */
 export type SelfAttending = Readonly<Record<LayerType, Attending>>;
+
+/** The tables for keys, and those for queries, which also scale. */
+export interface Rotation {
+  readonly keys: RopeTables;
+  readonly queries: RopeTables;
+}
+
+/** The rotation of each kind of layer; kinds that rotate alike share it. */
+export type Rotations = Readonly<Record<LayerType, Rotation>>;
+
+/** The rotations of one side, as `make` makes them for each of its kinds. */
+export function rotationsOf(
+  { rotary, layerTypes }: SideConfig,
+  make: (positions: SideConfig['rotary'][LayerType]) => Rotation,
+): Rotations {
+  const { full_attention: full, sliding_attention: sliding } = rotary;
+  // A kind without layers has no tables of its own.
+  const one = sameRotation(full, sliding) || new Set(layerTypes).size === 1;
+  if (one) {
+    const shared = make(rotary[layerTypes[0]]);
+    return { full_attention: shared, sliding_attention: shared };
+  }
+  return { full_attention: make(full), sliding_attention: make(sliding) };
+}
 
 /** Attention over whole sequences of `length` tokens. `onMade` gets every layer's keys and values, for caches. */
 export function wholeSequenceAttention(
@@ -211,55 +252,95 @@ export function wholeSequenceAttention(
   cross?: CrossInputs,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
-  const tables = {
-    keys: ropeTables(length, side.headDim, side.ropeTheta),
-    queries: ropeTables(length, side.headDim, side.ropeTheta, queryScale(side)),
-  };
-  return attentionWith(side, batch, { tables, attending, cross }, onMade);
+  const rotations = rotationsOf(side, (positions) => ({
+    keys: ropeTables(length, side.headDim, positions),
+    queries: ropeTables(length, side.headDim, positions, queryScale(side)),
+  }));
+  return attentionWith(side, batch, { rotations, attending, cross }, onMade);
 }
 
 interface AttentionReads {
-  readonly tables: { readonly keys: RopeTables; readonly queries: RopeTables };
+  readonly rotations: Rotations;
   readonly attending: SelfAttending;
   readonly cross?: CrossInputs;
+}
+
+/** The tensors of rotations, those that kinds share once, and the same with other tensors. */
+function rotationTensors({ full_attention: full, sliding_attention: sliding }: Rotations): {
+  readonly tensors: readonly tf.Tensor[];
+  readonly with: (given: readonly tf.Tensor[]) => Rotations;
+} {
+  const tensorsOf = ({ keys, queries }: Rotation): tf.Tensor[] => [keys.cos, keys.sin, queries.cos, queries.sin];
+  const rotation = ([keyCos, keySin, queryCos, querySin]: readonly tf.Tensor[]): Rotation => ({
+    keys: { cos: keyCos, sin: keySin },
+    queries: { cos: queryCos, sin: querySin },
+  });
+  const shared = full === sliding;
+  const each = tensorsOf(full).length;
+  return {
+    tensors: [...tensorsOf(full), ...(shared ? [] : tensorsOf(sliding))],
+    with(given) {
+      const first = rotation(given.slice(0, each));
+      return { full_attention: first, sliding_attention: shared ? first : rotation(given.slice(each)) };
+    },
+  };
 }
 
 function attentionWith(
   side: SideConfig,
   batch: number,
-  { tables, attending, cross }: AttentionReads,
+  { rotations, attending, cross }: AttentionReads,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
-  const { keys, queries: forQueries } = tables;
-  const fixed = [keys.cos, keys.sin, forQueries.cos, forQueries.sin];
-  const all = [attending.full_attention, attending.sliding_attention, ...(cross ? [cross.attending] : [])];
+  const tables = rotationTensors(rotations);
+  const merged = cross !== undefined && side.block.crossAttention === 'merged';
+  const all = [attending.full_attention, attending.sliding_attention, ...(cross?.attending ? [cross.attending] : [])];
   return {
     reads: {
       inputs: cross ? [cross.states] : [],
-      fixed: [...fixed, ...all.flatMap(({ tensors }) => tensors)],
-      of([states], [keyCos, keySin, queryCos, querySin, ...given]) {
+      fixed: [...tables.tensors, ...all.flatMap(({ tensors }) => tensors)],
+      of([states], fixed) {
+        const given = [...fixed];
+        const own = given.splice(0, tables.tensors.length);
         const [full, sliding, ofCross] = all.map((way) => way.with(given.splice(0, way.tensors.length)));
         return attentionWith(side, batch, {
-          tables: { keys: { cos: keyCos, sin: keySin }, queries: { cos: queryCos, sin: querySin } },
+          rotations: tables.with(own),
           attending: { full_attention: full, sliding_attention: sliding },
           cross: cross && { states, attending: ofCross },
         });
       },
     },
     self(layer, weights, rows, dropout) {
+      const { keys, queries: forQueries } = rotations[side.layerTypes[layer]];
       const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
       onMade?.('self_attn', layer, made);
+      let read = made;
+      if (merged) {
+        const ofSource = mergedSource(side, batch, weights, cross.states);
+        onMade?.('cross_attn', layer, ofSource);
+        read = {
+          keys: tf.concat([made.keys, ofSource.keys], 2), // [B, K, T+S, C]
+          values: tf.concat([made.values, ofSource.values], 2),
+        };
+      }
       const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
-      return attending[side.layerTypes[layer]].rows(side, queries, made, dropout);
+      return attending[side.layerTypes[layer]].rows(side, queries, read, dropout);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
     cross:
-      cross &&
+      cross?.attending &&
       ((layer, weights, rows, dropout) => {
         const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states);
         onMade?.('cross_attn', layer, made);
         const queries = queriesOf(side, batch, weights, 'cross_attn', rows);
-        return cross.attending.rows(side, queries, made, dropout);
+        return cross.attending!.rows(side, queries, made, dropout);
       }),
   };
 }
+
+/**
+ * Keys and values of the source in merged attention: by self-attention's projections and its norm of keys, without
+ * positions, from the encoder's states as they are (quirk 9 of the second set).
+ */
+const mergedSource = (side: SideConfig, batch: number, weights: LayerWeights, states: tf.Tensor): KeysAndValues =>
+  keysAndValuesOf(side, batch, weights, 'self_attn', states);

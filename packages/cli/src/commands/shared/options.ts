@@ -27,8 +27,8 @@ export function deviceOption(): Option {
 export function encoderWindowOption(): Option {
   return new Option(
     '--encoder-window <rule>',
-    "sliding encoder layers attend to |i - j| < window (strict) or <= window (inclusive); default: the checkpoint's, otherwise strict",
-  ).choices(['strict', 'inclusive']);
+    "sliding encoder layers attend to |i - j| < window (strict), <= window (inclusive), window tokens in all (halved) or <= window / 2 (symmetric); default: the checkpoint's, otherwise its family's",
+  ).choices(['strict', 'inclusive', 'halved', 'symmetric']);
 }
 
 export function encoderAttentionOption(): Option {
@@ -77,7 +77,7 @@ export const WHICH_TOKENIZER = "`bytes`, a tokenizer.json or its folder, or the 
 export interface FamilyOptions {
   readonly plugin?: readonly string[];
   readonly bos?: BosRule;
-  readonly encoderWindow?: 'strict' | 'inclusive';
+  readonly encoderWindow?: 'strict' | 'inclusive' | 'halved' | 'symmetric';
   readonly encoderAttention?: 'bidirectional' | 'causal';
 }
 

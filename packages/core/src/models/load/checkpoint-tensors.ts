@@ -15,7 +15,7 @@ export type WeightPrecision = 'float32' | 'bfloat16';
  * that the model does not use. `what` ends the error's sentence: `this model`.
  */
 export async function checkTensors(model: Stored, reader: CheckpointReader, what = 'this model'): Promise<string[]> {
-  const { nameOf = same, redundant = [] } = (await model.storage?.(reader)) ?? {};
+  const { nameOf = same, redundant = [], carried = [] } = (await model.storage?.(reader)) ?? {};
   const problems: string[] = [];
   for (const { name, shape } of model.parameters) {
     const info = reader.tensors.get(nameOf(name));
@@ -29,7 +29,7 @@ export async function checkTensors(model: Stored, reader: CheckpointReader, what
       code: 'checkpoint.mismatch',
     });
   }
-  const known = new Set<string>([...model.parameters.map(({ name }) => nameOf(name)), ...redundant]);
+  const known = new Set<string>([...model.parameters.map(({ name }) => nameOf(name)), ...redundant, ...carried]);
   return [...reader.tensors.keys()].filter((name) => !known.has(name));
 }
 
