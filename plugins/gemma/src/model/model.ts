@@ -102,13 +102,13 @@ export class GemmaModel implements Model {
     return flopsPerStep(this.config, shapes);
   }
 
-  stepMemory(shapes: BatchShape, options: StepMemoryOptions = {}): StepMemory {
-    return stepMemory(this.config, shapes, options);
-  }
-
   get dropout(): Partial<DropoutRates> {
     const { dropout = NO_DROPOUT } = this.config;
     return this.config.kind === 'decoder-only' ? { attentionDropout: dropout.attentionDropout } : dropout;
+  }
+
+  stepMemory(shapes: BatchShape, options: StepMemoryOptions = {}): StepMemory {
+    return stepMemory(this.config, shapes, options);
   }
 
   forward(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): ModelOutputs {
