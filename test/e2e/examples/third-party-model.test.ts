@@ -222,7 +222,7 @@ describe('a model family from outside, with every command', () => {
     expect([status, stderr]).toEqual([
       2,
       expect.stringContaining(
-        'has the model_type "prenorm", which no loaded plugin reads; known are "gemma2" (@graft/gemma), "t5gemma" (@graft/gemma).',
+        'has the model_type "prenorm", which no loaded plugin reads; known are "gemma2" (@graft/gemma), "t5gemma" (@graft/gemma), ',
       ),
     ]);
   });
