@@ -3,7 +3,8 @@ import { elementCount } from '../shape';
 import { findOperation } from './operations';
 import type { Producer, Program, Value, ValueType } from './program';
 
-const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * bytesOfDType(dtype);
+/** Bytes of a value in memory. */
+export const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * bytesOfDType(dtype);
 
 /**
  * Bytes that a program's code takes where nothing is compiled: every value stays until the code returns, as `tf.tidy` frees

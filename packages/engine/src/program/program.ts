@@ -71,3 +71,17 @@ export function withOutputs<P extends Producer>(node: P, types: readonly ValueTy
   }));
   return node;
 }
+
+/** The operations that read a result of each producer, in the program's order, each once. */
+export function readersOf({ nodes }: Pick<Program, 'nodes'>): ReadonlyMap<Producer, readonly OperationNode[]> {
+  const readers = new Map<Producer, OperationNode[]>();
+  for (const node of nodes) {
+    if (node.kind === 'constant') continue;
+    for (const producer of new Set(node.inputs.map((input) => input.producer))) {
+      const known = readers.get(producer);
+      if (known) known.push(node);
+      else readers.set(producer, [node]);
+    }
+  }
+  return readers;
+}

@@ -1,4 +1,11 @@
-import type { ConstantNode, OperationNode, Producer, Program, Value } from '../../../program/program';
+import {
+  readersOf,
+  type ConstantNode,
+  type OperationNode,
+  type Producer,
+  type Program,
+  type Value,
+} from '../../../program/program';
 
 /** Operations that are compiled together: the values that they read from outside, and the results that others read. */
 export interface Cluster {
@@ -26,8 +33,7 @@ const SMALL_BYTES = 1024;
  */
 export function clustersOf(program: Program): Cluster[] {
   const operations = program.nodes.filter((node): node is OperationNode => node.kind === 'operation');
-  const readers = new Map<Producer, OperationNode[]>();
-  for (const node of operations) for (const { producer } of node.inputs) append(readers, producer, node);
+  const readers = readersOf(program);
   const depths = new Map<OperationNode, number>();
   for (const node of [...operations].reverse()) {
     const own = OWN_KERNEL.test(node.op);

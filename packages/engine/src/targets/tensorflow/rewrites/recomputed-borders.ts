@@ -1,6 +1,7 @@
 import { withInputs } from '../../../program/editor';
-import { bytesOfDType } from '../../../program/dtypes';
+import { bytesOf } from '../../../program/memory';
 import {
+  readersOf,
   withOutputs,
   type ConstantNode,
   type OperationNode,
@@ -29,7 +30,6 @@ const MANY_OPERATIONS = 32;
 /** A value is computed again if that moves at most this share of the bytes. */
 const SHARE = 0.75;
 
-const bytesOf = ({ dtype, shape }: Value): number => elementCount(shape) * bytesOfDType(dtype);
 const isLarge = ({ shape }: Value): boolean => elementCount(shape) >= MANY;
 
 /**
@@ -112,19 +112,6 @@ class BorderPlan {
   }
 }
 
-function readersOf(program: Program): Map<Producer, OperationNode[]> {
-  const readers = new Map<Producer, OperationNode[]>();
-  for (const node of program.nodes) {
-    if (node.kind === 'constant') continue;
-    for (const producer of new Set(node.inputs.map((input) => input.producer))) {
-      const known = readers.get(producer);
-      if (known) known.push(node);
-      else readers.set(producer, [node]);
-    }
-  }
-  return readers;
-}
-
 /** The program in which the readers in other clusters have operations of their own for the values that are computed again. */
 function withRecomputed(program: Program, plan: BorderPlan): Program {
   const nodes: (ConstantNode | OperationNode)[] = [];
@@ -148,21 +135,18 @@ function withRecomputed(program: Program, plan: BorderPlan): Program {
     return copy;
   };
   for (const node of program.nodes) {
-    const cluster = node.kind === 'operation' ? plan.clusterOf.get(node) : undefined;
     if (node.kind === 'constant') {
       nodes.push(node);
       continue;
     }
+    const cluster = plan.clusterOf.get(node);
     const inputs = node.inputs.map((input) =>
       cluster && plan.again.has(input) ? copyFor(cluster, input) : current(input),
     );
-    if (inputs.every((input, i) => input === node.inputs[i])) {
-      nodes.push(node);
-      continue;
-    }
-    const changed = withInputs(node, inputs);
-    replaced.set(node, changed);
-    nodes.push(changed);
+    const isSame = inputs.every((input, i) => input === node.inputs[i]);
+    const kept = isSame ? node : withInputs(node, inputs);
+    if (!isSame) replaced.set(node, kept);
+    nodes.push(kept);
   }
   return { ...program, nodes, results: program.results.map(current) };
 }
