@@ -8,7 +8,7 @@ import {
   TOKENIZER_SECTION,
   type StoredDtype,
 } from '@graft/checkpoint';
-import { sourceBytes, writeCheckpointResumably, type FileRange } from '@graft/checkpoint/internal';
+import type { FileRange } from '@graft/checkpoint/internal';
 import { countParameters, createRandom } from '@graft/core';
 import { NormalPool } from '@graft/core/internal';
 import { resolve } from 'node:path';
@@ -27,15 +27,7 @@ import {
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { toCheckpointConfig } from '../model/config';
 import { parameterSpecs } from '../model/parameters';
-import {
-  checkFreeSpace,
-  CONCURRENCY,
-  converted,
-  fingerprint,
-  reporting,
-  type StreamedSource,
-  type StreamProgress,
-} from './stream-checkpoint';
+import { converted, writeStreamed, type StreamedSource, type StreamProgress } from './stream-checkpoint';
 
 /** Standard deviation of random projections if none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
@@ -124,8 +116,6 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     checkPlan(plan, sources);
     const random = createRandom(seed).fork('adapt');
     const tensors = plan.map((step) => streamedSource(step, sources, dtype, { pool, random, std }));
-    const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    await checkFreeSpace(out, bytes);
     const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
     const { reason } = decided;
     const is = decided.copiesProjections ? 'copied' : 'random';
@@ -147,31 +137,19 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       std,
       dtype: configDtypeName(dtype),
     };
-    const { reported, onKept } = reporting(tensors, bytes, {
-      ...request,
-      doing: `Adapting into ${out}`,
+    const bytes = await writeStreamed(request, {
+      verb: 'Adapting',
       interruptedCode: 'gemma.adapt-interrupted',
+      config: toCheckpointConfig(config, configDtypeName(dtype)),
+      generationConfig: await sources.generationConfig(),
+      tensors,
+      extraFiles: {
+        ...(await readTokenizerFiles(sources.decoder.path)),
+        ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(sources.decoder.path), adapted }),
+      },
+      plan: adapted,
+      sources: sources.readers,
     });
-    await writeCheckpointResumably(
-      out,
-      {
-        config: toCheckpointConfig(config, configDtypeName(dtype)),
-        generationConfig: await sources.generationConfig(),
-        tensors: reported,
-        maxShardBytes: request.maxShardBytes,
-        extraFiles: {
-          ...(await readTokenizerFiles(sources.decoder.path)),
-          ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(sources.decoder.path), adapted }),
-        },
-        concurrency: CONCURRENCY,
-      },
-      {
-        plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources.readers) },
-        resume: request.resume,
-        onKept,
-        onWatch: request.onWatch,
-      },
-    );
     return {
       out,
       tensors: plan.length,

@@ -11,7 +11,7 @@ import {
   type CheckpointRecord,
   type StoredDtype,
 } from '@graft/checkpoint';
-import { numbersOf, sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
+import { numbersOf } from '@graft/checkpoint/internal';
 import { checkTensors, ConfigError } from '@graft/core';
 import { isObject } from '@graft/core/internal';
 import { resolve } from 'node:path';
@@ -31,7 +31,7 @@ import {
   type AdaptChoices,
   type AdaptStep,
 } from './plan';
-import { checkFreeSpace, commonDtype, CONCURRENCY, converted, fingerprint, reporting } from './stream-checkpoint';
+import { commonDtype, converted, writeStreamed } from './stream-checkpoint';
 
 /**
  * Whose difference is added to which model. `encoder` and `decoder` are the decoder-only checkpoints that the model was
@@ -95,8 +95,6 @@ export async function addDelta(request: AddDeltaRequest): Promise<AddDeltaReport
         from ? sumOf({ reader, name }, from, { base, tuned, scale, dtype }) : converted(reader, name, dtype);
       return { name, dtype, shape: spec.shape, data };
     });
-    const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    await checkFreeSpace(out, bytes);
     const added = {
       to: resolve(request.to),
       base: { encoder: resolve(encoder), decoder: resolve(decoder) },
@@ -104,33 +102,16 @@ export async function addDelta(request: AddDeltaRequest): Promise<AddDeltaReport
       scale,
       choices,
     };
-    const { reported, onKept } = reporting(tensors, bytes, {
-      ...request,
-      doing: `Adapting into ${out}`,
+    await writeStreamed(request, {
+      verb: 'Adapting',
       interruptedCode: 'gemma.adapt-interrupted',
+      config: dtype === stored ? await reader.config() : toCheckpointConfig(config, configDtypeName(dtype)),
+      generationConfig: await reader.generationConfig(),
+      tensors,
+      extraFiles: { ...(await readTokenizerFiles(reader.path)), ...recordFile({ ...record, added }) },
+      plan: { ...added, dtype: configDtypeName(dtype) },
+      sources: [reader, ...base.readers, ...tuned.readers],
     });
-    await writeCheckpointResumably(
-      out,
-      {
-        config: dtype === stored ? await reader.config() : toCheckpointConfig(config, configDtypeName(dtype)),
-        generationConfig: await reader.generationConfig(),
-        tensors: reported,
-        maxShardBytes: request.maxShardBytes,
-        extraFiles: { ...(await readTokenizerFiles(reader.path)), ...recordFile({ ...record, added }) },
-        concurrency: CONCURRENCY,
-      },
-      {
-        plan: {
-          ...added,
-          dtype: configDtypeName(dtype),
-          maxShardBytes: request.maxShardBytes,
-          sources: await fingerprint([reader, ...base.readers, ...tuned.readers]),
-        },
-        resume: request.resume,
-        onKept,
-        onWatch: request.onWatch,
-      },
-    );
     const changed = plan.filter(({ from }) => from).length;
     return { out, tensors: plan.length, changed, dtype: configDtypeName(dtype) };
   } finally {

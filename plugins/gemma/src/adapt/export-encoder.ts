@@ -10,7 +10,6 @@ import {
   TOKENIZER_SECTION,
   type StoredDtype,
 } from '@graft/checkpoint';
-import { sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
 import { checkTensors, countParameters } from '@graft/core';
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';
@@ -19,15 +18,7 @@ import { gemmaOf, type AnyGemma } from '../model/encoder-model';
 import { familyOf } from '../families';
 import { storedName } from '../load/declared-tensors';
 import { parameterSpecs } from '../model/parameters';
-import {
-  checkFreeSpace,
-  commonDtype,
-  CONCURRENCY,
-  converted,
-  fingerprint,
-  reporting,
-  type StreamProgress,
-} from './stream-checkpoint';
+import { commonDtype, converted, writeStreamed, type StreamProgress } from './stream-checkpoint';
 
 /** Which encoder to export, and where to. */
 export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow' | 'encoderAttention'> {
@@ -95,39 +86,23 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
         data: () => (patch ? withSpecialRow(reader, from, model, special, dtype) : converted(reader, from, dtype)),
       };
     });
-    const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    await checkFreeSpace(out, bytes);
     const exported = { encoder: resolve(request.encoder), dtype: configDtypeName(dtype) };
-    const { reported, onKept } = reporting(tensors, bytes, {
-      ...request,
-      doing: `Exporting into ${out}`,
+    const bytes = await writeStreamed(request, {
+      verb: 'Exporting',
       interruptedCode: 'gemma.export-interrupted',
+      config: toCheckpointConfig(config, configDtypeName(dtype)),
+      tensors,
+      extraFiles: {
+        ...(await readTokenizerFiles(reader.path)),
+        ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(reader.path), exported }),
+      },
+      plan: {
+        ...exported,
+        encoderWindow: config.encoderWindow,
+        encoderAttention: config.encoderAttention ?? 'bidirectional',
+      },
+      sources: [reader],
     });
-    await writeCheckpointResumably(
-      out,
-      {
-        config: toCheckpointConfig(config, configDtypeName(dtype)),
-        tensors: reported,
-        maxShardBytes: request.maxShardBytes,
-        extraFiles: {
-          ...(await readTokenizerFiles(reader.path)),
-          ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(reader.path), exported }),
-        },
-        concurrency: CONCURRENCY,
-      },
-      {
-        plan: {
-          ...exported,
-          encoderWindow: config.encoderWindow,
-          encoderAttention: config.encoderAttention ?? 'bidirectional',
-          maxShardBytes: request.maxShardBytes,
-          sources: await fingerprint([reader]),
-        },
-        resume: request.resume,
-        onKept,
-        onWatch: request.onWatch,
-      },
-    );
     return {
       out,
       tensors: specs.length,

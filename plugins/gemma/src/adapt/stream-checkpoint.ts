@@ -5,17 +5,23 @@ import {
   isFloatDtype,
   storedWidth,
   toFloat32,
+  type CheckpointContents,
   type CheckpointReader,
   type StoredDtype,
   type TensorSource,
 } from '@graft/checkpoint';
-import { sourceBytes, type FileRange } from '@graft/checkpoint/internal';
+import {
+  sourceBytes,
+  writeCheckpointResumably,
+  type FileRange,
+  type ResumableOptions,
+} from '@graft/checkpoint/internal';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ExpandedHeads } from './expanded-heads';
 
 /** Tensors that are copied at a time: one is read while the other is written. */
-export const CONCURRENCY = 2;
+const CONCURRENCY = 2;
 /** Bytes of a tensor read at a time if its dtype changes; twice that is in memory for each tensor being copied. */
 const CONVERTED_BYTES = 1 << 20;
 
@@ -41,8 +47,47 @@ interface Reporting {
   readonly interruptedCode: string;
 }
 
+/** How the caller wants a folder to be written. */
+interface StreamSettings
+  extends Pick<Reporting, 'signal' | 'onProgress'>, Pick<ResumableOptions, 'resume' | 'onWatch'> {
+  readonly out: string;
+  readonly maxShardBytes?: number;
+}
+
+/** What is written into it. */
+interface StreamedCheckpoint
+  extends Omit<CheckpointContents, 'tensors' | 'maxShardBytes' | 'concurrency'>, Pick<Reporting, 'interruptedCode'> {
+  readonly tensors: readonly StreamedSource[];
+  /** What is done to the folder: `Adapting`. */
+  readonly verb: string;
+  /** The choices behind the contents, as JSON: a resumed call must have made the same. */
+  readonly plan: Readonly<Record<string, unknown>>;
+  /** The checkpoints that the tensors come from. */
+  readonly sources: readonly CheckpointReader[];
+}
+
+/**
+ * Writes a folder from other checkpoints; see `writeCheckpointResumably`. Returns the bytes of its tensors. Throws
+ * CheckpointError if the disk has less space, or after an abort.
+ */
+export async function writeStreamed(
+  { out, maxShardBytes, signal, onProgress, resume, onWatch }: StreamSettings,
+  { tensors, verb, interruptedCode, plan, sources, ...contents }: StreamedCheckpoint,
+): Promise<number> {
+  const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+  await checkFreeSpace(out, bytes);
+  const doing = `${verb} into ${out}`;
+  const { reported, onKept } = reporting(tensors, bytes, { signal, onProgress, doing, interruptedCode });
+  await writeCheckpointResumably(
+    out,
+    { ...contents, tensors: reported, maxShardBytes, concurrency: CONCURRENCY },
+    { plan: { ...plan, maxShardBytes, sources: await fingerprint(sources) }, resume, onKept, onWatch },
+  );
+  return bytes;
+}
+
 /** Sources that report their progress, and stop on request. `onKept`: called for tensors that are already written. */
-export function reporting(
+function reporting(
   tensors: readonly StreamedSource[],
   bytes: number,
   { signal, onProgress, doing, interruptedCode }: Reporting,
@@ -76,7 +121,7 @@ export function reporting(
 }
 
 /** Identifies the sources' files, so that a resumed call uses the same ones. */
-export async function fingerprint(readers: readonly CheckpointReader[]): Promise<string[]> {
+async function fingerprint(readers: readonly CheckpointReader[]): Promise<string[]> {
   const files = readers.flatMap((reader) => [...reader.tensors.values()].map(({ file }) => file));
   return Promise.all(
     [...new Set(files)].map(async (file) => {
@@ -87,7 +132,7 @@ export async function fingerprint(readers: readonly CheckpointReader[]): Promise
 }
 
 /** Throws CheckpointError if the disk has less space than the new folder needs. */
-export async function checkFreeSpace(out: string, bytes: number): Promise<void> {
+async function checkFreeSpace(out: string, bytes: number): Promise<void> {
   let folder = dirname(resolve(out));
   // The folder's parents may not exist before it is written.
   let fileSystem = await statfs(folder).catch(() => undefined);

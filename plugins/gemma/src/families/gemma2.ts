@@ -1,9 +1,9 @@
 import { GEMMA2_BLOCK } from '../model/block';
 import { ConfigFields, LIMITS } from '../model/config-fields';
 import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
-import { decoderOnlyRates } from '../model/dropout-rates';
 import { DECODER_ONLY_NAMES, singleStack } from '../model/names';
 import { defaultLayerTypes, fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
+import { readDecoderOnly } from './decoder-only';
 import type { Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { readRotary, writeRotary } from './rotary-config';
@@ -82,14 +82,7 @@ export const gemma2: Family = {
   layerTypes: defaultLayerTypes,
   read({ json, where }) {
     const fields = new ConfigFields(json, GEMMA2_KEYS, where);
-    return {
-      kind: 'decoder-only',
-      family: 'gemma2',
-      decoder: readGemma2Side(fields),
-      initializerRange: fields.positive('initializer_range', LIMITS.deviation),
-      ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
-      ...decoderOnlyRates(fields),
-    };
+    return readDecoderOnly(fields, 'gemma2', readGemma2Side(fields));
   },
   write(config, dtype) {
     const { decoder, untiedOutput } = config as Extract<AnyGemmaConfig, { kind: 'decoder-only' }>;

@@ -5,6 +5,7 @@ import type { AnyGemmaConfig, EncoderDecoderConfig, LayerType, SideConfig } from
 import { decoderOnlyRates } from '../model/dropout-rates';
 import { DECODER_ONLY_NAMES, singleStack, TIED_OUTPUT_NAMES } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
+import { readDecoderOnly } from './decoder-only';
 import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import type { Family } from './family';
 import { unusualKeys } from './ignored-keys';
@@ -127,16 +128,15 @@ export const gemma3: Family = {
   read({ json, options, where }) {
     const fields = textFields({ json, where });
     const side = readGemma3Side(fields, GEMMA3_BLOCK);
-    const shared = {
+    if (!fields.boolean('use_bidirectional_attention')) return readDecoderOnly(fields, 'gemma3', side);
+    return {
+      kind: 'encoder-only',
       family: 'gemma3',
+      encoder: side,
       initializerRange: fields.positive('initializer_range', LIMITS.deviation),
       ...decoderOnlyRates(fields),
+      ...readEncoderFields(fields, options, 'symmetric'),
     };
-    if (fields.boolean('use_bidirectional_attention')) {
-      return { kind: 'encoder-only', encoder: side, ...shared, ...readEncoderFields(fields, options, 'symmetric') };
-    }
-    const tied = fields.boolean('tie_word_embeddings');
-    return { kind: 'decoder-only', decoder: side, ...shared, ...(tied ? {} : { untiedOutput: true }) };
   },
   write(any, dtype) {
     const config = any as Exclude<AnyGemmaConfig, EncoderDecoderConfig>;

@@ -1,9 +1,9 @@
 import { ATTENTION_PROJECTIONS, FEED_FORWARD_PROJECTIONS, type BlockDescription } from '../model/block';
-import { ConfigFields, LIMITS } from '../model/config-fields';
+import { ConfigFields } from '../model/config-fields';
 import type { DecoderOnlyConfig, SideConfig } from '../model/config-types';
-import { decoderOnlyRates } from '../model/dropout-rates';
 import { PRE_NORM_NAMES, singleStack } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
+import { readDecoderOnly } from './decoder-only';
 import { allFull, type Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { readRotary, ROTARY_TYPES, writeRotary } from './rotary-config';
@@ -72,14 +72,7 @@ export const llama: Family = {
   layerTypes: allFull,
   read({ json, where }) {
     const fields = new ConfigFields(json, LLAMA_KEYS, where);
-    return {
-      kind: 'decoder-only',
-      family: 'llama',
-      decoder: readLlamaSide(fields),
-      initializerRange: fields.positive('initializer_range', LIMITS.deviation),
-      ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
-      ...decoderOnlyRates(fields),
-    };
+    return readDecoderOnly(fields, 'llama', readLlamaSide(fields));
   },
   write(config, dtype) {
     const { decoder, untiedOutput } = config as DecoderOnlyConfig;

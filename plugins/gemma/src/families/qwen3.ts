@@ -1,9 +1,9 @@
 import { ATTENTION_PROJECTIONS, type BlockDescription } from '../model/block';
 import { ConfigFields, LIMITS } from '../model/config-fields';
 import type { DecoderOnlyConfig, LayerType, SideConfig } from '../model/config-types';
-import { decoderOnlyRates } from '../model/dropout-rates';
 import { PRE_NORM_NAMES, singleStack } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
+import { readDecoderOnly } from './decoder-only';
 import { allFull, type Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { LLAMA_BLOCK } from './llama';
@@ -77,14 +77,7 @@ export const qwen3: Family = {
       rotary: readRotary(fields, ROTARY_TYPES),
       ...windowOf(fields, layers),
     }));
-    return {
-      kind: 'decoder-only',
-      family: 'qwen3',
-      decoder,
-      initializerRange: fields.positive('initializer_range', LIMITS.deviation),
-      ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
-      ...decoderOnlyRates(fields),
-    };
+    return readDecoderOnly(fields, 'qwen3', decoder);
   },
   write(config, dtype) {
     const { decoder, untiedOutput } = config as DecoderOnlyConfig;

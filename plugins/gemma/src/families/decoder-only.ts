@@ -1,0 +1,16 @@
+/** What decoder-only models of all families have in common, besides their layers. */
+import { LIMITS, type ConfigFields } from '../model/config-fields';
+import type { DecoderOnlyConfig, SideConfig } from '../model/config-types';
+import { decoderOnlyRates } from '../model/dropout-rates';
+
+/** A decoder-only model of these layers, in a file that says whether its output is the table of its embedding. */
+export function readDecoderOnly(fields: ConfigFields, family: string, decoder: SideConfig): DecoderOnlyConfig {
+  return {
+    kind: 'decoder-only',
+    family,
+    decoder,
+    initializerRange: fields.positive('initializer_range', LIMITS.deviation),
+    ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
+    ...decoderOnlyRates(fields),
+  };
+}
