@@ -59,9 +59,13 @@ const STAGES = options.small
       attention: [40, node('attention')],
       steady: [60, node('train', '--size', 'tiny', '--batch', '4', '--steps', '2000')],
       'graft 2B': [110, graft('2B', '8,4,2')],
+      'graft 2B bfloat16': [120, graft('2B', '12,10,8', '--weights', 'bfloat16')],
       'torch 2B': [100, torch('2B', '8,4', 'layers')],
       'jax 2B': [60, jax('2B', '8', 'bfloat16')],
       'graft S': [40, graft('S', '16,8')],
+      // What uploading costs beside the step: see docs/performance.md.
+      'graft S uploads between': [40, graft('S', '16,8', '--upload', 'between')],
+      'graft S uploads never': [40, graft('S', '16,8', '--upload', 'never')],
       'torch S': [90, torch('S', '16,8', 'layers')],
       'jax S': [60, jax('S', '16')],
       'generate S': [60, node('generate', '--size', 'S')],
@@ -152,6 +156,10 @@ async function main() {
 
 const cell = (value, digits) => (value === undefined || value === null ? '' : value.toFixed(digits));
 
+/** How this run of Graft differs from the others. */
+const formOf = ({ weights, upload }) =>
+  `${weights === 'bfloat16' ? ', bf16' : ''}${upload === 'ahead' ? '' : `, ${upload}`}`;
+
 function table(found) {
   const lines = [];
   for (const { kind, passed, failed } of found)
@@ -164,7 +172,8 @@ function table(found) {
   if (trained.length > 0) {
     lines.push('', 'size  who             batch   ms a step   tokens/s     MFU   peak GiB   first step s');
     for (const row of trained) {
-      const who = `${row.kind.replace('-train', '')}${row.compile === 'layers' ? ', compiled' : ''}`;
+      const form = row.compile === 'layers' ? ', compiled' : row.kind === 'graft-train' ? formOf(row) : '';
+      const who = `${row.kind.replace('-train', '')}${form}`;
       const first = row.first_step_s ?? (row.lower_s ?? 0) + (row.compile_s ?? 0);
       lines.push(
         `${row.size.padEnd(5)} ${who.padEnd(15)} ${String(row.batch).padStart(5)} ${cell(row.step_ms, 1).padStart(11)} ${cell(row.tokens_per_s, 0).padStart(10)} ${cell(row.mfu && 100 * row.mfu, 1).padStart(5)} % ${cell(row.peak_gib, 1).padStart(10)} ${cell(first, 1).padStart(14)}`,

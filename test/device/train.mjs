@@ -26,6 +26,9 @@ const { values: options } = parseArgs({
     layers: { type: 'string' },
     vocabulary: { type: 'string' },
     attention: { type: 'string' },
+    // When the next step's batch goes to the device: while a step computes, as in training; between steps; or never, so
+    // that all steps read one batch.
+    upload: { type: 'string', default: 'ahead' },
   },
 });
 
@@ -79,7 +82,13 @@ async function measure(engine, batchSize) {
   await Object.values(state)[0].data();
   const initialSeconds = (performance.now() - began) / 1000;
 
-  const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: examples(size, batchSize) }, { model }));
+  const fields = objective.prepare({ kind: 'batch', batch: examples(size, batchSize) }, { model });
+  const upload = () => {
+    const uploaded = uploadBatch(fields);
+    engine.upload(uploaded);
+    return uploaded;
+  };
+  let batch = upload();
   const step = makeTrainStep(engine, model, objective, optimizer, { donate: true });
   const losses = [];
   const times = [];
@@ -88,11 +97,18 @@ async function measure(engine, batchSize) {
     const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-4), randomKey: random.key(i), batch };
     if (options.weights === 'bfloat16') inputs.roundingKey = random.key(1000 + i);
     const start = performance.now();
-    const outputs = await step.async({ parameters, state, ...inputs });
+    const running = step.async({ parameters, state, ...inputs });
+    if (options.upload === 'ahead') batch = upload();
+    const outputs = await running;
     ({ parameters, state } = outputs);
     losses.push((await outputs.numbers.data())[0]);
+    if (options.upload === 'between') {
+      tf.dispose(batch);
+      batch = upload();
+    }
     times.push(performance.now() - start);
-    tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey, inputs.roundingKey ?? []]);
+    const { batch: read, ...others } = inputs;
+    tf.dispose([outputs.numbers, Object.values(others), options.upload === 'ahead' ? read : []]);
     // By then everything is compiled.
     if (i === 10) early = engine.memory();
   }
@@ -129,6 +145,7 @@ function report(engine, { size, model, batchSize, step, times, losses, initialSe
       peak_gib: peakBytesInUse && peakBytesInUse / 2 ** 30,
       precision: options.precision,
       weights: options.weights,
+      upload: options.upload,
       rematerialize: options.rematerialize,
       parameters: model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       initial_s: initialSeconds,
