@@ -1,8 +1,9 @@
 // The same arithmetic in different forms, compiled by XLA: which one to write is measured, not guessed.
 //   node test/bench/forms.mjs products    the three products of a linear layer, GFLOP/s
 //   node test/bench/forms.mjs attention   one token's attention over stored keys and values, microseconds
+//   node test/bench/forms.mjs rows        a few rows times stored matrices, packed or not, billions of weights a second
 //   node test/bench/forms.mjs sums        sums of products over rows, columns and everything, microseconds
-import { openEngine, tf } from '@graft/engine';
+import { openEngine, packBfloat16, tf, unpackBfloat16 } from '@graft/engine';
 import { median } from './statistics.mjs';
 
 const engine = await openEngine({ mode: 'xla' });
@@ -37,6 +38,29 @@ async function products(rows, width, out) {
     console.log(`${rows} rows, ${width} to ${out}: ${name.padEnd(22)} ${rate.toFixed(0)} GFLOP/s`);
     tf.dispose(pairs);
   }
+}
+
+async function rows(count, out, width) {
+  const copies = Math.max(1, Math.round(2e7 / (out * width)));
+  const matrices = Array.from({ length: copies }, () => tf.randomUniform([out, width], -1, 1));
+  const packed = matrices.map((matrix) => packBfloat16(matrix));
+  const x = tf.randomUniform([count, width], -1, 1);
+  // The engine writes products with a packed matrix as sums; scaled, it does not see that the matrix is packed.
+  const hidden = (words) => tf.mul(unpackBfloat16(words), 1.5);
+  const forms = {
+    float32: [matrices, (w) => w],
+    'bfloat16, plain': [packed, hidden],
+    'bfloat16, sums': [packed, unpackBfloat16],
+  };
+  for (const [name, [stored, wide]] of Object.entries(forms)) {
+    const ms = await time(
+      ([first, ...given]) => tf.addN(given.map((w) => tf.mean(tf.matMul(first, wide(w), false, true)))),
+      [x, ...stored],
+    );
+    const rate = (copies * out * width) / ms / 1e6;
+    console.log(`${count} rows, ${width} to ${out}: ${name.padEnd(15)} ${rate.toFixed(1)} billion weights/s`);
+  }
+  tf.dispose([x, matrices, packed]);
 }
 
 async function attention(batch, heads, places, width, rows) {
@@ -104,12 +128,14 @@ if (process.argv[2] === 'sums') {
 } else if (process.argv[2] === 'products') {
   for (const [width, out] of [[512, 512], [512, 1024]]) await products(1024, width, out); // prettier-ignore
   await products(512, 128, 256);
+} else if (process.argv[2] === 'rows') {
+  for (const count of [1, 4]) for (const [out, width] of [[1024, 512], [512, 1024], [32768, 512], [2304, 2304]]) await rows(count, out, width); // prettier-ignore
 } else if (process.argv[2] === 'attention') {
   await attention(8, 8, 256, 64, 1);
   await attention(8, 8, 256, 64, 2);
   await attention(1, 4, 1024, 256, 2);
   await attention(8, 4, 1024, 256, 2);
 } else {
-  console.error('Name what to measure: products, attention or sums.');
+  console.error('Name what to measure: products, rows, attention or sums.');
   process.exit(2);
 }

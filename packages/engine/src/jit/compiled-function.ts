@@ -22,18 +22,20 @@ export class CompiledFunction<B> {
   private readonly captures: readonly CaptureSource[];
   private readonly executable: Executable<B>;
   private readonly result: unknown;
+  private readonly target: CompilingTarget<B>;
   private hasRun = false;
 
   /** `donated`: positions of the donated leaves of `args`. */
   constructor(
-    private readonly target: CompilingTarget<B>,
+    target: CompilingTarget<B>,
     private readonly where: string,
     { program, result }: Recorded,
     args: readonly unknown[],
     private readonly donated: readonly number[],
     onEstimate: (temporaryBytes: number) => void,
   ) {
-    const rewritten = target.rewrite(program);
+    this.target = target.compilerOf(program);
+    const rewritten = this.target.rewrite(program);
     this.captures = capturesOf(rewritten);
     this.plan = planDonation(rewritten, donated, treePaths(args[0]), treePaths(result));
     this.result = result;
@@ -41,7 +43,7 @@ export class CompiledFunction<B> {
     this.operations = planned.nodes.length;
     this.temporaryBytes = estimateMemory(planned, new Set([...replacements.keys()].map((at) => planned.results[at])));
     onEstimate(this.temporaryBytes);
-    this.executable = target.compile(planned, replacements);
+    this.executable = this.target.compile(planned, replacements);
   }
 
   /** Whether a call has succeeded: the first one compiles. */
@@ -85,6 +87,11 @@ export class CompiledFunction<B> {
     for (const left of donations.values()) target.free(left);
     const tensors = outputs.map((output) => target.tensorOf(output));
     return treeMap(this.result as Tree, (_, position) => tensors[position]);
+  }
+
+  /** After a call that failed: frees what was donated to it, if the failure left that to be freed. */
+  freeDonations({ donations }: GivenInputs<B>): void {
+    for (const buffer of donations.values()) this.target.freeAfterFailure(buffer);
   }
 
   dispose(): void {

@@ -126,9 +126,9 @@ export function makeJit<B, A extends readonly unknown[], R>(
     error: unknown,
     on: CompilingTarget<B>,
     entry: CompiledFunction<B>,
-    { donations }: GivenInputs<B>,
+    given: GivenInputs<B>,
   ): unknown => {
-    for (const buffer of donations.values()) on.freeAfterFailure(buffer);
+    entry.freeDonations(given);
     if (!(error instanceof EngineError)) return error;
     const damaged =
       on.compileCache && !entry.ran
@@ -181,9 +181,10 @@ export function makeJit<B, A extends readonly unknown[], R>(
     const leaves: tf.Tensor[] = [];
     signatureOf(args, leaves, where);
     const recorded = record(compiler, { name, fn, precision: precisionNow() }, args, leaves);
-    const program = compiler.rewrite(recorded.program);
-    const inputs = [...leaves, ...capturesOf(program)].map(({ dataId }) => compiler.bufferOf(dataId, where));
-    return compiler.profile(program, inputs);
+    const own = compiler.compilerOf(recorded.program);
+    const program = own.rewrite(recorded.program);
+    const inputs = [...leaves, ...capturesOf(program)].map(({ dataId }) => own.bufferOf(dataId, where));
+    return own.profile(program, inputs);
   };
 
   return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });

@@ -50,6 +50,11 @@ export abstract class BindingTarget<T extends RuntimeTensor, R extends EagerRunt
     this.free(buffer);
   }
 
+  // The program is for those that choose.
+  compilerOf(_program: Program): CompilingTarget<T> {
+    return this;
+  }
+
   abstract rewrite(program: Program): Program;
   abstract compile(program: Program, replacements: Replacements): Executable<T>;
   abstract profile(program: Program, inputs: readonly T[]): OperationProfile[];

@@ -51,6 +51,8 @@ export interface CompilingTarget<B> {
 
   /** Whether it can compute an operation. Absent: every one of the table. */
   lowers?(op: string): boolean;
+  /** The target that compiles a traced program: this one, unless it chooses by the program. */
+  compilerOf(program: Program): CompilingTarget<B>;
   /** The program as it is compiled here. */
   rewrite(program: Program): Program;
   compile(program: Program, replacements: Replacements): Executable<B>;

@@ -121,9 +121,8 @@ function jitTarget(
   precision: Precision,
   { executor = engineExecutor, shortCalls = false }: JitOptions,
 ): JitTarget<NativeTensor> {
-  // Each call of a compiled piece between products costs more than it saves where a call takes no time.
   const own = executor === 'portable' || executor === 'pjrt' ? 'eager' : executor;
-  const best = own === 'mixed' && shortCalls ? 'graph' : own;
-  const { TensorFlowTarget } = loadTarget();
-  return { target: new TensorFlowTarget(native, best), compiles: best !== 'eager', precision };
+  const { ShortCallsTarget, TensorFlowTarget } = loadTarget();
+  const target = own === 'mixed' && shortCalls ? new ShortCallsTarget(native) : new TensorFlowTarget(native, own);
+  return { target, compiles: own !== 'eager', precision };
 }

@@ -10,7 +10,8 @@ import { BindingTarget } from '../../target/binding-target';
 import type { Executable, Replacements } from '../../target/target';
 import type { LayoutHints } from '../../trace/layout-hints';
 import type { CompilingExecutor } from '../../types';
-import { layoutHints, rewriteForTensorFlow } from './rewrites';
+import { layoutHints, rewriteForTensorFlow, rewriteWidened } from './rewrites';
+import { hasFewPackedRows } from './rewrites/few-packed-rows';
 
 /** The native runtime: one for each process. */
 export interface NativeBackend {
@@ -26,7 +27,7 @@ export class TensorFlowTarget extends BindingTarget<NativeTensor, NativeRuntime>
 
   /** `executor`: `eager` records programs, for estimates, and compiles none. */
   constructor(
-    private readonly native: NativeBackend,
+    protected readonly native: NativeBackend,
     private readonly executor: CompilingExecutor | 'eager',
   ) {
     super(native.backend);
@@ -66,5 +67,33 @@ export class TensorFlowTarget extends BindingTarget<NativeTensor, NativeRuntime>
   /** The memory of the compiler's threads, hundreds of megabytes for a large step, is not needed again. */
   compiled(): void {
     trimMemory();
+  }
+}
+
+/** XLA's program of float32 products, whatever the precision of those of the trace. */
+class WidenedTarget extends TensorFlowTarget {
+  constructor(native: NativeBackend) {
+    super(native, 'xla');
+  }
+
+  override rewrite(program: Program): Program {
+    return rewriteWidened(program, this.native.binding.runtime.threads);
+  }
+}
+
+/**
+ * For `mixed` where a call takes so little time that starting its compiled pieces would cost more than they save: one
+ * graph; or one program of XLA's where that reads packed weights once for a few rows.
+ */
+export class ShortCallsTarget extends TensorFlowTarget {
+  private readonly whole: TensorFlowTarget;
+
+  constructor(native: NativeBackend) {
+    super(native, 'graph');
+    this.whole = new WidenedTarget(native);
+  }
+
+  override compilerOf(program: Program): TensorFlowTarget {
+    return hasFewPackedRows(program) ? this.whole : this;
   }
 }

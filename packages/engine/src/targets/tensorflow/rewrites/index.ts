@@ -5,17 +5,19 @@ import type { LayoutHints } from '../../../trace/layout-hints';
 import { currentPrecision } from '../../../precision';
 import type { CompilingExecutor, Executor } from '../../../types';
 import { barriers } from './barriers';
+import { fewPackedRows } from './few-packed-rows';
 import { fewQueries, prefersTransposedKeys } from './few-queries';
 import { fewRows } from './few-rows';
 import { largeSums } from './large-sums';
 import { recomputedAtBorders } from './recomputed-borders';
 import { reducedProducts } from './reduced-products';
+import { wideProducts } from './wide-products';
 
 /** What XLA's CPU compiler compiles badly, in the order of the rewritings, by what compiles the program. */
 function rulesFor(executor: CompilingExecutor, threads: number): readonly Rule[] {
   switch (executor) {
     case 'xla':
-      return [barriers, largeSums, fewRows(threads), fewQueries, reducedProducts];
+      return [barriers, largeSums, fewPackedRows, fewRows(threads), fewQueries, reducedProducts];
     case 'mixed':
       return [reducedProducts];
     case 'graph':
@@ -29,6 +31,11 @@ export function rewriteForTensorFlow(program: Program, executor: CompilingExecut
   if (rules.length === 0) return program;
   const rewritten = withoutDeadCode(withoutRepetition(rules.reduce(rewrite, program)));
   return executor === 'mixed' ? withoutDeadCode(recomputedAtBorders(rewritten)) : rewritten;
+}
+
+/** As for `xla`, for a program whose products were to be of bfloat16 numbers: they are of float32 ones. */
+export function rewriteWidened(program: Program, threads: number): Program {
+  return rewriteForTensorFlow(rewrite(program, wideProducts), 'xla', threads);
 }
 
 /** Layouts that these rewritings pay for; undefined: none. */

@@ -4,7 +4,7 @@ import { countOperations, simplified } from '../../../program/passes';
 import type { Program, Value } from '../../../program/program';
 import { Tracer } from '../../../trace/tracer';
 import type { CompilingExecutor } from '../../../types';
-import { layoutHints, rewriteForTensorFlow } from './index';
+import { layoutHints, rewriteForTensorFlow, rewriteWidened } from './index';
 
 const float = { T: dtypeOf('float32') };
 
@@ -59,6 +59,45 @@ describe('a few rows times a large matrix', () => {
     ['products of the library', product(1), 'mixed', 2],
   ] as const)('%s keeps its product', (_, given, executor, threads) => {
     expect(counts(given, executor, threads)).toEqual({ MatMul: 1 });
+  });
+});
+
+describe('a few rows times a packed matrix', () => {
+  const product = (rows: number, dtype: 'float32' | 'bfloat16'): Program =>
+    program((r) => {
+      const words = r.tracer.argument({ dtype: 'int32', shape: [512, 128] });
+      const pairs = r.run('Bitcast', [words], { T: dtypeOf('int32'), type: dtypeOf('bfloat16') });
+      const narrow = r.run('Reshape', [pairs, r.ints(512, 256)], { T: dtypeOf('bfloat16'), Tshape: dtypeOf('int32') });
+      const cast = (value: Value): Value =>
+        r.run('Cast', [value], { SrcT: dtypeOf(value.dtype), DstT: dtypeOf(dtype), Truncate: flagOf(false) });
+      const attributes = { T: dtypeOf(dtype), transpose_a: flagOf(false), transpose_b: flagOf(true) };
+      return [r.run('MatMul', [cast(r.argument(rows, 256)), cast(narrow)], attributes)];
+    });
+
+  test.each(['float32', 'bfloat16'] as const)('XLA gets 16 sums along each row of the matrix, in %s', (dtype) => {
+    // 8 blocks of words, two numbers a word, and the even and the odd numbers of the rows.
+    expect(counts(product(2, dtype), 'xla')).toMatchObject({ LeftShift: 8, BitwiseAnd: 8, Mul: 16, AddV2: 15, Sum: 1 });
+    expect(counts(product(2, dtype), 'xla')).not.toHaveProperty('MatMul');
+    expect(rewriteForTensorFlow(product(2, dtype), 'xla', 2).results[0]).toMatchObject({ dtype, shape: [2, 512] });
+  });
+
+  test('more rows and other executors keep the product', () => {
+    expect(counts(product(5, 'bfloat16'), 'xla')).toHaveProperty('MatMul');
+    for (const executor of ['graph', 'mixed'] as const)
+      expect(counts(product(1, 'bfloat16'), executor)).toMatchObject({ MatMul: 1, Bitcast: 1 });
+  });
+
+  test('widened, other products are float32 as well, of operands that are not rounded', () => {
+    const given = program((r) => {
+      const cast = (value: Value): Value =>
+        r.run('Cast', [value], { SrcT: dtypeOf('float32'), DstT: dtypeOf('bfloat16'), Truncate: flagOf(false) });
+      const attributes = { T: dtypeOf('bfloat16'), adj_x: flagOf(false), adj_y: flagOf(true) };
+      return [r.run('BatchMatMulV2', [cast(r.argument(2, 3, 4)), cast(r.argument(2, 5, 4))], attributes)];
+    });
+    const { nodes } = rewriteWidened(given, 2);
+    const product = nodes.find((node) => node.kind === 'operation' && node.op === 'BatchMatMulV2');
+    expect(product).toMatchObject({ inputs: given.arguments.map(({ outputs }) => outputs[0]) });
+    expect(product?.outputs[0].dtype).toBe('float32');
   });
 });
 
