@@ -11,6 +11,7 @@ import {
   type GenerationDefaults,
   type Model,
   type ModelOutputs,
+  type ModelTransition,
   type OutputHead,
   type Parameters,
   type ParameterSpec,
@@ -31,12 +32,39 @@ import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
 import { embedTokens, type EmbeddingSource } from './embedding';
 import { linear, softCappedLogits } from './layers';
-import { attendingTo, selfAttending } from './attention';
+import { attendingTo, selfAttending, whole, type KeysAndValues } from './attention';
 import { crossRule, mergedRules, sideRules } from './attention-mask';
-import { crossMask, decoderSpans, encoderSpans, mergedMasks, sideMasks, type RowMasks } from './masks';
+import {
+  crossMask,
+  decoderSpans,
+  encoderSpans,
+  masksOfSpans,
+  mergedMasks,
+  sideMasks,
+  type RowMasks,
+  type SideMasks,
+} from './masks';
 import { encoderTableOf, outputName, type SideNames } from './names';
 import { parameterSpecs } from './parameters';
-import { runLayers, wholeSequenceAttention, type CrossInputs, type SelfAttending } from './stack';
+import { formAfter, progressOf } from './preserving-form';
+import {
+  behindPadding,
+  distancesOf,
+  maskBetween,
+  placedBefore,
+  preservedMasks,
+  type EncodedLayers,
+  type PreservedSource,
+  type Progress,
+} from './preserving';
+import {
+  layerKeysAndValues,
+  runLayers,
+  wholeSequenceAttention,
+  type CrossInputs,
+  type LayerSettings,
+  type SelfAttending,
+} from './stack';
 
 /**
  * A model of one of the families, decoder-only or an encoder-decoder. Pure functions of its parameters; it owns no
@@ -61,19 +89,24 @@ export class GemmaModel implements Model {
   /** The table that, transposed, gives the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
+  /** How far a pair is on the way from the function-preserving form to its own; undefined: it is in its own. */
+  readonly progress?: Progress;
   readonly endTokens: readonly number[];
   /** The checkpoint's settings for generation; a caller's missing settings in `Generator` come from here. */
   readonly generation: GenerationDefaults;
 
   /**
    * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints of this model; `where` names
-   * it in errors. Throws CheckpointError if it is malformed.
+   * it in errors. `progress`: as a compiled step is given it; default: what the config says. Throws CheckpointError if the
+   * file is malformed.
    */
   constructor(
     readonly config: GemmaConfig,
     readonly generationConfig?: Record<string, unknown>,
     where?: string,
+    progress?: Progress,
   ) {
+    this.progress = progress ?? (config.kind === 'encoder-decoder' ? progressOf(config) : undefined);
     this.generation = generationDefaults(config, generationConfig, where);
     this.endTokens = this.generation.eos;
     this.kind = config.kind;
@@ -96,6 +129,29 @@ export class GemmaModel implements Model {
 
   get checkpointConfig(): Record<string, unknown> {
     return toCheckpointConfig(this.config);
+  }
+
+  /** Of a pair that training turns from the function-preserving form into its own. */
+  get transition(): ModelTransition | undefined {
+    const { config, generationConfig, generation } = this;
+    const { functionPreserving: form, ...own } = config as EncoderDecoderConfig;
+    if (form?.steps === undefined) return undefined;
+    const { done, steps } = form;
+    return {
+      steps: steps - done,
+      at: (more) => {
+        if (typeof more !== 'number') {
+          const progress = tf.div(tf.add(more, done), steps) as tf.Scalar;
+          return new GemmaModel(config, generationConfig, generation.from, progress);
+        }
+        const after = formAfter(form, more);
+        return new GemmaModel(
+          { ...own, ...(after && { functionPreserving: after }) },
+          generationConfig,
+          generation.from,
+        );
+      },
+    };
   }
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
@@ -152,9 +208,18 @@ export class GemmaModel implements Model {
       source = embedTokens(parameters, encoder, this.encoderEmbedding, flat(sourceIds));
       target = embedTokens(parameters, this.config.decoder, this.decoderEmbedding, flat(targetIds));
     }
-    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
+    const inputs: tf.Tensor[] = [];
+    const onLayer = (rows: tf.Tensor): unknown => inputs.push(rows);
+    const masks = sourceMasks(fields);
+    const settings = { dropout: ofEncoder, ...(this.progress !== undefined && { onLayer }) };
+    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, masks, settings); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
-    const cross = { states, masks: sourceMasks(fields), length: sourceIds.shape[1]! };
+    const cross = {
+      states,
+      masks,
+      length: sourceIds.shape[1]!,
+      ...this.preserved(parameters, inputs, sourceIds, fields),
+    };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
       ids: targetIds,
@@ -170,8 +235,64 @@ export class GemmaModel implements Model {
     const ids = idsOf(fields, 'input_ids');
     const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
     const [dropout] = this.dropoutOfSides(ids, options);
-    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), dropout);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), { dropout });
     return statesOf(states, ids, encoder.hidden);
+  }
+
+  /** The same, and in the function-preserving forms what the decoder reads of the encoder's layers. Traceable. */
+  encodeLayers(parameters: Parameters, fields: BatchTensors): EncodedLayers {
+    if (this.progress === undefined || this.config.kind !== 'encoder-decoder')
+      return { states: this.encode(parameters, fields) };
+    const { encoder } = this.config;
+    const ids = idsOf(fields, 'input_ids');
+    const inputs: tf.Tensor[] = [];
+    const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
+    const onLayer = (rows: tf.Tensor): unknown => inputs.push(rows);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), { onLayer });
+    const { layers, distances } = this.layersOf(parameters, inputs, ids, fields);
+    return { states: statesOf(states, ids, encoder.hidden), layers, distances };
+  }
+
+  /** Keys and values of the encoder's layers from the rows that go into them, and how far each token is before the target. */
+  private layersOf(
+    parameters: Parameters,
+    inputs: readonly tf.Tensor[],
+    { shape: [batch, length] }: tf.Tensor,
+    fields: BatchTensors,
+  ): { readonly layers: readonly KeysAndValues[]; readonly distances: tf.Tensor } {
+    const { encoder } = this.config as EncoderDecoderConfig;
+    if (fields.segment_ids || fields.decoder_segment_ids) {
+      throw new DataError(
+        'A model in a function-preserving form reads one sequence in a row, but the rows are packed.',
+        {
+          code: 'gemma.preserving-segments',
+          exitCode: 2,
+          hint: 'Leave `pack` out of the dataset, at least for the steps in which the form changes.',
+        },
+      );
+    }
+    return {
+      layers: inputs.map((rows, layer) =>
+        layerKeysAndValues(parameters, encoder, this.encoderNames, layer, batch, rows),
+      ),
+      distances: distancesOf(batch, length!, fields.attention_mask),
+    };
+  }
+
+  /** What the decoder reads of the encoder's layers; nothing for a pair in its own form. */
+  private preserved(
+    parameters: Parameters,
+    inputs: readonly tf.Tensor[],
+    ids: tf.Tensor,
+    fields: BatchTensors,
+  ): { readonly preserved?: PreservedSource } {
+    const { progress, config } = this;
+    if (progress === undefined) return {};
+    const { layers, distances: all } = this.layersOf(parameters, inputs, ids, fields);
+    const distances = behindPadding(all, fields.decoder_attention_mask);
+    const targets = fields.decoder_input_ids.shape[1]!;
+    const { encoder } = config as EncoderDecoderConfig;
+    return { preserved: { ofLayers: placedBefore(encoder, layers, distances, targets), distances, progress } };
   }
 
   /** The output layer by itself, for losses that do not store all logits at once. */
@@ -235,14 +356,30 @@ export class GemmaModel implements Model {
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
-    dropout?: Dropout,
+    { dropout, onLayer }: Pick<LayerSettings, 'dropout' | 'onLayer'>,
   ): tf.Tensor {
-    const spans = encoderSpans(length, encoder.slidingWindow, encoderWindow, encoderAttention);
+    const { progress } = this;
+    const { slidingWindow: window } = encoder;
+    const own = encoderSpans(length, window, encoderWindow, encoderAttention);
+    const first = decoderSpans(length, window);
+    const spans = progress === undefined ? own : first;
+    const between = (): SideMasks => {
+      const pairs = {
+        full_attention: [first.full_attention, own.full_attention] as const,
+        sliding_attention: [first.sliding_attention, own.sliding_attention] as const,
+      };
+      return masksOfSpans(pairs, rowMasks, (pair) => maskBetween(length, pair, progress!));
+    };
+    // A weight between the forms is a matrix: no rule, which blocks and kernels need.
+    const isBetween = progress !== undefined && progress !== 0;
     const attending = selfAttending(
       encoder,
       { batch, queries: length, keys: length },
-      { wanted: this.config.attention, dropout },
-      { additive: () => sideMasks(spans, length, rowMasks), rule: () => sideRules(spans, rowMasks) },
+      { wanted: isBetween ? 'whole' : this.config.attention, dropout },
+      {
+        additive: () => (isBetween ? between() : sideMasks(spans, length, rowMasks)),
+        rule: () => sideRules(spans, rowMasks),
+      },
     );
     return runLayers(
       parameters,
@@ -250,7 +387,7 @@ export class GemmaModel implements Model {
       this.encoderNames,
       embedded,
       wholeSequenceAttention(encoder, batch, length, attending),
-      { rematerialize: this.config.rematerialize, dropout },
+      { rematerialize: this.config.rematerialize, dropout, onLayer },
     );
   }
 
@@ -282,11 +419,19 @@ export class GemmaModel implements Model {
     };
     const self = { batch, queries: length, keys: length };
     if (!source) return { attending: selfAttending(decoder, self, { wanted, dropout }, own) };
-    const { states, masks, length: keys } = source;
+    const { states, masks, length: keys, preserved } = source;
     const ofSource = {
       additive: () => crossMask(masks, rowMasks),
       rule: () => crossRule(masks, rowMasks),
     };
+    if (preserved) {
+      const { ofLayers, progress } = preserved;
+      const joined = preservedMasks(decoder, own.additive(), length, preserved, ofSource.additive());
+      return {
+        attending: { full_attention: whole(joined.full_attention), sliding_attention: whole(joined.sliding_attention) },
+        cross: { states, ofLayers, readsStates: progress !== 0 },
+      };
+    }
     if (decoder.block.crossAttention === 'merged') {
       const choice = { wanted, dropout, merged: true };
       const attending = selfAttending(decoder, { ...self, keys: length + keys }, choice, {
@@ -307,6 +452,7 @@ interface Source {
   readonly masks: RowMasks;
   /** S */
   readonly length: number;
+  readonly preserved?: PreservedSource;
 }
 
 /** For the encoder's side, or a decoder-only model. */
