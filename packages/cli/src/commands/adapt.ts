@@ -70,7 +70,7 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option(
       '--preserve-function [steps]',
-      'begin in the form that computes what the checkpoint does; with a number, training turns it into its own form in so many steps',
+      'begin in the form that computes what the checkpoint does; with a number, training turns it into its own form in that many steps',
       stepsOf,
     )
     .addOption(new Option('--no-tie-encoder-embedding').hideHelp())

@@ -32,39 +32,20 @@ import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
 import { embedTokens, type EmbeddingSource } from './embedding';
 import { linear, softCappedLogits } from './layers';
-import { attendingTo, selfAttending, whole, type KeysAndValues } from './attention';
-import { crossRule, mergedRules, sideRules } from './attention-mask';
-import {
-  crossMask,
-  decoderSpans,
-  encoderSpans,
-  masksOfSpans,
-  mergedMasks,
-  sideMasks,
-  type RowMasks,
-  type SideMasks,
-} from './masks';
+import type { RowMasks } from './masks';
 import { encoderTableOf, outputName, type SideNames } from './names';
 import { parameterSpecs } from './parameters';
 import { formAfter, progressOf } from './preserving-form';
 import {
   behindPadding,
-  distancesOf,
-  maskBetween,
+  layersFrom,
   placedBefore,
-  preservedMasks,
   type EncodedLayers,
   type PreservedSource,
   type Progress,
 } from './preserving';
-import {
-  layerKeysAndValues,
-  runLayers,
-  wholeSequenceAttention,
-  type CrossInputs,
-  type LayerSettings,
-  type SelfAttending,
-} from './stack';
+import { decoderAttending, encoderAttending, type Source } from './side-attention';
+import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 
 /**
  * A model of one of the families, decoder-only or an encoder-decoder. Pure functions of its parameters; it owns no
@@ -249,34 +230,8 @@ export class GemmaModel implements Model {
     const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
     const onLayer = (rows: tf.Tensor): unknown => inputs.push(rows);
     const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), { onLayer });
-    const { layers, distances } = this.layersOf(parameters, inputs, ids, fields);
+    const { layers, distances } = layersFrom(parameters, [encoder, this.encoderNames], inputs, ids, fields);
     return { states: statesOf(states, ids, encoder.hidden), layers, distances };
-  }
-
-  /** Keys and values of the encoder's layers from the rows that go into them, and how far each token is before the target. */
-  private layersOf(
-    parameters: Parameters,
-    inputs: readonly tf.Tensor[],
-    { shape: [batch, length] }: tf.Tensor,
-    fields: BatchTensors,
-  ): { readonly layers: readonly KeysAndValues[]; readonly distances: tf.Tensor } {
-    const { encoder } = this.config as EncoderDecoderConfig;
-    if (fields.segment_ids || fields.decoder_segment_ids) {
-      throw new DataError(
-        'A model in a function-preserving form reads one sequence in a row, but the rows are packed.',
-        {
-          code: 'gemma.preserving-segments',
-          exitCode: 2,
-          hint: 'Leave `pack` out of the dataset, at least for the steps in which the form changes.',
-        },
-      );
-    }
-    return {
-      layers: inputs.map((rows, layer) =>
-        layerKeysAndValues(parameters, encoder, this.encoderNames, layer, batch, rows),
-      ),
-      distances: distancesOf(batch, length!, fields.attention_mask),
-    };
   }
 
   /** What the decoder reads of the encoder's layers; nothing for a pair in its own form. */
@@ -288,10 +243,11 @@ export class GemmaModel implements Model {
   ): { readonly preserved?: PreservedSource } {
     const { progress, config } = this;
     if (progress === undefined) return {};
-    const { layers, distances: all } = this.layersOf(parameters, inputs, ids, fields);
+    const { encoder } = config as EncoderDecoderConfig;
+    const side = [encoder, this.encoderNames] as const;
+    const { layers, distances: all } = layersFrom(parameters, side, inputs, ids, fields);
     const distances = behindPadding(all, fields.decoder_attention_mask);
     const targets = fields.decoder_input_ids.shape[1]!;
-    const { encoder } = config as EncoderDecoderConfig;
     return { preserved: { ofLayers: placedBefore(encoder, layers, distances, targets), distances, progress } };
   }
 
@@ -352,35 +308,14 @@ export class GemmaModel implements Model {
 
   private encodeRows(
     parameters: Parameters,
-    { encoder, encoderWindow, encoderAttention }: EncoderDecoderConfig,
+    config: EncoderDecoderConfig,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
     { dropout, onLayer }: Pick<LayerSettings, 'dropout' | 'onLayer'>,
   ): tf.Tensor {
-    const { progress } = this;
-    const { slidingWindow: window } = encoder;
-    const own = encoderSpans(length, window, encoderWindow, encoderAttention);
-    const first = decoderSpans(length, window);
-    const spans = progress === undefined ? own : first;
-    const between = (): SideMasks => {
-      const pairs = {
-        full_attention: [first.full_attention, own.full_attention] as const,
-        sliding_attention: [first.sliding_attention, own.sliding_attention] as const,
-      };
-      return masksOfSpans(pairs, rowMasks, (pair) => maskBetween(length, pair, progress!));
-    };
-    // A weight between the forms is a matrix: no rule, which blocks and kernels need.
-    const isBetween = progress !== undefined && progress !== 0;
-    const attending = selfAttending(
-      encoder,
-      { batch, queries: length, keys: length },
-      { wanted: isBetween ? 'whole' : this.config.attention, dropout },
-      {
-        additive: () => (isBetween ? between() : sideMasks(spans, length, rowMasks)),
-        rule: () => sideRules(spans, rowMasks),
-      },
-    );
+    const { encoder } = config;
+    const attending = encoderAttending(config, this.progress, [batch, length], rowMasks, dropout);
     return runLayers(
       parameters,
       encoder,
@@ -399,60 +334,10 @@ export class GemmaModel implements Model {
     { cross: source, dropout }: { readonly cross?: Source; readonly dropout?: Dropout },
   ): tf.Tensor {
     const { decoder, rematerialize } = this.config;
-    const { cross, attending } = this.decoderAttention([batch, length], rowMasks, source, dropout);
+    const { cross, attending } = decoderAttending(this.config, [batch, length], rowMasks, source, dropout);
     const attention = wholeSequenceAttention(decoder, batch, length, attending, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
   }
-
-  /** How the decoder's layers attend to its own tokens and to a source. */
-  private decoderAttention(
-    [batch, length]: readonly [number, number],
-    rowMasks: RowMasks,
-    source: Source | undefined,
-    dropout: Dropout | undefined,
-  ): { readonly cross?: CrossInputs; readonly attending: SelfAttending } {
-    const { decoder, attention: wanted } = this.config;
-    const spans = decoderSpans(length, decoder.slidingWindow);
-    const own = {
-      additive: () => sideMasks(spans, length, rowMasks),
-      rule: () => sideRules(spans, rowMasks),
-    };
-    const self = { batch, queries: length, keys: length };
-    if (!source) return { attending: selfAttending(decoder, self, { wanted, dropout }, own) };
-    const { states, masks, length: keys, preserved } = source;
-    const ofSource = {
-      additive: () => crossMask(masks, rowMasks),
-      rule: () => crossRule(masks, rowMasks),
-    };
-    if (preserved) {
-      const { ofLayers, progress } = preserved;
-      const joined = preservedMasks(decoder, own.additive(), length, preserved, ofSource.additive());
-      return {
-        attending: { full_attention: whole(joined.full_attention), sliding_attention: whole(joined.sliding_attention) },
-        cross: { states, ofLayers, readsStates: progress !== 0 },
-      };
-    }
-    if (decoder.block.crossAttention === 'merged') {
-      const choice = { wanted, dropout, merged: true };
-      const attending = selfAttending(decoder, { ...self, keys: length + keys }, choice, {
-        additive: () => mergedMasks(own.additive(), length, { mask: ofSource.additive(), length: keys }),
-        rule: () => mergedRules(own.rule(), ofSource.rule(), keys),
-      });
-      return { attending, cross: { states } };
-    }
-    const attending = attendingTo(decoder, { ...self, keys }, { wanted, dropout }, ofSource);
-    return { cross: { states, attending }, attending: selfAttending(decoder, self, { wanted, dropout }, own) };
-  }
-}
-
-/** What a decoder attends to besides its own tokens. */
-interface Source {
-  /** Rows [B*S, E]. */
-  readonly states: tf.Tensor;
-  readonly masks: RowMasks;
-  /** S */
-  readonly length: number;
-  readonly preserved?: PreservedSource;
 }
 
 /** For the encoder's side, or a decoder-only model. */

@@ -1,8 +1,7 @@
 /** The function-preserving form: what the decoder-only source computes, and the way from it to the pair's own form. */
 import { generate, runForward } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { temporaryFolder, worstDifference } from '@graft/test-support';
-import { join } from 'node:path';
+import { worstDifference } from '@graft/test-support';
 import { ints, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { readModelConfig, toCheckpointConfig } from './config';
 import type { EncoderDecoderConfig, SideConfig } from './config-types';

@@ -8,12 +8,14 @@
  *
  * Shapes as in layers.ts: B batch, T target length, S source length, K key/value heads, C head dimension.
  */
+import { DataError, type BatchTensors, type Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import type { LayerType, SideConfig } from './config-types';
 import { rope } from './layers';
 import { combine, joinMasks, MASKED, outOfReach, positionMask, type AttentionSpan, type SideMasks } from './masks';
 import { ropeTables, type RopeTables } from './rotary';
-import { rotationsOf, type KeysAndValues } from './stack';
+import type { SideNames } from './names';
+import { layerKeysAndValues, rotationsOf, type KeysAndValues } from './stack';
 
 /** The share of the way to the pair's own form, in [0, 1): a number, or one that a compiled step is given. */
 export type Progress = number | tf.Scalar;
@@ -77,6 +79,30 @@ export interface EncodedLayers {
   readonly layers?: readonly KeysAndValues[];
   /** Likewise: see `distancesOf`. */
   readonly distances?: tf.Tensor;
+}
+
+/**
+ * Keys and values of the encoder's layers from the rows that go into them, and how far each token of ids [B, S] is before
+ * the target. Throws DataError for packed rows.
+ */
+export function layersFrom(
+  parameters: Parameters,
+  [encoder, names]: readonly [SideConfig, SideNames],
+  inputs: readonly tf.Tensor[],
+  { shape: [batch, length] }: tf.Tensor,
+  fields: BatchTensors,
+): { readonly layers: readonly KeysAndValues[]; readonly distances: tf.Tensor } {
+  if (fields.segment_ids || fields.decoder_segment_ids) {
+    throw new DataError('A model in a function-preserving form reads one sequence in a row, but the rows are packed.', {
+      code: 'gemma.preserving-segments',
+      exitCode: 2,
+      hint: 'Leave `pack` out of the dataset, at least for the steps in which the form changes.',
+    });
+  }
+  return {
+    layers: inputs.map((rows, layer) => layerKeysAndValues(parameters, encoder, names, layer, batch, rows)),
+    distances: distancesOf(batch, length!, fields.attention_mask),
+  };
 }
 
 /** What a decoder reads of its source in these forms. */
