@@ -37,6 +37,8 @@ export { resolveAnyConfig, resolveModelConfig } from './model/resolve-options';
 export { parameterSpecs } from './model/parameters';
 export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';
+export type { EncodedLayers, Progress } from './model/preserving';
+export type { KeysAndValues } from './model/attention';
 export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
 export { GemmaFamily } from './family';
 export { loadAnyModel, loadModel, type LoadedModel } from './load/load-model';

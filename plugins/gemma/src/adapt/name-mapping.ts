@@ -5,6 +5,7 @@
 import { ATTENTION_PROJECTIONS, FEED_FORWARD_PROJECTIONS } from '../model/block';
 import { DECODER_NAMES, DECODER_ONLY_NAMES, outputName, type SideNames } from '../model/names';
 
+/** One of the two sides of an encoder-decoder. */
 export type Side = 'encoder' | 'decoder';
 
 /** Names within a stack, in the encoder-decoder and in decoder-only models alike. */

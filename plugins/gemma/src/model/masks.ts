@@ -2,6 +2,7 @@
  * Attention masks: 0 where a key is seen, the lowest float32 elsewhere. Shapes as in layers.ts; [B, 1, 1, T, S].
  *
  * Positions need not start again in a segment: rotary positions and windows depend only on the distance of two tokens.
+ * Merged attention alone reads keys without positions (`startsOfSegments`).
  */
 import { tf } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, LayerType } from './config-types';
@@ -87,6 +88,17 @@ function rowMask({ attention, segments }: RowMasks): tf.Tensor | undefined {
 export function crossMask(source: RowMasks, target: RowMasks): tf.Tensor | undefined {
   const segments = source.segments && target.segments && segmentMask(target.segments, source.segments);
   return combine(source.attention && paddingMask(source.attention), segments);
+}
+
+/**
+ * The position of the first target token of each source token's segment: segments [B, S] and [B, T] to int32 [B, S]; the
+ * last position where a segment has no target.
+ */
+export function startsOfSegments(source: tf.Tensor, target: tf.Tensor): tf.Tensor {
+  const [batch, length] = target.shape as [number, number];
+  const isOwn = tf.equal(tf.reshape(source, [batch, -1, 1]), tf.reshape(target, [batch, 1, length])); // [B, S, T]
+  const positions = tf.where(isOwn, tf.range(0, length, 1), tf.fill([length], length - 1));
+  return tf.cast(tf.min(positions, 2), 'int32');
 }
 
 /** The lower of two masks: their sum would leave the range of float32. */

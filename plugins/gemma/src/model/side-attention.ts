@@ -1,8 +1,8 @@
 /** How the layers of each side attend in training and where a whole sequence is read. Shapes as in layers.ts. */
-import type { tf } from '@graft/engine';
+import { tf } from '@graft/engine';
 import { attendingTo, selfAttending, whole } from './attention';
 import { crossRule, mergedRules, sideRules } from './attention-mask';
-import type { EncoderDecoderConfig, GemmaConfig } from './config-types';
+import type { EncoderDecoderConfig, GemmaConfig, SideConfig } from './config-types';
 import type { Dropout } from './dropout';
 import {
   crossMask,
@@ -11,11 +11,13 @@ import {
   masksOfSpans,
   mergedMasks,
   sideMasks,
+  startsOfSegments,
   type RowMasks,
   type SideMasks,
 } from './masks';
 import { maskBetween, preservedMasks, type PreservedSource, type Progress } from './preserving';
-import type { CrossInputs, SelfAttending } from './stack';
+import { ropeTables } from './rotary';
+import { rotationsOf, type CrossInputs, type Rotations, type SelfAttending } from './stack';
 
 /** What a decoder attends to besides its own tokens. */
 export interface Source {
@@ -60,6 +62,21 @@ export function encoderAttending(
   );
 }
 
+/**
+ * In merged attention a query's position counts, because the source's keys have none: in packed rows they stand where
+ * the targets of their segments begin, as if each of them began a row.
+ */
+function placedSegments(side: SideConfig, source: tf.Tensor, target: tf.Tensor): Rotations {
+  const [batch, length] = source.shape as [number, number];
+  const starts = startsOfSegments(source, target) as tf.Tensor2D;
+  return rotationsOf(side, (positions) => {
+    const tables = ropeTables(target.shape[1]!, side.headDim, positions);
+    const at = (table: tf.Tensor): tf.Tensor => tf.reshape(tf.gather(table, starts), [batch, length, 1, side.headDim]);
+    const keys = { cos: at(tables.cos), sin: at(tables.sin) };
+    return { keys, queries: keys };
+  });
+}
+
 /** How the decoder's layers attend to its own tokens and to a source. */
 export function decoderAttending(
   config: GemmaConfig,
@@ -95,7 +112,9 @@ export function decoderAttending(
       additive: () => mergedMasks(own.additive(), length, { mask: ofSource.additive(), length: keys }),
       rule: () => mergedRules(own.rule(), ofSource.rule(), keys),
     });
-    return { attending, cross: { states } };
+    const { segments: ofTarget } = rowMasks;
+    if (!masks.segments || !ofTarget) return { attending, cross: { states } };
+    return { attending, cross: { states, rotations: placedSegments(decoder, masks.segments, ofTarget) } };
   }
   const attending = attendingTo(decoder, { ...self, keys }, { wanted, dropout }, ofSource);
   return { cross: { states, attending }, attending: selfAttending(decoder, self, { wanted, dropout }, own) };

@@ -235,6 +235,8 @@ export interface CrossInputs {
   readonly attending?: Attending;
   /** Merged attention in the function-preserving forms: what each layer reads between its own tokens and the states. */
   readonly ofLayers?: readonly KeysAndValues[];
+  /** Merged attention of packed rows: positions of the source's keys, where its segments have targets. */
+  readonly rotations?: Rotations;
   /** Whether merged attention reads the states. Default true. */
   readonly readsStates?: boolean;
 }
@@ -330,20 +332,26 @@ function attentionWith(
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
   const tables = rotationTensors(rotations);
+  const ofSourceKeys = cross?.rotations && rotationTensors(cross.rotations);
   const merged = cross !== undefined && side.block.crossAttention === 'merged';
   const all = [attending.full_attention, attending.sliding_attention, ...(cross?.attending ? [cross.attending] : [])];
   return {
     reads: {
       inputs: cross ? sourceTensors(cross, merged) : [],
-      fixed: [...tables.tensors, ...all.flatMap(({ tensors }) => tensors)],
+      fixed: [...tables.tensors, ...(ofSourceKeys?.tensors ?? []), ...all.flatMap(({ tensors }) => tensors)],
       of(inputs, fixed) {
         const given = [...fixed];
         const own = given.splice(0, tables.tensors.length);
+        const sourceKeys = ofSourceKeys && given.splice(0, ofSourceKeys.tensors.length);
         const [full, sliding, ofCross] = all.map((way) => way.with(given.splice(0, way.tensors.length)));
         return attentionWith(side, batch, {
           rotations: tables.with(own),
           attending: { full_attention: full, sliding_attention: sliding },
-          cross: cross && { ...withSourceTensors(cross, merged, inputs), attending: ofCross },
+          cross: cross && {
+            ...withSourceTensors(cross, merged, inputs),
+            attending: ofCross,
+            ...(sourceKeys && { rotations: ofSourceKeys.with(sourceKeys) }),
+          },
         });
       },
     },
@@ -354,7 +362,8 @@ function attentionWith(
       const parts = [made];
       if (merged && cross.ofLayers) parts.push(cross.ofLayers[layer]);
       if (merged && cross.readsStates !== false) {
-        const ofSource = mergedSource(side, batch, weights, cross.states);
+        const { states, rotations: placed } = cross;
+        const ofSource = mergedSource(side, batch, weights, states, placed?.[side.layerTypes[layer]].keys);
         onMade?.('cross_attn', layer, ofSource);
         parts.push(ofSource);
       }
@@ -383,7 +392,12 @@ function attentionWith(
 
 /**
  * Keys and values of the source in merged attention: by self-attention's projections and its norm of keys, without
- * positions, from the encoder's states as they are (quirk 9 of the second set).
+ * positions, from the encoder's states as they are (quirk 9 of the second set). `tables`: see `CrossInputs.rotations`.
  */
-const mergedSource = (side: SideConfig, batch: number, weights: LayerWeights, states: tf.Tensor): KeysAndValues =>
-  keysAndValuesOf(side, batch, weights, 'self_attn', states);
+const mergedSource = (
+  side: SideConfig,
+  batch: number,
+  weights: LayerWeights,
+  states: tf.Tensor,
+  tables?: RopeTables,
+): KeysAndValues => keysAndValuesOf(side, batch, weights, 'self_attn', states, tables);
