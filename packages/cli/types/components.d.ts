@@ -9,11 +9,13 @@ declare module '@graft/core' {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
       /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
-      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
       /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -65,6 +67,8 @@ declare module '@graft/core' {
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -146,11 +150,13 @@ declare module '@graft/core' {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
       /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
-      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
       /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -202,6 +208,8 @@ declare module '@graft/core' {
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -290,11 +298,20 @@ declare module '@graft/core' {
     };
     /** an encoder-decoder made of one or two decoder-only checkpoints */
     "initializer:adapt": {
-      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      /** Folder of the decoder-only checkpoint that becomes the encoder. */
       readonly encoder: string;
       /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
       readonly decoder?: string;
-      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      /** How the decoder reads the source: `separate`, by projections of its own; `merged`, in one softmax with its own tokens, without new parameters; `auto`: `merged` for two sides of one Gemma 3 (T5Gemma 2), otherwise `separate`.. Default: "auto" */
+      readonly crossAttentionForm?: "auto" | "separate" | "merged";
+      /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
+      /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
       readonly crossAttentionNorms?: "copy" | "identity";
@@ -307,11 +324,20 @@ declare module '@graft/core' {
     };
     /** an encoder-decoder made of one or two decoder-only checkpoints */
     "initializer:@graft/gemma/adapt": {
-      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      /** Folder of the decoder-only checkpoint that becomes the encoder. */
       readonly encoder: string;
       /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
       readonly decoder?: string;
-      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      /** How the decoder reads the source: `separate`, by projections of its own; `merged`, in one softmax with its own tokens, without new parameters; `auto`: `merged` for two sides of one Gemma 3 (T5Gemma 2), otherwise `separate`.. Default: "auto" */
+      readonly crossAttentionForm?: "auto" | "separate" | "merged";
+      /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
+      /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
       readonly crossAttentionNorms?: "copy" | "identity";

@@ -19,6 +19,7 @@ export {
   type EncoderDecoderConfig,
   type EncoderOnlyConfig,
   type EncoderWindow,
+  type FunctionPreserving,
   type GemmaConfig,
   type GemmaOptions,
   type LayerType,
@@ -36,6 +37,8 @@ export { resolveAnyConfig, resolveModelConfig } from './model/resolve-options';
 export { parameterSpecs } from './model/parameters';
 export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';
+export type { EncodedLayers, Progress } from './model/preserving';
+export type { KeysAndValues } from './model/attention';
 export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
 export { GemmaFamily } from './family';
 export { loadAnyModel, loadModel, type LoadedModel } from './load/load-model';
@@ -62,7 +65,9 @@ export {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './adapt/cross-attention';
-export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
+export { RANDOM_PARTS, type RandomPart } from './adapt/parts';
+export { CROSS_ATTENTION_FORM_CHOICES, type CrossAttentionFormChoice, type PreserveFunction } from './adapt/form';
+export { CROSS_ATTENTION_FORMS, type CrossAttentionForm } from './model/block';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
 export { generationDefaults, readGenerationConfig } from './generate/generation-defaults';
 // Core's, which work on every family; exported here for programs that were written before they moved.

@@ -1,6 +1,6 @@
 /** Every command on a published model of each family. */
 import { CheckpointReader } from '@graft/checkpoint';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { fixture } from '../../golden/reference';
@@ -74,11 +74,81 @@ test.each(FAMILIES)('%s is inspected, computes, generates, embeds, trains, resum
   await graftSucceeds(['generate', '--model', 'mean', ...prompt], cwd);
 });
 
-test('adapting takes Gemma 2 alone, and says what it was given', async () => {
-  const { status, stderr } = await graft(
-    ['adapt', '--encoder', fixture('llama-tiny')!, '--out', 'x'],
-    temporaryFolder(),
+test('a run that adapts two families is checked dry, trains, says how it began, and takes a difference later', async () => {
+  const cwd = temporaryFolder();
+  const [encoder, decoder] = ['llama-tiny', 'qwen3-tiny'].map((name) => fixture(name)!);
+  writeFileSync(join(cwd, 'a.txt'), 'a text of some length, again and again. '.repeat(20));
+  const adapt = `{ use: adapt, encoder: ${encoder}, decoder: ${decoder} }`;
+  const config = CONFIG.replace('{ use: load, path: PATH }', adapt)
+    .replace('OBJECTIVE', 'prefix-lm')
+    .replace('STEPS', '1');
+  writeFileSync(join(cwd, 'tune.yaml'), config);
+  const dry = await graftSucceeds(['run', 'tune.yaml', '--dry-run'], cwd);
+  expect(dry.stdout + dry.stderr).toMatch(/130,336 parameters/);
+  const { stdout } = await graftSucceeds(['run', 'tune.yaml'], cwd);
+  const model = join(stdout.trim().split('\n').at(-1)!, 'checkpoints', 'step-1');
+  const { adapted } = JSON.parse(readFileSync(join(model, 'graft.json'), 'utf8')) as { adapted: object };
+  expect(adapted).toMatchObject({ encoder, decoder, crossAttention: { asked: 'auto', is: 'random', norms: 'copied' } });
+  const { stdout: shown } = await graftSucceeds(['inspect', model], cwd);
+  expect(shown).toMatch(/encoder: layers of Llama; .*\ndecoder: layers of Qwen 3; .*separate cross-attention/);
+  const prompt = ['--prompt', 'abc', '--max-new-tokens', '4', '--beams', '2', '--tokenizer', 'bytes', ...PORTABLE];
+  await graftSucceeds(['generate', '--model', model, ...prompt], cwd);
+  await graftSucceeds(['export', '--encoder', model, '--out', 'encoder'], cwd);
+  await graftSucceeds(
+    ['embed', '--model', 'encoder', '--texts', 'a.txt', '--output', 'v', '--tokenizer', 'bytes', ...PORTABLE],
+    cwd,
   );
-  expect(status).toBe(2);
-  expect(stderr).toContain('Llama');
+  // The same checkpoint as base and tuned one: nothing changes, cross-attention's random numbers included.
+  const sides = ['--encoder', encoder, '--decoder', decoder];
+  const delta = ['--to', model, '--delta', encoder, '--decoder-delta', decoder];
+  await graftSucceeds(['adapt', ...sides, ...delta, '--out', 'added'], cwd);
+  expect(await bytesOf(join(cwd, 'added'))).toEqual(await bytesOf(model));
+});
+
+test('a run that preserves the function of its source turns into the own form of the pair, also when it is resumed', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, 'a.txt'), 'a text of some length, again and again. '.repeat(20));
+  const adapt = `{ use: adapt, encoder: ${fixture('qwen3-tiny')!}, preserveFunction: { steps: 2 } }`;
+  const config = (name: string, steps: number): string =>
+    CONFIG.replace('{ use: load, path: PATH }', adapt)
+      .replace('name: tune', `name: ${name}`)
+      .replace('OBJECTIVE', 'prefix-lm')
+      .replace('STEPS', String(steps))
+      .replace('keepCheckpoints: 2', 'keepCheckpoints: 3');
+  const lossesOf = (run: string): unknown[] =>
+    readFileSync(join(cwd, 'runs', run, 'latest', 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { loss: number }).loss);
+  writeFileSync(join(cwd, 'a.yaml'), config('straight', 3));
+  await graftSucceeds(['run', 'a.yaml'], cwd);
+  for (const steps of [1, 2, 3]) {
+    writeFileSync(join(cwd, 'b.yaml'), config('resumed', steps));
+    await graftSucceeds(['run', 'b.yaml', ...(steps > 1 ? ['--resume'] : [])], cwd);
+  }
+  expect(lossesOf('resumed')).toEqual(lossesOf('straight'));
+  const checkpoints = join(cwd, 'runs', 'straight', 'latest', 'checkpoints');
+  const forms = [1, 2, 3].map((step) => {
+    const json = readFileSync(join(checkpoints, `step-${step}`, 'config.json'), 'utf8');
+    return (JSON.parse(json) as { function_preserving?: object }).function_preserving;
+  });
+  expect(forms).toEqual([{ done: 1, steps: 2 }, undefined, undefined]);
+  const { stdout } = await graftSucceeds(['inspect', join(checkpoints, 'step-1')], cwd);
+  expect(stdout).toContain('The pair is 1 of 2 steps on its way');
+});
+
+test('an encoder-decoder is not adapted again, and a form that widths forbid is refused with both', async () => {
+  const cwd = temporaryFolder();
+  const [pair, encoder, decoder] = ['t5gemma2-tiny', 'llama-tiny', 'qwen3-tiny'].map((name) => fixture(name)!);
+  const again = await graft(['adapt', '--encoder', pair, '--out', 'never'], cwd);
+  expect([again.status, again.stderr]).toEqual([
+    2,
+    expect.stringMatching(/holds an encoder-decoder already; adapting takes decoder-only checkpoints/),
+  ]);
+  const sides = ['--encoder', encoder, '--decoder', decoder];
+  const merged = await graft(['adapt', ...sides, '--cross-attention-form', 'merged', '--out', 'never'], cwd);
+  expect([merged.status, merged.stderr]).toEqual([
+    2,
+    expect.stringMatching(/the encoder's hidden size is 48, the decoder's 40.*crossAttentionForm separate/s),
+  ]);
 });

@@ -22,6 +22,9 @@ type AdaptOptions = Pick<FamilyAdaptRequest, 'encoder' | 'decoder' | 'out' | 'dt
 
 /** Options of a fresh adaptation, which --to does not make, by their names in the command. */
 const FRESH: Readonly<Record<string, string>> = {
+  crossAttentionForm: '--cross-attention-form',
+  tieEncoderEmbedding: '--tie-encoder-embedding',
+  preserveFunction: '--preserve-function',
   expandHeads: '--expand-heads',
   seed: '--seed',
   std: '--std',
@@ -43,6 +46,9 @@ function checkDelta(command: Command, { to, delta, decoderDelta, scale }: AdaptO
     );
 }
 
+/** `--preserve-function` alone is true. */
+const stepsOf = (text: string): { steps: number } => ({ steps: integer(1)(text) });
+
 export function addAdaptCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('adapt')
@@ -52,8 +58,26 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
     .addOption(
       new Option(
+        '--cross-attention-form <form>',
+        'how the decoder reads the source: separate, by projections of its own; merged, in one softmax with its own tokens; auto: merged for two sides of one Gemma 3 (T5Gemma 2), otherwise separate',
+      )
+        .choices(['auto', 'separate', 'merged'])
+        .default('auto'),
+    )
+    .option(
+      '--tie-encoder-embedding',
+      'one embedding table for both sides and the output (default: of T5Gemma 2; --no-tie-encoder-embedding: two tables)',
+    )
+    .option(
+      '--preserve-function [steps]',
+      'begin in the form that computes what the checkpoint does; with a number, training turns it into its own form in that many steps',
+      stepsOf,
+    )
+    .addOption(new Option('--no-tie-encoder-embedding').hideHelp())
+    .addOption(
+      new Option(
         '--cross-attention <how>',
-        'initialize cross-attention; auto: copy self-attention if widths and heads of both sides agree, otherwise random',
+        'initialize separate cross-attention; auto: copy self-attention if widths and heads of both sides agree, otherwise random',
       )
         .choices(['auto', 'copy', 'random'])
         .default('auto'),

@@ -117,7 +117,12 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const tokenizer = folder && (await findTokenizerFiles(config, { registry, components }, folder.checkpoints));
     const extraFiles = tokenizer && {
       ...tokenizer.files,
-      ...recordFile({ ...run.recorded, ...settled?.record, [TOKENIZER_SECTION]: tokenizer.record }),
+      ...recordFile({
+        ...run.recorded,
+        ...(await resumePoint.record()),
+        ...settled?.record,
+        [TOKENIZER_SECTION]: tokenizer.record,
+      }),
     };
 
     const placement = createPlacement({

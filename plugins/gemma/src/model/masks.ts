@@ -2,6 +2,7 @@
  * Attention masks: 0 where a key is seen, the lowest float32 elsewhere. Shapes as in layers.ts; [B, 1, 1, T, S].
  *
  * Positions need not start again in a segment: rotary positions and windows depend only on the distance of two tokens.
+ * Merged attention alone reads keys without positions (`startsOfSegments`).
  */
 import { tf } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, LayerType } from './config-types';
@@ -89,8 +90,19 @@ export function crossMask(source: RowMasks, target: RowMasks): tf.Tensor | undef
   return combine(source.attention && paddingMask(source.attention), segments);
 }
 
+/**
+ * The position of the first target token of each source token's segment: segments [B, S] and [B, T] to int32 [B, S]; the
+ * last position where a segment has no target.
+ */
+export function startsOfSegments(source: tf.Tensor, target: tf.Tensor): tf.Tensor {
+  const [batch, length] = target.shape as [number, number];
+  const isOwn = tf.equal(tf.reshape(source, [batch, -1, 1]), tf.reshape(target, [batch, 1, length])); // [B, S, T]
+  const positions = tf.where(isOwn, tf.range(0, length, 1), tf.fill([length], length - 1));
+  return tf.cast(tf.min(positions, 2), 'int32');
+}
+
 /** The lower of two masks: their sum would leave the range of float32. */
-function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
+export function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
   return a && b ? tf.minimum(a, b) : (a ?? b);
 }
 
@@ -152,12 +164,18 @@ export type SideMasks = Readonly<Record<LayerType, tf.Tensor | undefined>>;
 
 /** The masks of a self-attention of `length` tokens. */
 export function sideMasks(spans: SideSpans, length: number, masks: RowMasks = {}): SideMasks {
+  return masksOfSpans(spans, masks, (span) => span && positionMask(length, span));
+}
+
+/** The masks of a self-attention whose kinds of layers see what `maskOf` makes of their spans. */
+export function masksOfSpans<S>(
+  { full_attention: whole, sliding_attention: near }: Readonly<Record<LayerType, S>>,
+  masks: RowMasks,
+  maskOf: (span: S) => tf.Tensor | undefined,
+): SideMasks {
   const padding = rowMask(masks);
-  const maskOf = (span: AttentionSpan | undefined): tf.Tensor | undefined =>
-    combine(padding, span && positionMask(length, span));
-  const { full_attention: whole, sliding_attention: near } = spans;
-  const full = maskOf(whole);
-  return { full_attention: full, sliding_attention: near === whole ? full : maskOf(near) };
+  const full = combine(padding, maskOf(whole));
+  return { full_attention: full, sliding_attention: near === whole ? full : combine(padding, maskOf(near)) };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { BatchTensors, HostArray, Parameters } from '@graft/core';
 import { openEngine, tf, valueAndGradients } from '@graft/engine';
+import { worstDifference } from '@graft/test-support';
 import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { asGemma, type GemmaModel } from './model';
 import { mapName } from '../adapt/name-mapping';
@@ -238,3 +239,32 @@ describe('GemmaModel', () => {
     );
   });
 });
+
+test.each(['none', 'block'] as const)(
+  'packed rows of merged attention give what each pair gives alone, with rematerialize %s',
+  async (rematerialize) => {
+    await openEngine({ mode: 'portable' });
+    const decoder = { ...ODD_SIDE, layers: 6, slidingWindow: 3 };
+    const model = tinyGemma({ family: 't5gemma2', decoder, rematerialize, bosTokenId: 2, eosTokenId: 1 });
+    const parameters = tinyParameters(model);
+    const ids = (row: readonly number[]): tf.Tensor => tf.tensor2d([[...row]], undefined, 'int32');
+    const pairs = [
+      { source: [5, 6, 7, 8], target: [2, 11, 12] },
+      { source: [9, 10], target: [2, 13, 14, 15, 16] },
+    ];
+    const numbered = (side: 'source' | 'target'): number[] => pairs.flatMap((pair, i) => pair[side].map(() => i + 1));
+    const packed = model.forward(parameters, {
+      input_ids: ids([...pairs.flatMap(({ source }) => source), 0]),
+      segment_ids: ids([...numbered('source'), 0]),
+      decoder_input_ids: ids([...pairs.flatMap(({ target }) => target), 0]),
+      decoder_segment_ids: ids([...numbered('target'), 0]),
+    });
+    let at = 0;
+    for (const { source, target } of pairs) {
+      const alone = model.forward(parameters, { input_ids: ids(source), decoder_input_ids: ids(target) });
+      const own = packed.logits.dataSync().slice(at * 37, (at + target.length) * 37);
+      expect(worstDifference(own, alone.logits.dataSync())).toBeLessThan(2e-5);
+      at += target.length;
+    }
+  },
+);
