@@ -121,7 +121,12 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const tokenizer = folder && (await findTokenizerFiles(config, { registry, components }, folder.checkpoints));
     const extraFiles = tokenizer && {
       ...tokenizer.files,
-      ...recordFile({ ...run.recorded, ...settled?.record, ...tokenizerSections(tokenizer) }),
+      ...recordFile({
+        ...run.recorded,
+        ...(await resumePoint.record()),
+        ...settled?.record,
+        ...tokenizerSections(tokenizer),
+      }),
     };
 
     const placement = createPlacement({
