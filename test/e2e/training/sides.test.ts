@@ -16,20 +16,21 @@ const config = {
   engine: 'portable',
   model: {
     family: 'graft',
-    encoder: { family: 'gemma2', ...side, vocabularySize: 420 },
+    encoder: { family: 'gemma2', ...side, vocabularySize: 360 },
     decoder: { family: 'llama', ...side, hidden: 24, vocabularySize: 340, padTokenId: 0, bosTokenId: 2, eosTokenId: 1 },
   },
   initializer: 'scratch',
   dataset: { use: 'text', files: 'texts.txt', tokenizer, lengthTokens: 24 },
   objective: 'prefix-lm',
   optimizer: { use: 'adamw', learningRate: 1e-3 },
-  train: { steps: 2, batchSize: 2, checkpointEvery: 2, keepCheckpoints: 3 },
+  // Only the first run of this file has a thread for its data, which takes a second to start.
+  train: { steps: 2, batchSize: 2, checkpointEvery: 2, keepCheckpoints: 3, loader: { threads: 0 } },
   evaluators: [
     { use: 'loss', every: 2, batches: 1, dataset: { use: 'text', files: 'texts.txt', tokenizer, lengthTokens: 24 } },
   ],
 };
 const run = async (...args: string[]): Promise<string> =>
-  runFolderOf((await graftSucceeds(['run', 'config.json', ...args], folder)).stdout);
+  runFolderOf(await graftSucceeds(['run', 'config.json', ...args], folder));
 const set = (key: string, value: unknown): string[] => ['--set', `${key}=${JSON.stringify(value)}`];
 
 let trained: string;
@@ -37,14 +38,14 @@ beforeAll(async () => {
   write(join(folder, 'texts.txt'), lines.join('\n'));
   write(join(folder, 'config.json'), JSON.stringify(config));
   for (const [out, vocabulary] of [
-    ['read', 420],
+    ['read', 360],
     ['written', 340],
   ] as const)
     await graftSucceeds(
       ['tokenizer', 'train', '--input', 'texts.txt', '--vocabulary', `${vocabulary}`, '--unused', '12', '--out', out],
       folder,
     );
-  trained = await run();
+  trained = await run(...set('train.loader.threads', 1));
 });
 
 const checkpointOf = (path: string, step: number): string => join(path, 'checkpoints', `step-${step}`);
@@ -57,9 +58,9 @@ it('a checkpoint keeps both tokenizers, and inspect tells of both', async () => 
   }
   const { stdout } = await graftSucceeds(['inspect', checkpoint], folder);
   expect(stdout).toContain('config: encoder-decoder, vocabulary 340, pad 0, start 2, eos 1');
-  expect(stdout).toContain('encoder reads: vocabulary 420, pad 0, start 2, eos 1');
+  expect(stdout).toContain('encoder reads: vocabulary 360, pad 0, start 2, eos 1');
   expect(stdout).toMatch(/^Tokenizer of the decoder: \S+step-2\/tokenizer\.json, 340 tokens$/m);
-  expect(stdout).toMatch(/^Tokenizer of the encoder: \S+encoder_tokenizer\/tokenizer\.json, 420 tokens$/m);
+  expect(stdout).toMatch(/^Tokenizer of the encoder: \S+encoder_tokenizer\/tokenizer\.json, 360 tokens$/m);
   expect(stdout).not.toContain('Ignored files');
 });
 
@@ -69,11 +70,24 @@ it('commands read by the encoder’s tokenizer and write by the decoder’s', as
   const generate = async (...args: string[]): Promise<string> =>
     (
       await graftSucceeds(
-        ['generate', '--model', checkpoint, '--engine', 'portable', '--max-new-tokens', '4', ...args],
+        [
+          'generate',
+          '--model',
+          checkpoint,
+          '--engine',
+          'portable',
+          '--max-new-tokens',
+          '12',
+          '--sample',
+          '--top-k',
+          '0',
+          ...args,
+        ],
         folder,
       )
     ).stdout;
   const text = await generate('--prompt', prompt);
+  expect(text.trim()).not.toBe('');
   const named = ['--tokenizer', 'written', '--encoder-tokenizer', 'read'];
   expect(await generate('--prompt', prompt, ...named)).toBe(text);
   // The same input and output as ids.
@@ -84,7 +98,7 @@ it('commands read by the encoder’s tokenizer and write by the decoder’s', as
   await writeHostTensors(inputs, { input_ids: { dtype: 'int32', shape: [1, values.length], values } });
   const ids = (await generate('--inputs', inputs)).trim().split(' ').slice(1);
   const decoded = await graftSucceeds(['tokenizer', 'decode', 'written', ...ids, '--quiet'], folder);
-  expect(decoded.stdout).toBe(text);
+  expect(decoded.stdout.replace(/<\w+>/g, '')).toBe(text);
 
   const wrong = await graft(
     [
@@ -104,7 +118,7 @@ it('commands read by the encoder’s tokenizer and write by the decoder’s', as
   );
   expect(wrong.status).toBe(2);
   expect(wrong.stderr).toContain(
-    "The texts: the decoder's tokenizer makes 420 different tokens of text, but the decoder's vocabulary has 340.",
+    "The texts: the decoder's tokenizer makes 360 different tokens of text, but the decoder's vocabulary has 340.",
   );
 
   write(join(folder, 'lines.txt'), `${prompt}\nan old tree\n`);
@@ -152,7 +166,7 @@ it('UL2 has sentinels on both sides, and one tokenizer for two vocabularies is r
   const one = await graft(['run', 'config.json', ...set('dataset.tokenizer', tokenizer.encoder)], folder);
   expect(one.status).toBe(2);
   expect(one.stderr).toContain(
-    "The data have one tokenizer, of 420 tokens, but the encoder's vocabulary has 420 and the decoder's 340.",
+    "The data have one tokenizer, of 360 tokens, but the encoder's vocabulary has 360 and the decoder's 340.",
   );
   expect(one.stderr).toContain('tokenizer: { encoder: { … }, decoder: { … } }');
   const lost = await graft(
