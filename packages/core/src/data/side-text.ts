@@ -8,7 +8,7 @@ export function sidesOf(tokenizer: Tokenizer): SideTokenizers {
   return { encoder: tokenizer.encoderSide ?? tokenizer, decoder: tokenizer };
 }
 
-/** What a decoder writes for bytes that are no character, and a character itself. */
+/** What a decoder writes for bytes that do not form a character, and a character itself. */
 const REPLACEMENT = '\uFFFD';
 
 /** A character has at most this many bytes, and each may be a token. */

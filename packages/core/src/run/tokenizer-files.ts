@@ -14,8 +14,8 @@ import {
   type TokenizerRecord,
 } from '@graft/checkpoint';
 import { DataError, PluginError } from '@graft/engine';
+import { readRegularFile } from '@graft/files';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { componentName, failedComponent } from '../components/calls';
 import { sidesOf } from '../data/side-text';
@@ -264,7 +264,8 @@ export async function findTokenizerFolders(
 }
 
 const TOKENIZER_FILE = 'tokenizer.json';
-const tokenizerBytes = (folder: string): Promise<Buffer> => readFile(join(folder, TOKENIZER_FILE));
+const tokenizerBytes = async (folder: string): Promise<Buffer> =>
+  Buffer.from(await readRegularFile(join(folder, TOKENIZER_FILE)));
 
 /** The folder, if it has a tokenizer.json. What is wrong with a checkpoint is reported by whoever loads it. */
 async function withTokenizer(path: string | undefined): Promise<string | undefined> {

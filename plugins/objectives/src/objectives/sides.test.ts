@@ -23,10 +23,10 @@ const decoder: Tokenizer = {
   ...{ vocabularySize: 60, padId: 0, eosId: 1, bosId: 2, namedTokens: unused(50, 6) },
   encode: (text) => Int32Array.from([...text].flatMap((one) => (one === 'é' ? [40, 41] : [one.charCodeAt(0) - 87]))),
   decode: (ids) =>
-    Array.from(ids, (id) => (id === 40 ? '\u0001' : id === 41 ? '\u0002' : String.fromCharCode(id + 87)))
+    Array.from(ids, (id) => (id === 40 ? '<' : id === 41 ? '>' : String.fromCharCode(id + 87)))
       .join('')
-      .replaceAll('\u0001\u0002', 'é')
-      .replace(/[\u0001\u0002]/g, '\uFFFD'),
+      .replaceAll('<>', 'é')
+      .replace(/[<>]/g, '\uFFFD'),
 };
 /** Letters from 110 on, é is 140 and "ab" one token, 141; with other special tokens. */
 const encoder: Tokenizer = {

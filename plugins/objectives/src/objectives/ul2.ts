@@ -324,7 +324,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     const { source, target, origins } = corrupt(tokens, spans, {
       target: (i) => sentinels[i % sentinels.length],
       source: (i) => encoderSentinels[i % encoderSentinels.length],
-      read: text.read,
+      read: (start, last) => text.read(start, last),
     });
     return end({ source: [...prefix, ...source], target, origins });
   }

@@ -105,7 +105,7 @@ describe('the tokenizer "sides"', () => {
       ...(encoder && { encoderTokens: { vocabularySize: encoder, specialTokens } }),
     });
     const tokenizers = { encoder: new BytesTokenizer({ vocabularySize: 320 }), decoder: bytes };
-    // Unused tokens at the end are no text, so that a model may lack them.
+    // Text never gives unused tokens at the end, so that a model may lack them.
     expect(() => checkSides({ tokenizers }, model('encoder-decoder', 259, 259))).not.toThrow();
     expect(() => checkSides({ tokenizers }, model('encoder-decoder', 200, 259))).toThrow(
       "the encoder's tokenizer makes 259 different tokens of text, but the encoder's vocabulary has 200",
