@@ -11,7 +11,13 @@ beforeAll(async () => {
     opened.set(name, await openTokenizer(folderWith({ 'tokenizer.json': JSON.stringify(json) })));
 });
 
-const TEXTS = ['the cat and the 12 dogs.', 'née 🦙👩‍👧 x', ' and\n\nthe  漢字', '\uFFFDé\uFFFD\uFFFD', 'the</s> <b> <eos>'];
+const TEXTS = [
+  'the cat and the 12 dogs.',
+  'née 🦙👩‍👧 x',
+  ' and\n\nthe  漢字',
+  '\uFFFDé\uFFFD\uFFFD',
+  'the</s> <b> <eos>',
+];
 
 /** Whatever the encoder reads of each stretch, spelled by bytes, which spell every text. */
 function checkUnchanged(name: string, text: string): number {
@@ -113,7 +119,9 @@ describe('the tokenizer "sides"', () => {
     expect(() => checkSides({ tokenizers }, model('encoder-decoder', undefined, 320))).toThrow(
       "the model's sides share one embedding table, of 320 tokens",
     );
-    expect(() => checkSides({ tokenizers }, model('decoder-only', undefined, 320))).toThrow('the model is decoder-only');
+    expect(() => checkSides({ tokenizers }, model('decoder-only', undefined, 320))).toThrow(
+      'the model is decoder-only',
+    );
     expect(() => checkSides({ tokenizer: bytes }, model('encoder-decoder', 200, 300))).toThrow(
       "The data have one tokenizer, of 259 tokens, but the encoder's vocabulary has 200 and the decoder's 300.",
     );
