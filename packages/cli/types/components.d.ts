@@ -338,6 +338,11 @@ declare module '@graft/core' {
       readonly crossAttentionForm?: "auto" | "separate" | "merged";
       /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
       readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
       /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
@@ -359,6 +364,11 @@ declare module '@graft/core' {
       readonly crossAttentionForm?: "auto" | "separate" | "merged";
       /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
       readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
       /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
