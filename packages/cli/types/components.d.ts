@@ -64,6 +64,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
@@ -117,6 +125,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
@@ -205,6 +221,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
@@ -258,6 +282,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
@@ -792,9 +824,9 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Tokens in an example. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Tokens in an example; with a tokenizer for each side, of the decoder. */
       readonly lengthTokens: number;
       /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
       readonly separator?: string;
@@ -833,9 +865,9 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Tokens in an example. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Tokens in an example; with a tokenizer for each side, of the decoder. */
       readonly lengthTokens: number;
       /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
       readonly separator?: string;
@@ -874,8 +906,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -921,8 +953,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -968,8 +1000,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -1015,8 +1047,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -1062,8 +1094,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
       readonly messages?: string;
       /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
@@ -1120,8 +1152,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
       readonly messages?: string;
       /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
@@ -1246,7 +1278,7 @@ declare module '@graft/core' {
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
       /** Longest sequence in tokens, special tokens included.. Default: 512 */
       readonly maxTokens?: number;
@@ -1281,7 +1313,7 @@ declare module '@graft/core' {
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
       /** Longest sequence in tokens, special tokens included.. Default: 512 */
       readonly maxTokens?: number;
@@ -1342,6 +1374,24 @@ declare module '@graft/core' {
       /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
       readonly bosToken?: string;
     };
+    /** a tokenizer for each side: the encoder reads text by one, the decoder writes it by another */
+    "tokenizer:sides": {
+      /** The tokenizer of what the encoder reads. */
+      readonly encoder: ComponentInput<'tokenizer'>;
+      /** The tokenizer of what the decoder reads and writes. */
+      readonly decoder: ComponentInput<'tokenizer'>;
+    };
+    /** a tokenizer for each side: the encoder reads text by one, the decoder writes it by another */
+    "tokenizer:@graft/text/sides": {
+      /** The tokenizer of what the encoder reads. */
+      readonly encoder: ComponentInput<'tokenizer'>;
+      /** The tokenizer of what the decoder reads and writes. */
+      readonly decoder: ComponentInput<'tokenizer'>;
+    };
+    /** that of the run's checkpoint, or those of its two sides: tokenizer.json in its folder */
+    "tokenizer:checkpoint": Readonly<Record<string, never>>;
+    /** that of the run's checkpoint, or those of its two sides: tokenizer.json in its folder */
+    "tokenizer:@graft/text/checkpoint": Readonly<Record<string, never>>;
     /** config, metrics and end of a run, to an MLflow server's REST API */
     "tracker:mlflow": {
       /** Address of the server, as http://HOST:5000. */

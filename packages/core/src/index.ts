@@ -76,6 +76,8 @@ export {
   type SettleContext,
   type Settled,
   type SideRules,
+  type SideTokenizers,
+  type SideTokens,
   type SpecialTokenPolicy,
   type SpecialTokenRule,
   type SpecialTokens,
@@ -123,6 +125,8 @@ export {
   checkLabels,
   exampleRandom,
   hasLabels,
+  vocabularyName,
+  vocabularyOfField,
 } from './data/batch-checks';
 export {
   appendsEos,
@@ -133,10 +137,12 @@ export {
   readsBos,
   specialTokenPolicy,
   tokenizerClash,
+  tokensOfSide,
   withoutModelInput,
   type BuildSettings,
 } from './data/special-tokens';
 export { didYouMean, nearest } from './util/suggest';
+export { checkSide, checkSides, sidesOf, SideText } from './data/side-text';
 export { shiftRight } from './data/shift-right';
 export { fieldProblem } from './data/field-problem';
 export { watchedItems } from './data/items';

@@ -1,5 +1,6 @@
 export { plugin, plugin as default } from './plugin';
 export { BytesTokenizer, bytesOptions, type BytesOptions, type ResolvedBytesOptions } from './tokenizers/bytes';
+export { SidesTokenizer, sidesOptions, type ResolvedSidesOptions, type SidesOptions } from './tokenizers/sides';
 export { TokenAuditor, type AuditedTokenizer, type TokenAudit } from './tokenizers/audit';
 export {
   HuggingFaceTokenizer,
@@ -15,6 +16,7 @@ export {
 } from './tokenizers/training/train-tokenizer';
 export { learnMerges, type LearnedMerges, type LearnOptions } from './tokenizers/training/bpe-trainer';
 export { ChatFormat, GEMMA_MARKERS, type AnswerPair, type ChatMarkers, type ChatMessage } from './chat/chat-format';
+export { sideFormats, type SideFormats } from './chat/side-formats';
 export { findChatTemplate, openChatFormat, type ChatFormatOptions } from './chat/open-chat-format';
 export type { JinjaOptions, JinjaTemplate } from './chat/jinja';
 export { parseAnsweredConversation, parseConversation } from './chat/conversation';

@@ -1,15 +1,17 @@
 import { definePlugin } from '@graft/core';
 import { bytes } from './tokenizers/bytes';
+import { checkpoint } from './tokenizers/checkpoint';
 import { chat } from './datasets/chat';
 import { huggingface } from './tokenizers/huggingface';
 import { jsonl } from './datasets/jsonl';
 import { mixture } from './datasets/mixture';
 import { parquet } from './datasets/parquet';
+import { sides } from './tokenizers/sides';
 import { tensors } from './datasets/tensors';
 import { text } from './datasets/text';
 
 /** The tokenizers and datasets. */
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, text, jsonl, parquet, chat, tensors, mixture],
+  components: [bytes, huggingface, sides, checkpoint, text, jsonl, parquet, chat, tensors, mixture],
 });

@@ -1,5 +1,6 @@
 import {
   buildModel,
+  checkSides,
   createComponentFactory,
   createRandom,
   UsageError,
@@ -20,6 +21,7 @@ import {
   BatchLoader,
   describeSpecialTokens,
   findRecord,
+  findTokenizerFolders,
   STREAMS,
   storedSpecialTokens,
   watchCalls,
@@ -35,6 +37,7 @@ import {
   teacherBos,
   type ResolvedDistillationOptions,
 } from './distillation';
+import { inDecoderIds } from '../batch/side-sequences';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
@@ -116,12 +119,14 @@ export async function cacheTeacher(
       section: config.specialTokens,
     });
     const recorded = await findRecord(config, registry);
-    const run = { ...unread, recorded, specialTokens: specialTokenPolicy(student) };
+    const tokenizerFolders = await findTokenizerFolders(config, registry);
+    const run = { ...unread, recorded, tokenizerFolders, specialTokens: specialTokenPolicy(student) };
     const objective = own(await componentsOf(run).forBatches().create('objective', config.objective));
     const plan = await planOf(objective, options);
     const { teacher, folder, distillation, selection } = plan;
     const components = componentsOf({ ...run, folder });
     const dataset = own(await components.create('dataset', config.dataset));
+    checkSides(dataset, student);
     const loaded = await loadTeacherModel(teacher, components, config.model.use, random);
     owned.push({ dispose: () => tf.dispose(loaded.parameters) });
     checkTeacher(loaded.model, student);
@@ -186,10 +191,12 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
   let step = before?.step ?? 0;
   let position = dataset.position();
   const { batchSize } = config.train;
+  // The teacher reads the decoder's ids, also of what the student's encoder reads by a tokenizer of its own.
+  const read = dataset.tokenizers ? inDecoderIds(student) : student;
   const loader = new BatchLoader({
     dataset,
     objective,
-    model: student,
+    model: read,
     batchSize,
     random: random.fork(STREAMS.data),
     step,
@@ -200,7 +207,7 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, student, writer, sampler);
+      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, read, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
