@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { silentLogger } from '@graft/core';
 import { temporaryFolder } from '../support';
 import { fixture } from './reference';
-import { AdaptSources } from '../../plugins/gemma/src/adapt/plan';
+import { AdaptSources } from '../../plugins/gemma/src/adapt/sources';
 import { LoadInitializer, loadAnyModel, loadModel } from '@graft/gemma';
 
 /** A copy of a checkpoint whose config.json says something else. */

@@ -28,13 +28,21 @@ export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder/
 export { writeCheckpoint, type CheckpointContents } from './folder/write-folder';
 export {
   readRecord,
+  ENCODER_TOKENIZER_SECTION,
   readTokenizerRecord,
+  readTokenizerSections,
   recordFile,
   TOKENIZER_SECTION,
   type CheckpointRecord,
   type TokenizerRecord,
 } from './folder/record';
-export { isTokenizerFileName, RECORD_FILE, TOKENIZER_FILES } from './folder/names';
+export {
+  ENCODER_TOKENIZER_FOLDER,
+  encoderTokenizerFile,
+  isTokenizerFileName,
+  RECORD_FILE,
+  TOKENIZER_FILES,
+} from './folder/names';
 export { readHostTensors, writeHostTensors, type HostTensor } from './safetensors/host';
 export type { FileRange } from './safetensors/direct';
 export type { ProcessIdentity } from './files/identity';
@@ -47,6 +55,11 @@ export {
   type MergeOptions,
   type MergeRequest,
 } from './folder/merge/merge-checkpoints';
-export { readTokenizerFiles } from './folder/tokenizer-files';
+export {
+  asEncoderTokenizer,
+  readEncoderTokenizer,
+  readTokenizerFiles,
+  type KeptTokenizerFiles,
+} from './folder/tokenizer-files';
 export { verifyCheckpoint, type VerifyReport } from './folder/verify';
 export { CheckpointError } from '@graft/errors';

@@ -75,6 +75,8 @@ export {
   type SettleContext,
   type Settled,
   type SideRules,
+  type SideTokenizers,
+  type SideTokens,
   type SpecialTokenPolicy,
   type SpecialTokenRule,
   type SpecialTokens,
@@ -122,6 +124,8 @@ export {
   checkLabels,
   exampleRandom,
   hasLabels,
+  vocabularyName,
+  vocabularyOfField,
 } from './data/batch-checks';
 export {
   appendsEos,
@@ -132,10 +136,12 @@ export {
   readsBos,
   specialTokenPolicy,
   tokenizerClash,
+  tokensOfSide,
   withoutModelInput,
   type BuildSettings,
 } from './data/special-tokens';
 export { didYouMean, nearest } from './util/suggest';
+export { checkSides, sidesOf, SideText } from './data/side-text';
 export { shiftRight } from './data/shift-right';
 export { fieldProblem } from './data/field-problem';
 export { watchedItems } from './data/items';

@@ -62,7 +62,9 @@ export {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './adapt/cross-attention';
-export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
+export { RANDOM_PARTS, type RandomPart } from './adapt/parts';
+export { CROSS_ATTENTION_FORM_CHOICES, type CrossAttentionFormChoice } from './adapt/form';
+export { CROSS_ATTENTION_FORMS, type CrossAttentionForm } from './model/block';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
 export { generationDefaults, readGenerationConfig } from './generate/generation-defaults';
 // Core's, which work on every family; exported here for programs that were written before they moved.

@@ -1,5 +1,6 @@
 export { plugin, plugin as default } from './plugin';
 export { BytesTokenizer, bytesOptions, type BytesOptions, type ResolvedBytesOptions } from './tokenizers/bytes';
+export { SidesTokenizer, sidesOptions, type ResolvedSidesOptions, type SidesOptions } from './tokenizers/sides';
 export { TokenAuditor, type AuditedTokenizer, type TokenAudit } from './tokenizers/audit';
 export {
   HuggingFaceTokenizer,

@@ -5,11 +5,12 @@ import { huggingface } from './tokenizers/huggingface';
 import { jsonl } from './datasets/jsonl';
 import { mixture } from './datasets/mixture';
 import { parquet } from './datasets/parquet';
+import { sides } from './tokenizers/sides';
 import { tensors } from './datasets/tensors';
 import { text } from './datasets/text';
 
 /** The tokenizers and datasets. */
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, text, jsonl, parquet, chat, tensors, mixture],
+  components: [bytes, huggingface, sides, text, jsonl, parquet, chat, tensors, mixture],
 });

@@ -1,6 +1,6 @@
 /** Every command on a published model of each family. */
 import { CheckpointReader } from '@graft/checkpoint';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { fixture } from '../../golden/reference';
@@ -74,11 +74,49 @@ test.each(FAMILIES)('%s is inspected, computes, generates, embeds, trains, resum
   await graftSucceeds(['generate', '--model', 'mean', ...prompt], cwd);
 });
 
-test('adapting takes Gemma 2 alone, and says what it was given', async () => {
-  const { status, stderr } = await graft(
-    ['adapt', '--encoder', fixture('llama-tiny')!, '--out', 'x'],
-    temporaryFolder(),
+test('a run that adapts two families is checked dry, trains, says how it began, and takes a difference later', async () => {
+  const cwd = temporaryFolder();
+  const [encoder, decoder] = ['llama-tiny', 'qwen3-tiny'].map((name) => fixture(name)!);
+  writeFileSync(join(cwd, 'a.txt'), 'a text of some length, again and again. '.repeat(20));
+  const adapt = `{ use: adapt, encoder: ${encoder}, decoder: ${decoder} }`;
+  const config = CONFIG.replace('{ use: load, path: PATH }', adapt)
+    .replace('OBJECTIVE', 'prefix-lm')
+    .replace('STEPS', '1');
+  writeFileSync(join(cwd, 'tune.yaml'), config);
+  const dry = await graftSucceeds(['run', 'tune.yaml', '--dry-run'], cwd);
+  expect(dry.stdout + dry.stderr).toMatch(/130,336 parameters/);
+  const { stdout } = await graftSucceeds(['run', 'tune.yaml'], cwd);
+  const model = join(stdout.trim().split('\n').at(-1)!, 'checkpoints', 'step-1');
+  const { adapted } = JSON.parse(readFileSync(join(model, 'graft.json'), 'utf8')) as { adapted: object };
+  expect(adapted).toMatchObject({ encoder, decoder, crossAttention: { asked: 'auto', is: 'random', norms: 'copied' } });
+  const { stdout: shown } = await graftSucceeds(['inspect', model], cwd);
+  expect(shown).toMatch(/encoder: layers of Llama; .*\ndecoder: layers of Qwen 3; .*separate cross-attention/);
+  const prompt = ['--prompt', 'abc', '--max-new-tokens', '4', '--beams', '2', '--tokenizer', 'bytes', ...PORTABLE];
+  await graftSucceeds(['generate', '--model', model, ...prompt], cwd);
+  await graftSucceeds(['export', '--encoder', model, '--out', 'encoder'], cwd);
+  await graftSucceeds(
+    ['embed', '--model', 'encoder', '--texts', 'a.txt', '--output', 'v', '--tokenizer', 'bytes', ...PORTABLE],
+    cwd,
   );
-  expect(status).toBe(2);
-  expect(stderr).toContain('Llama');
+  // The same checkpoint as base and tuned one: nothing changes, cross-attention's random numbers included.
+  const sides = ['--encoder', encoder, '--decoder', decoder];
+  const delta = ['--to', model, '--delta', encoder, '--decoder-delta', decoder];
+  await graftSucceeds(['adapt', ...sides, ...delta, '--out', 'added'], cwd);
+  expect(await bytesOf(join(cwd, 'added'))).toEqual(await bytesOf(model));
+});
+
+test('an encoder-decoder is not adapted again, and a form that widths forbid is refused with both', async () => {
+  const cwd = temporaryFolder();
+  const [pair, encoder, decoder] = ['t5gemma2-tiny', 'llama-tiny', 'qwen3-tiny'].map((name) => fixture(name)!);
+  const again = await graft(['adapt', '--encoder', pair, '--out', 'never'], cwd);
+  expect([again.status, again.stderr]).toEqual([
+    2,
+    expect.stringMatching(/holds an encoder-decoder already; adapting takes decoder-only checkpoints/),
+  ]);
+  const sides = ['--encoder', encoder, '--decoder', decoder];
+  const merged = await graft(['adapt', ...sides, '--cross-attention-form', 'merged', '--out', 'never'], cwd);
+  expect([merged.status, merged.stderr]).toEqual([
+    2,
+    expect.stringMatching(/the encoder's hidden size is 48, the decoder's 40.*crossAttentionForm separate/s),
+  ]);
 });

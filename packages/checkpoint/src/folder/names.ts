@@ -26,9 +26,15 @@ export const TOKENIZER_FILES: readonly string[] = [
   'chat_template.json',
 ];
 
+/**
+ * The folder in a checkpoint with the files of the encoder's tokenizer, under their usual names, where it is not the
+ * decoder's, whose files are next to the weights.
+ */
+export const ENCODER_TOKENIZER_FOLDER = 'encoder_tokenizer';
+
 /** What a checkpoint is made of, and what a run needs to resume from it: files of a tokenizer have other names. */
 const OWN_FILES =
-  /^(config\.json|generation_config\.json|graft\.json|manifest\.json|trainer\.json|average|\..*|.*\.safetensors(\.index\.json)?)$/i;
+  /^(config\.json|generation_config\.json|graft\.json|manifest\.json|trainer\.json|average|encoder_tokenizer|\..*|.*\.safetensors(\.index\.json)?)$/i;
 
 /** Whether a checkpoint may keep a tokenizer's file under this name, next to its own files. */
 export function isTokenizerFileName(name: unknown): name is string {
@@ -38,6 +44,17 @@ export function isTokenizerFileName(name: unknown): name is string {
 /** Whether a name is that of a file directly in the folder: an index or a manifest must not refer to other places. */
 export function isPlainFileName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
+}
+
+/** The name of a file of the encoder's tokenizer within the checkpoint; with `/` on every system. */
+export function encoderTokenizerFile(name: string): string {
+  return `${ENCODER_TOKENIZER_FOLDER}/${name}`;
+}
+
+/** A name without the folder of the encoder's tokenizer, if it has it. */
+export function withoutTokenizerFolder(name: string): string {
+  const folder = `${ENCODER_TOKENIZER_FOLDER}/`;
+  return name.startsWith(folder) ? name.slice(folder.length) : name;
 }
 
 export function exists(path: string): Promise<boolean> {

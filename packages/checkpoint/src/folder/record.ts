@@ -32,17 +32,32 @@ export interface TokenizerRecord {
   readonly files: readonly string[];
 }
 
+/** The same of the encoder's tokenizer, whose files are in ENCODER_TOKENIZER_FOLDER. */
+export const ENCODER_TOKENIZER_SECTION = 'encoderTokenizer';
+
 /**
- * The checkpoint's section about its tokenizer; undefined if there is none, as for published tokenizers, whose files are
- * known by their names. Throws CheckpointError if the section is damaged.
+ * The checkpoint's section about its tokenizer, or about that of a side of its own; undefined if there is none, as for
+ * published tokenizers, whose files are known by their names. Throws CheckpointError if the section is damaged.
  */
-export async function readTokenizerRecord(checkpoint: string): Promise<TokenizerRecord | undefined> {
-  const section = (await readRecord(checkpoint))[TOKENIZER_SECTION];
+export async function readTokenizerRecord(
+  checkpoint: string,
+  name: typeof TOKENIZER_SECTION | typeof ENCODER_TOKENIZER_SECTION = TOKENIZER_SECTION,
+): Promise<TokenizerRecord | undefined> {
+  const section = (await readRecord(checkpoint))[name];
   if (section === undefined) return undefined;
   const { use, files } = isObject(section) ? section : {};
   if (typeof use === 'string' && Array.isArray(files) && files.every(isTokenizerFileName)) return { use, files };
   throw new CheckpointError(
-    `${checkpoint}: "${TOKENIZER_SECTION}" in ${RECORD_FILE} should be { use, files } with names of files next to it, but is ${shownJson(section, 'nothing', 100)}.`,
+    `${checkpoint}: "${name}" in ${RECORD_FILE} should be { use, files } with names of files next to it, but is ${shownJson(section, 'nothing', 100)}.`,
     { code: 'checkpoint.tokenizer-record' },
   );
+}
+
+/** The sections of a checkpoint about its tokenizers, as `recordFile` takes them; undefined for those that are missing. */
+export async function readTokenizerSections(checkpoint: string): Promise<CheckpointRecord> {
+  const read = readTokenizerRecord;
+  return {
+    [TOKENIZER_SECTION]: await read(checkpoint),
+    [ENCODER_TOKENIZER_SECTION]: await read(checkpoint, ENCODER_TOKENIZER_SECTION),
+  };
 }

@@ -1,7 +1,16 @@
 import { CheckpointError } from '@graft/errors';
-import { join } from 'node:path';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { writeFolderAtomically } from '../files/atomic';
-import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './names';
+import {
+  CONFIG_FILE,
+  ENCODER_TOKENIZER_FOLDER,
+  GENERATION_CONFIG_FILE,
+  INDEX_FILE,
+  isPlainFileName,
+  SINGLE_FILE,
+  withoutTokenizerFolder,
+} from './names';
 import { sourceBytes } from '../safetensors/header';
 import { configText, jsonText, writeSmallFile } from '../json/json';
 import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';
@@ -22,7 +31,7 @@ export interface CheckpointContents {
    * Number of tensors that are requested and written at the same time, for sources that stream from a disk. Default 1.
    */
   readonly concurrency?: number;
-  /** Files next to the weights, by name: a tokenizer's. */
+  /** Files next to the weights, by name: a tokenizer's; those of an encoder's own are `encoder_tokenizer/NAME`. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
 }
 
@@ -65,7 +74,11 @@ export async function writeCheckpointInto(
   await writeSmall(join(folder, CONFIG_FILE), configText(contents.config));
   if (contents.generationConfig)
     await writeSmall(join(folder, GENERATION_CONFIG_FILE), jsonText(contents.generationConfig));
-  for (const [name, content] of Object.entries(extraFiles)) await writeSmall(join(folder, name), content);
+  for (const [name, content] of Object.entries(extraFiles)) {
+    const file = join(folder, name);
+    if (withoutTokenizerFolder(name) !== name) await mkdir(dirname(file), { recursive: true });
+    await writeSmall(file, content);
+  }
 }
 
 function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: CheckpointContents): void {
@@ -84,8 +97,9 @@ function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: Checkpoi
   }
   for (const name of Object.keys(extraFiles)) {
     const taken =
-      name === CONFIG_FILE || name === GENERATION_CONFIG_FILE || /\.safetensors(\.index\.json)?$/.test(name);
-    if (taken || !isPlainFileName(name)) {
+      [CONFIG_FILE, GENERATION_CONFIG_FILE, ENCODER_TOKENIZER_FOLDER].includes(name) ||
+      /\.safetensors(\.index\.json)?$/.test(name);
+    if (taken || !isPlainFileName(withoutTokenizerFolder(name))) {
       throw new CheckpointError(`"${name}" cannot be the name of an extra file in a checkpoint.`, {
         code: 'checkpoint.extra-file',
       });

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DIGEST, digestOf, isDigest } from '../safetensors/digest';
 import { jsonText, parseObject, readJsonObject, readSettings } from '../json/json';
 import { stepOf } from './list-snapshots';
-import { exists, isPlainFileName } from '../folder/names';
+import { exists, isPlainFileName, withoutTokenizerFolder } from '../folder/names';
 import { unreadable } from '../safetensors/problems';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -92,7 +92,8 @@ export class Manifest {
     if (typeof files !== 'object' || files === null || Array.isArray(files)) throw problem('lists no files');
     for (const name of Object.keys(files)) {
       const plain = name.startsWith(`${AVERAGE}/`) ? name.slice(AVERAGE.length + 1) : name;
-      if (!isPlainFileName(plain)) throw problem(`lists ${JSON.stringify(name)}, which is not a file in it`);
+      if (!isPlainFileName(withoutTokenizerFolder(plain)))
+        throw problem(`lists ${JSON.stringify(name)}, which is not a file in it`);
     }
     const entries = Object.entries(files);
     if (version === EARLIER_VERSION) {

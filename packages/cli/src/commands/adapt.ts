@@ -22,6 +22,8 @@ type AdaptOptions = Pick<FamilyAdaptRequest, 'encoder' | 'decoder' | 'out' | 'dt
 
 /** Options of a fresh adaptation, which --to does not make, by their names in the command. */
 const FRESH: Readonly<Record<string, string>> = {
+  crossAttentionForm: '--cross-attention-form',
+  tieEncoderEmbedding: '--tie-encoder-embedding',
   expandHeads: '--expand-heads',
   seed: '--seed',
   std: '--std',
@@ -52,8 +54,21 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
     .addOption(
       new Option(
+        '--cross-attention-form <form>',
+        'how the decoder reads the source: separate, by projections of its own; merged, in one softmax with its own tokens; auto: merged for two sides of one Gemma 3 (T5Gemma 2), otherwise separate',
+      )
+        .choices(['auto', 'separate', 'merged'])
+        .default('auto'),
+    )
+    .option(
+      '--tie-encoder-embedding',
+      'one embedding table for both sides and the output (default: of T5Gemma 2; --no-tie-encoder-embedding: two tables)',
+    )
+    .addOption(new Option('--no-tie-encoder-embedding').hideHelp())
+    .addOption(
+      new Option(
         '--cross-attention <how>',
-        'initialize cross-attention; auto: copy self-attention if widths and heads of both sides agree, otherwise random',
+        'initialize separate cross-attention; auto: copy self-attention if widths and heads of both sides agree, otherwise random',
       )
         .choices(['auto', 'copy', 'random'])
         .default('auto'),

@@ -6,7 +6,7 @@ import { placeOf, type Owner } from './config-place';
 import { namedDatasetError } from './dataset-calls';
 import { wrongOptions } from '../config/parse-options';
 import { show } from '../util/show';
-import { withRegistry } from '../config/sections';
+import { asSpec, withRegistry } from '../config/sections';
 import { walk } from '../config/walk';
 import type {
   ComponentFactory,
@@ -134,7 +134,8 @@ class Factory implements ComponentFactory {
     spec: ComponentSpec | string,
     place?: string | number,
   ): Promise<ComponentTypes[I]> {
-    const { use, ...given } = typeof spec === 'string' ? { use: spec } : unmasked(spec);
+    const section = asSpec(spec, interface_, this.registry) as ComponentSpec;
+    const { use, ...given } = unmasked(section);
     const { definition, plugin } = this.registry.find(interface_, use);
     const name = `${plugin}/${definition.id}`;
     const parsed = withRegistry(this.registry, () => definition.options.safeParse(given));

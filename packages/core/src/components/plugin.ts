@@ -16,6 +16,12 @@ export interface ComponentDescription<I extends InterfaceName, S> {
   readonly description: string;
   /** Strict schema of the options next to `use`. */
   readonly options: S;
+  /**
+   * Options that imply the component where a section has no `use`: with `[encoder, decoder]`, `{ encoder: …, decoder: … }`
+   * is `{ use: id, encoder: …, decoder: … }`. No other component of the interface may be implied by one of them. Default:
+   * none.
+   */
+  readonly impliedBy?: readonly string[];
 }
 
 /** Exactly one of a factory and a class. */

@@ -50,7 +50,10 @@ export class Registry {
       });
     }
     checkRequires(plugin.name, plugin.requires, origin);
-    for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
+    for (const definition of plugin.components) {
+      checkDefinition(definition, plugin, origin);
+      this.checkImplied(definition, plugin, origin);
+    }
     for (const provision of plugin.provides ?? []) this.checkProvision(provision, plugin, origin);
     this.plugins.set(plugin.name, origin);
     for (const provision of plugin.provides ?? [])
@@ -87,6 +90,15 @@ export class Registry {
         `Plugin "${plugin.name}" (${origin}) provides ${tokenName(token)}, which is provided by ${owner} already.`,
         { code: 'plugin.duplicate-token' },
       );
+  }
+
+  private checkImplied({ id, interface: interface_, impliedBy }: ComponentDefinition, plugin: Plugin, origin: string): void {
+    const key = impliedBy?.find((one) => this.implied(interface_, { [one]: undefined }) !== undefined);
+    if (key === undefined) return;
+    throw new PluginError(
+      `Plugin "${plugin.name}" (${origin}) has a component "${id}" that the key "${key}" implies, as it does "${this.implied(interface_, { [key]: undefined })}" already.`,
+      { code: 'plugin.duplicate', hint: 'Leave the key out of `impliedBy`.' },
+    );
   }
 
   /** The origin of the plugin with that name, if it is registered. */
@@ -126,6 +138,16 @@ export class Registry {
       });
     }
     throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
+  }
+
+  /** What `use` would be in a section without it: of the component that one of its keys implies; undefined: of none. */
+  implied(interface_: InterfaceName, section: Readonly<Record<string, unknown>>): string | undefined {
+    const found = this.components
+      .get(interface_)!
+      .find(({ definition }) => definition.impliedBy?.some((key) => Object.hasOwn(section, key)));
+    if (!found) return undefined;
+    const { definition, plugin } = found;
+    return this.names(interface_).includes(definition.id) ? definition.id : `${plugin}/${definition.id}`;
   }
 
   /** The known name that is nearest to an unknown one, if any is near. */

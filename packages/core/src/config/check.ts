@@ -87,7 +87,7 @@ export class Checker {
     const schema = componentOption(interface_);
     const before = this.issues.length;
     const spec = this.plain(schema, value, path, extraKeys);
-    if (!spec || this.issues.length > before) return asSpec(value) as ComponentSpec;
+    if (!spec || this.issues.length > before) return asSpec(value, interface_, this.registry) as ComponentSpec;
     const again = withRegistry(this.registry, () => schema.safeParse(spec));
     if (!again.success || !isDeepStrictEqual(again.data, spec)) {
       // A run's config.json is read again when the run is resumed.
@@ -123,7 +123,7 @@ export class Checker {
   }
 
   private readonly sectionOf = (interface_: InterfaceName, value: unknown): Schema | undefined => {
-    const spec = asSpec(value);
+    const spec = asSpec(value, interface_, this.registry);
     try {
       return isObject(spec) && typeof spec.use === 'string'
         ? this.registry.find(interface_, spec.use).definition.options
@@ -139,7 +139,7 @@ export class Checker {
     secret: (value) => (value === undefined ? value : MASK),
     component: (interface_, value, at) => {
       const options = this.sectionOf(interface_, value);
-      return options ? walk(options, asSpec(value), at, this.hidden) : value;
+      return options ? walk(options, asSpec(value, interface_, this.registry), at, this.hidden) : value;
     },
   };
 
@@ -159,7 +159,7 @@ export class Checker {
     },
     component: (interface_, value, at) => {
       const options = this.sectionOf(interface_, value);
-      return options ? walk(options, asSpec(value), at, this.writtenPaths) : value;
+      return options ? walk(options, asSpec(value, interface_, this.registry), at, this.writtenPaths) : value;
     },
   };
 

@@ -77,7 +77,7 @@ function definitionOf(registry: Registry, interface_: InterfaceName, extra: Json
     const full = `${plugin}/${definition.id}`;
     const ids = names.includes(definition.id) ? [definition.id, full] : [full];
     // A single model family need not be named.
-    const needsUse = interface_ !== 'model' || names.length > 1;
+    const needsUse = definition.impliedBy === undefined && (interface_ !== 'model' || names.length > 1);
     return {
       ...rest,
       description: definition.description,

@@ -3,6 +3,7 @@ import type { ComponentSpec, InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { reasonOf } from '../util/reason';
 import type { Finding } from './issues';
+import { isObject } from '../util/objects';
 import { show } from '../util/show';
 
 /**
@@ -21,9 +22,15 @@ export function withRegistry<T>(registry: Registry, check: () => T): T {
   }
 }
 
-/** `'bytes'` as `{ use: 'bytes' }`; anything without a name is left unchanged, to be reported. */
-export function asSpec(value: unknown): unknown {
-  return typeof value === 'string' ? { use: value } : value;
+/**
+ * `'bytes'` as `{ use: 'bytes' }`, and a section without `use` with that of the component that its keys imply; anything
+ * else without a name is left unchanged, to be reported.
+ */
+export function asSpec(value: unknown, interface_?: InterfaceName, registry?: Registry): unknown {
+  if (typeof value === 'string') return { use: value };
+  if (!interface_ || !isObject(value) || value.use !== undefined) return value;
+  const use = registry?.implied(interface_, value);
+  return use === undefined ? value : { ...value, use };
 }
 
 /** Checks a component section and fills its defaults; problems are added to zod's context with their paths. */
@@ -32,7 +39,7 @@ export function resolveComponent(
   value: unknown,
   context: z.core.$RefinementCtx,
 ): ComponentSpec {
-  const spec = asSpec(value) as ComponentSpec;
+  const spec = asSpec(value, interface_, checkingAgainst) as ComponentSpec;
   const addIssue = (finding: Omit<Finding, 'path'>, path: PropertyKey[] = []): ComponentSpec => {
     context.issues.push({ code: 'custom', message: finding.message, path, input: value, params: { finding } });
     return spec;

@@ -17,7 +17,7 @@
  */
 import { DataError } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
+import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type Model, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
 /** Recognized by name, not by class: an array may come from another realm. */
@@ -70,6 +70,18 @@ export function checkFields(fields: HostFields, specs: readonly FieldSpec[], whe
       );
     }
   }
+}
+
+/** Size of the vocabulary of which a batch field has ids: `input_ids` are the encoder's where there is one. */
+export function vocabularyOfField(model: Pick<Model, 'vocabularySize' | 'encoderTokens'>, field: string): number {
+  return (field === FIELDS.inputIds ? model.encoderTokens?.vocabularySize : undefined) ?? model.vocabularySize;
+}
+
+/** Which vocabulary that is, for errors: `the model's vocabulary`, or the side's where the two differ. */
+export function vocabularyName(model: Pick<Model, 'vocabularySize' | 'encoderTokens'>, field: string): string {
+  const { vocabularySize, encoderTokens } = model;
+  const isOne = encoderTokens === undefined || encoderTokens.vocabularySize === vocabularySize;
+  return `the ${isOne ? 'model' : field === FIELDS.inputIds ? 'encoder' : 'decoder'}'s vocabulary`;
 }
 
 /** Whether any label counts; a batch without the field has labels of another kind. */

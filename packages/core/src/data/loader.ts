@@ -1,6 +1,13 @@
 import { DataError, tf } from '@graft/engine';
 import { failedComponent } from '../components/calls';
-import { CONTRACT_HINT, checkContract, checkFields, checkLabels } from './batch-checks';
+import {
+  CONTRACT_HINT,
+  checkContract,
+  checkFields,
+  checkLabels,
+  vocabularyName,
+  vocabularyOfField,
+} from './batch-checks';
 import {
   FIELDS,
   IGNORED_LABEL,
@@ -126,13 +133,14 @@ export class BatchLoader {
         partOfBatch: dataset.kind === 'examples' && this.batchSlice.count > 1,
         model,
         tokenizer: dataset.tokenizer,
+        tokenizers: dataset.tokenizers,
         step: step - 1,
         variant: options.variantAt?.(step - 1),
       };
       const prepared = this.prepare(source, context, where);
       checkFields(prepared, objective.batchFields, where);
       checkLabels(prepared, where, context);
-      checkIds(prepared, model.vocabularySize, where);
+      checkIds(prepared, model, where);
       const fields = dataset.kind === 'batch' ? partOf(prepared, this.batchSlice) : prepared;
       const declared = objective.batchFields.filter(({ name }) => fields[name]);
       return {
@@ -220,16 +228,17 @@ function checkPart(
 }
 
 /** Ids beyond the embedding: compiled code would silently read another row. */
-function checkIds(fields: HostFields, vocabularySize: number, where: string): void {
+function checkIds(fields: HostFields, model: Model, where: string): void {
   for (const name of [FIELDS.inputIds, FIELDS.decoderInputIds, FIELDS.labels]) {
     const array = fields[name];
     if (array?.dtype !== 'int32') continue;
     const { values } = array;
+    const vocabularySize = vocabularyOfField(model, name);
     for (let i = 0; i < values.length; i++) {
       if (values[i] < vocabularySize && values[i] >= 0) continue;
       if (name === FIELDS.labels && values[i] === IGNORED_LABEL) continue;
       throw new DataError(
-        `${where}: field "${name}" holds the id ${values[i]}, but the model's vocabulary has ${vocabularySize} tokens.`,
+        `${where}: field "${name}" holds the id ${values[i]}, but ${vocabularyName(model, name)} has ${vocabularySize} tokens.`,
         {
           code: 'data.vocabulary',
           hint: 'Take the tokenizer that belongs to the checkpoint, or give the model a larger vocabulary.',

@@ -5,7 +5,14 @@ import { guardModel } from '../components/guarded-model';
 import { CheckpointError, ConfigError } from '@graft/engine';
 import { explainIssues } from '../config/issues';
 import { SpecialTokensSection } from '../config/schema';
-import type { Model, ModelFamily, SideRules, SpecialTokenPolicy, TokenizerFacts } from '../interfaces';
+import type {
+  Model,
+  ModelFamily,
+  SideRules,
+  SideTokens,
+  SpecialTokenPolicy,
+  TokenizerFacts,
+} from '../interfaces';
 
 /** Graft's own key in a checkpoint's config.json, which other readers ignore. */
 export const SPECIAL_TOKENS_KEY = 'special_token_policy';
@@ -57,7 +64,20 @@ export function readSpecialTokens(
   });
 }
 
-type Tokens = Pick<Model, 'kind' | 'specialTokens'>;
+type Tokens = Pick<Model, 'kind' | 'specialTokens' | 'encoderTokens'>;
+
+/** The ids that a side of a model reads. A model with one side has the same for both. */
+export function tokensOfSide(
+  { vocabularySize, specialTokens, encoderTokens }: Pick<Model, 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
+  side: 'encoder' | 'decoder',
+): SideTokens {
+  return (side === 'encoder' ? encoderTokens : undefined) ?? { vocabularySize, specialTokens };
+}
+
+/** The special tokens that a side of a model reads. */
+function specialsOf({ specialTokens, encoderTokens }: Tokens, side: 'encoder' | 'decoder'): SideTokens['specialTokens'] {
+  return (side === 'encoder' ? encoderTokens?.specialTokens : undefined) ?? specialTokens;
+}
 
 /** A model's policy; `auto` throughout for a family without one. */
 export function specialTokenPolicy({ specialTokens }: Pick<Model, 'specialTokens'>): SpecialTokenPolicy {
@@ -128,7 +148,7 @@ export function modelInputSurplus(model: Tokens): number {
 }
 
 function around(model: Tokens): { readonly bos?: number; readonly eos?: number } {
-  const { start, eos } = model.specialTokens;
+  const { start, eos } = specialsOf(model, model.kind === 'decoder-only' ? 'decoder' : 'encoder');
   if (model.kind === 'decoder-only') return readsBos(model, 'decoder') ? { bos: start } : {};
   return {
     ...(readsBos(model, 'encoder') ? { bos: start } : {}),
@@ -138,18 +158,43 @@ function around(model: Tokens): { readonly bos?: number; readonly eos?: number }
 
 /**
  * A sentence on special tokens with different ids in tokenizer and model, of which the model's are used; undefined if
- * they agree, or if nothing is known. A model may have more end tokens than its tokenizer.
+ * they agree, or if nothing is known. A model may have more end tokens than its tokenizer. `encoder`: the tokenizer of
+ * what the encoder reads, if it is another one.
  */
-export function tokenizerClash(tokenizer: Partial<TokenizerFacts> | undefined, model: Tokens): string | undefined {
-  const { padId, bosId, eosId } = tokenizer ?? {};
-  const { pad, start, eos } = model.specialTokens;
-  const clashes = [
+export function tokenizerClash(
+  tokenizer: Partial<TokenizerFacts> | undefined,
+  model: Tokens,
+  encoder?: Partial<TokenizerFacts>,
+): string | undefined {
+  const own = clashesOf(tokenizer, model.specialTokens);
+  const isTwo = encoder !== undefined && model.kind === 'encoder-decoder';
+  // An encoder has other ids only if it has its own vocabulary: one sentence is enough for two equal sides.
+  const encoders = isTwo || model.encoderTokens ? clashesOf(encoder ?? tokenizer, specialsOf(model, 'encoder')) : own;
+  if (encoders.join() === own.join() && !isTwo) return own.length === 0 ? undefined : clashSentence(own, "the model's");
+  const sentences = [
+    ...(own.length === 0 ? [] : [clashSentence(own, "the decoder's")]),
+    ...(encoders.length === 0 ? [] : [clashSentence(encoders, "the encoder's")]),
+  ];
+  return sentences.length === 0 ? undefined : sentences.join(' ');
+}
+
+function clashesOf(
+  { padId, bosId, eosId }: Partial<TokenizerFacts> = {},
+  { pad, start, eos }: SideTokens['specialTokens'],
+): string[] {
+  return [
     ...((bosId ?? start) === start ? [] : [`BOS ${bosId}, not ${start}`]),
     ...(eosId === undefined || eos.includes(eosId) ? [] : [`EOS ${eosId}, not ${eos.join(' or ')}`]),
     ...((padId ?? pad) === pad ? [] : [`pad ${padId}, not ${pad}`]),
   ];
-  if (clashes.length === 0) return undefined;
-  return `The tokenizer's special tokens are not the model's, which count: ${clashes.join('; ')}. Take the model's own tokenizer, or set model.bosTokenId, model.eosTokenId and model.padTokenId.`;
+}
+
+function clashSentence(clashes: readonly string[], whose: string): string {
+  const remedy =
+    whose === "the model's"
+      ? "Take the model's own tokenizer, or set model.bosTokenId, model.eosTokenId and model.padTokenId."
+      : `Take ${whose} own tokenizer.`;
+  return `The tokenizer's special tokens are not ${whose}, which count: ${clashes.join('; ')}. ${remedy}`;
 }
 
 /**
@@ -167,17 +212,19 @@ export function appendsEos(
 /** One line for the log. */
 export function describeSpecialTokens(model: Tokens): string {
   const { pad, start, eos } = model.specialTokens;
+  const ofEncoder = specialsOf(model, 'encoder');
   const { encoder, decoder, teacher } = specialTokenPolicy(model);
   const begins = (side: 'encoder' | 'decoder', of = ''): string =>
-    readsBos(model, side) ? `BOS ${start} in front${of}` : 'no BOS';
-  const ends = ({ eos: rule }: SideRules): string =>
-    rule === 'auto' ? '' : rule ? `, EOS ${eos[0]} behind` : ', no EOS';
+    readsBos(model, side) ? `BOS ${specialsOf(model, side).start} in front${of}` : 'no BOS';
+  const ends = ({ eos: rule }: SideRules, id = eos[0]): string =>
+    rule === 'auto' ? '' : rule ? `, EOS ${id} behind` : ', no EOS';
   const read =
     model.kind === 'decoder-only'
       ? `${begins('decoder', ' of every sequence')}${ends(decoder)}`
-      : `encoder reads ${begins('encoder')}${ends(encoder)}${model.kind === 'encoder-only' ? '' : `, decoder starts with ${start}${ends(decoder)}`}`;
+      : `encoder reads ${begins('encoder')}${ends(encoder, ofEncoder.eos[0])}${model.kind === 'encoder-only' ? '' : `, decoder starts with ${start}${ends(decoder)}`}`;
   const taught = teacher.bos === 'auto' ? '' : `; teacher reads ${teacher.bos ? 'BOS in front' : 'no BOS'}`;
-  return `Special tokens: ${read}${taught}; ${eos.length > 0 ? `end ${eos.join(' or ')}` : 'no end'}, pad ${pad}`;
+  const pads = ofEncoder.pad === pad ? `pad ${pad}` : `pad ${pad}, in the encoder ${ofEncoder.pad}`;
+  return `Special tokens: ${read}${taught}; ${eos.length > 0 ? `end ${eos.join(' or ')}` : 'no end'}, ${pads}`;
 }
 
 /** What decides about special tokens when a model is built. */
@@ -224,10 +271,12 @@ export function buildModel(
       "specialTokens.decoder.bos is false, but an encoder-decoder's decoder always begins with its start token.",
       'Leave it out; model.bosTokenId names another start token.',
     );
-  const ending = (['encoder', 'decoder'] as const).find((side) => policy[side].eos === true);
-  if (ending !== undefined && model.specialTokens.eos.length === 0)
+  const ending = (['encoder', 'decoder'] as const).find(
+    (side) => policy[side].eos === true && specialsOf(model, side).eos.length === 0,
+  );
+  if (ending !== undefined)
     throw fail(
-      `specialTokens.${ending}.eos is true, but the model has no end token.`,
+      `specialTokens.${ending}.eos is true, but the model${model.encoderTokens ? `'s ${ending}` : ''} has no end token.`,
       'Leave it out, or name an end token for the model (model.eosTokenId).',
     );
   const wanted = JSON.stringify(policy) !== JSON.stringify(AUTO_POLICY);

@@ -1,15 +1,20 @@
 import type { FieldSpec, HostFields } from './batch';
 import type { JsonValue } from './json';
 import type { ObjectiveSource } from './objective';
-import type { TokenizerFacts } from './tokenizer';
+import type { SideTokenizers, TokenizerFacts } from './tokenizer';
 
 /** An async-iterable of examples whose position can be saved and restored exactly. */
 export interface Dataset extends AsyncIterable<HostFields> {
   /** `examples`: one sequence per item, batched by the Objective; `batch`: an item is a ready batch. */
   readonly kind: ObjectiveSource['kind'];
   readonly fields: readonly FieldSpec[];
-  /** Facts about the tokenizer of the items' ids. Default: unknown. */
+  /** Facts about the tokenizer of the items' ids, with two of them the decoder's. Default: unknown. */
   readonly tokenizer?: TokenizerFacts;
+  /**
+   * The tokenizers of the two sides, if the dataset encodes sources by another one than targets; `tokens`, which an
+   * objective cuts into both, are then the decoder's. Default: one tokenizer encodes everything.
+   */
+  readonly tokenizers?: SideTokenizers;
   /** Items per epoch, if known. */
   readonly length?: number;
   /** Whether the dataset starts another epoch after its last item. Default: unknown. */

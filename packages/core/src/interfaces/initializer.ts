@@ -1,5 +1,6 @@
 import type { tf } from '@graft/engine';
 import type { RandomStream } from '../random/streams';
+import type { JsonValue } from './json';
 import type { Model } from './model';
 
 /**
@@ -16,6 +17,11 @@ export interface Initializer {
    * there are none.
    */
   carriedFrom?(): string;
+  /**
+   * Sections of graft.json, by name, that the run's checkpoints keep: how the parameters of this model were made, for
+   * tools that need to know. They replace those of the checkpoints that the initializer reads. Default: none.
+   */
+  record?(model: Model): Promise<Readonly<Record<string, JsonValue>>>;
   /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
   parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
 }

@@ -90,6 +90,12 @@ export interface SpecialTokens {
   readonly policy?: SpecialTokenPolicy;
 }
 
+/** The ids of one side of a model. */
+export interface SideTokens {
+  readonly vocabularySize: number;
+  readonly specialTokens: Omit<SpecialTokens, 'policy'>;
+}
+
 /** The states that a task head reads. */
 export interface Representation {
   /** Width of a state. */
@@ -122,6 +128,11 @@ export interface Model {
   /** No logit is larger, or smaller than its negative: of a final soft cap. Absent: nothing is known. */
   readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
+  /**
+   * The ids that the encoder of an encoder-decoder reads, if it has a table of its own: it may have another vocabulary than
+   * the decoder, whose ids the other members are about (`tokensOfSide`). Default: the encoder shares the decoder's.
+   */
+  readonly encoderTokens?: SideTokens;
   /** Every parameter in file order. Tied tensors appear once. */
   readonly parameters: readonly ParameterSpec[];
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */

@@ -5,7 +5,7 @@ import type { JsonValue } from './json';
 import type { Model } from './model';
 import type { Parameters } from './parameters';
 import type { RunInfo } from './run-info';
-import type { TokenizerFacts } from './tokenizer';
+import type { SideTokenizers, TokenizerFacts } from './tokenizer';
 
 /** The input of an Objective for one step: single sequences to be collated, or a ready batch. */
 export type ObjectiveSource =
@@ -28,12 +28,17 @@ export interface ObjectiveContext {
    */
   readonly partOfBatch?: boolean;
   readonly model: Model;
-  /** Tokenizer facts of the dataset that yields the examples, if known. */
+  /** Tokenizer facts of the dataset that yields the examples, if known; with two tokenizers the decoder's. */
   readonly tokenizer?: TokenizerFacts;
+  /**
+   * The tokenizers of the two sides, if they are two: `source` consists of the encoder's ids, `target` and `tokens` of
+   * the decoder's. What the encoder reads of `tokens` is encoded again (`SideText`). Default: one encodes everything.
+   */
+  readonly tokenizers?: SideTokenizers;
 }
 
 /** The inputs of an objective's `settle`. */
-export interface SettleContext extends Pick<ObjectiveContext, 'model' | 'tokenizer'> {
+export interface SettleContext extends Pick<ObjectiveContext, 'model' | 'tokenizer' | 'tokenizers'> {
   /** For a part of an objective: the part's own entries of `RunInfo.recorded`. Default: all. */
   readonly recorded?: RunInfo['recorded'];
 }

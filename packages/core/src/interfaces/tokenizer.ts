@@ -44,4 +44,17 @@ export interface Tokenizer extends TokenizerFacts {
    * the folder that the option `path` names, if any.
    */
   files?(): Promise<Readonly<Record<string, string | Uint8Array>>>;
+  /**
+   * The tokenizer of what the encoder reads, if it is another one: this one is then the decoder's. `sidesOf` gives
+   * both; a dataset that takes a tokenizer for each side says so (`Dataset.tokenizers`).
+   */
+  readonly encoderSide?: Tokenizer;
+}
+
+/** The tokenizers of the two sides of a model; with one for both, the same object twice. */
+export interface SideTokenizers {
+  /** Of what the encoder reads. */
+  readonly encoder: Tokenizer;
+  /** Of what the decoder reads and writes. */
+  readonly decoder: Tokenizer;
 }

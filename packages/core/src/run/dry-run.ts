@@ -3,6 +3,7 @@ import { asIfCompiledOn, expectedDevice } from '@graft/engine/internal';
 import { createComponentFactory } from '../components/factory';
 import type { LoadedExperiment } from '../config';
 import { BatchLoader, checkSource } from '../data/loader';
+import { checkSides } from '../data/side-text';
 import { buildModel, specialTokenPolicy } from '../data/special-tokens';
 import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces';
 import { createRandom, STREAMS } from '../random/streams';
@@ -17,7 +18,7 @@ import { planMesh, refuseShardingAlone } from './create-placement';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
-import { findRecord } from './tokenizer-files';
+import { checkTakesSides, findRecord } from './tokenizer-files';
 
 /** Options of `dryRun`. */
 export interface DryRunOptions {
@@ -74,7 +75,10 @@ export async function dryRun(
     checkModelKind(model, objective);
     const repeated = checkAmountOfData(train, dataset, `dataset "${config.dataset.use}"`, objective);
     if (repeated !== undefined) logger.warn(repeated);
-    for (const warning of objective.settle?.({ model, tokenizer: dataset.tokenizer }).warnings ?? [])
+    checkTakesSides(config.dataset, dataset, registry);
+    checkSides(dataset, model);
+    const { tokenizer, tokenizers } = dataset;
+    for (const warning of objective.settle?.({ model, tokenizer, tokenizers }).warnings ?? [])
       logger.warn(warning);
     const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);

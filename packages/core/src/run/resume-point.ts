@@ -129,6 +129,11 @@ export class ResumePoint {
     return folder === undefined ? undefined : openCarried(folder, this.model);
   }
 
+  /** How the parameters of a new run were made: sections of graft.json. A resumed run keeps those of its checkpoint. */
+  async record(): Promise<Readonly<Record<string, JsonValue>>> {
+    return (await this.source?.initializer?.record?.(this.model)) ?? {};
+  }
+
   /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */
   start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>, placement: Placement): Promise<TrainingStart> {
     const folder = this.source?.snapshot?.folder;

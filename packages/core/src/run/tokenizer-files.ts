@@ -1,4 +1,6 @@
 import {
+  asEncoderTokenizer,
+  ENCODER_TOKENIZER_SECTION,
   isTokenizerFileName,
   listSnapshots,
   readRecord,
@@ -6,12 +8,22 @@ import {
   readTokenizerRecord,
   TOKENIZER_FILES,
   TOKENIZER_SECTION,
+  type CheckpointRecord,
   type TokenizerRecord,
 } from '@graft/checkpoint';
-import { PluginError } from '@graft/engine';
+import { DataError, PluginError } from '@graft/engine';
 import { basename, dirname } from 'node:path';
 import { componentName, failedComponent } from '../components/calls';
-import type { ComponentFactory, ComponentSpec, JsonValue, InterfaceName, Tokenizer } from '../interfaces';
+import { sidesOf } from '../data/side-text';
+import type {
+  ComponentFactory,
+  ComponentSpec,
+  Dataset,
+  JsonValue,
+  InterfaceName,
+  SideTokenizers,
+  Tokenizer,
+} from '../interfaces';
 import type { ExperimentConfig } from '../config';
 import { withRegistry } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
@@ -21,11 +33,19 @@ import { isRecord, kindOf } from '../util/returned';
 /** Small files next to the weights of a checkpoint, by name. */
 export type ExtraFiles = Readonly<Record<string, string | Uint8Array>>;
 
-/** What a run's checkpoints keep of the tokenizer that encoded its data. */
+/** What a run's checkpoints keep of the tokenizer that encoded its data, or of the two of its sides. */
 export interface KeptTokenizer {
+  /** Those of an encoder's own tokenizer are called `encoder_tokenizer/NAME`. */
   readonly files: ExtraFiles;
   /** The section of graft.json about it: undefined if the names of the files alone say how to open them. */
   readonly record?: TokenizerRecord;
+  /** The same about the encoder's own. */
+  readonly encoderRecord?: TokenizerRecord;
+}
+
+/** The sections of graft.json about kept tokenizers. */
+export function tokenizerSections({ record, encoderRecord }: KeptTokenizer): CheckpointRecord {
+  return { [TOKENIZER_SECTION]: record, [ENCODER_TOKENIZER_SECTION]: encoderRecord };
 }
 
 const NOTHING: KeptTokenizer = { files: {} };
@@ -52,10 +72,15 @@ export async function findTokenizerFiles(
   return ofData.length > 0 ? NOTHING : ofFolders(pathsOf('initializer', initializer, registry));
 }
 
-const isEmpty = ({ files }: KeptTokenizer): boolean => Object.keys(files).length === 0;
+const isEmpty = ({ files, record, encoderRecord }: KeptTokenizer): boolean =>
+  Object.keys(files).length === 0 && !record && !encoderRecord;
 
 async function ofFolder(folder: string): Promise<KeptTokenizer> {
-  return { files: await readTokenizerFiles(folder), record: await readTokenizerRecord(folder) };
+  return {
+    files: await readTokenizerFiles(folder),
+    record: await readTokenizerRecord(folder),
+    encoderRecord: await readTokenizerRecord(folder, ENCODER_TOKENIZER_SECTION),
+  };
 }
 
 /** The first folder, or tokenizer.json in it, that has files of a tokenizer. */
@@ -75,12 +100,45 @@ async function ofComponent(
   components: ComponentFactory,
 ): Promise<KeptTokenizer> {
   const tokenizer = await components.create('tokenizer', spec);
+  const nested = tokenizer.encoderSide && sidesOfSpec(spec, registry);
+  if (nested) {
+    const [encoder, decoder] = await Promise.all(
+      [nested.encoder, nested.decoder].map(async (side) => {
+        const kept = await ofComponent(side, registry, components);
+        // Without files only graft.json can say which of the two tokenizers this one is.
+        return isEmpty(kept) ? { files: {}, record: { use: fullName(side, registry), files: [] } } : kept;
+      }),
+    );
+    const files = { ...decoder.files, ...asEncoderTokenizer(encoder.files) };
+    return { files, record: decoder.record, encoderRecord: encoder.record };
+  }
   if (!tokenizer.files) return ofFolders(pathsOf('tokenizer', spec, registry));
   const files = await filesOf(tokenizer);
   const names = Object.keys(files);
   if (names.every((name) => TOKENIZER_FILES.includes(name))) return { files };
-  const { plugin, definition } = registry.find('tokenizer', spec.use);
-  return { files, record: { use: `${plugin}/${definition.id}`, files: names } };
+  return { files, record: { use: fullName(spec, registry), files: names } };
+}
+
+function fullName({ use }: ComponentSpec, registry: Registry): string {
+  const { plugin, definition } = registry.find('tokenizer', use);
+  return `${plugin}/${definition.id}`;
+}
+
+/** The tokenizers that a tokenizer for two sides consists of, by its options `encoder` and `decoder`. */
+function sidesOfSpec(
+  spec: ComponentSpec,
+  registry: Registry,
+): { readonly encoder: ComponentSpec; readonly decoder: ComponentSpec } | undefined {
+  const found = new Map<string, ComponentSpec>();
+  visit('tokenizer', spec, registry, {
+    path: (value) => value,
+    component: (interface_, value, at) => {
+      if (interface_ === 'tokenizer') found.set(at.split('.').pop()!, value as ComponentSpec);
+      return value;
+    },
+  });
+  const [encoder, decoder] = [found.get('encoder'), found.get('decoder')];
+  return encoder && decoder && { encoder, decoder };
 }
 
 /** Throws PluginError for files that a checkpoint cannot keep: plugins may be written without types. */
@@ -117,10 +175,38 @@ export async function findRecord(
 ): Promise<Readonly<Record<string, JsonValue>>> {
   const newest = checkpoints === undefined ? undefined : (await listSnapshots(checkpoints)).pop();
   for (const path of newest ? [newest.folder] : pathsOf('initializer', initializer, registry)) {
-    const { [TOKENIZER_SECTION]: _, ...record } = await readRecord(path);
+    const { [TOKENIZER_SECTION]: _, [ENCODER_TOKENIZER_SECTION]: __, ...record } = await readRecord(path);
     if (Object.keys(record).length > 0) return record as Readonly<Record<string, JsonValue>>;
   }
   return {};
+}
+
+/**
+ * The tokenizers of both sides of a dataset that was created in another thread, which cannot send them: of the first
+ * tokenizer in its section that is one for two sides.
+ */
+export async function createSides(
+  dataset: ComponentSpec,
+  { registry, components }: { readonly registry: Registry; readonly components: ComponentFactory },
+): Promise<SideTokenizers | undefined> {
+  for (const spec of tokenizersOf(dataset, registry)) {
+    const tokenizer = await components.create('tokenizer', spec);
+    if (tokenizer.encoderSide) return sidesOf(tokenizer);
+  }
+  return undefined;
+}
+
+/**
+ * Throws DataError if a dataset gets a tokenizer for each side, but was written for one: it would encode what the encoder
+ * reads by the decoder's.
+ */
+export function checkTakesSides(spec: ComponentSpec, dataset: Dataset, registry: Registry): void {
+  if (dataset.tokenizers || !tokenizersOf(spec, registry).some((one) => sidesOfSpec(one, registry))) return;
+  throw new DataError(`The dataset "${spec.use}" takes one tokenizer, but got one for each side.`, {
+    code: 'data.sides',
+    exitCode: 2,
+    hint: 'Name one, or take a dataset that sets `tokenizers` (docs/plugins.md).',
+  });
 }
 
 /** Tokenizers that a dataset names, including those of its parts. */

@@ -1,10 +1,11 @@
 import { ConfigError, type Engine, type WorkerGroup } from '@graft/engine';
-import { recordFile, TOKENIZER_SECTION } from '@graft/checkpoint';
+import { recordFile } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';
 import type { Registry } from '../components/registry';
 import type { ExperimentConfig } from '../config';
 import { checkSource } from '../data/loader';
+import { checkSides } from '../data/side-text';
 import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../data/special-tokens';
 import { ThreadedDataset } from '../data/threads/dataset';
 import { compareFiles } from '../distributed/group';
@@ -26,7 +27,7 @@ import type { RunFolder } from './folder';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { ResumePoint } from './resume-point';
-import { findTokenizerFiles } from './tokenizer-files';
+import { checkTakesSides, createSides, findTokenizerFiles, tokenizerSections } from './tokenizer-files';
 
 export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep'> {
   readonly config: ExperimentConfig;
@@ -93,9 +94,12 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
     checkModelKind(model, objective);
-    const clash = tokenizerClash(dataset.tokenizer, model);
+    checkTakesSides(config.dataset, dataset, registry);
+    checkSides(dataset, model);
+    const { tokenizer: ofData, tokenizers } = dataset;
+    const clash = tokenizerClash(ofData, model, tokenizers?.encoder);
     if (folder && clash !== undefined) logger.warn(clash);
-    const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
+    const settled = objective.settle?.({ model, tokenizer: ofData, tokenizers });
     // Only the first of several workers reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
     await checkEvaluators(evaluators, model, signal);
@@ -117,7 +121,12 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const tokenizer = folder && (await findTokenizerFiles(config, { registry, components }, folder.checkpoints));
     const extraFiles = tokenizer && {
       ...tokenizer.files,
-      ...recordFile({ ...run.recorded, ...settled?.record, [TOKENIZER_SECTION]: tokenizer.record }),
+      ...recordFile({
+        ...run.recorded,
+        ...(await resumePoint.record()),
+        ...settled?.record,
+        ...tokenizerSections(tokenizer),
+      }),
     };
 
     const placement = createPlacement({
@@ -178,6 +187,7 @@ async function openDataset(
     const opened = await ThreadedDataset.open({ ...wanted, threads, batchesAhead });
     if (opened instanceof ThreadedDataset) {
       const { plugin, definition } = registry.find('dataset', dataset.use);
+      if (opened.hasSides) opened.tokenizers = await createSides(dataset, { registry, components });
       nameComponent(opened, `dataset "${plugin}/${definition.id}"`);
       return opened;
     }

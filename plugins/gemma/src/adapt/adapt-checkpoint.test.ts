@@ -268,7 +268,7 @@ describe('adaptCheckpoint', () => {
     const fails = async (request: object, message: RegExp): Promise<void> => {
       await expect(adaptCheckpoint({ encoder: odd, out, ...request })).rejects.toThrow(message);
     };
-    await fails({ decoder: other }, /encoder's vocabulary has 37 tokens, the decoder's 41/);
+    await fails({ decoder: other, tieEncoderEmbedding: true }, /encoder's vocabulary has 37 tokens, the decoder's 41/);
     await fails({ encoder: wide, decoder: odd, crossAttention: 'copy' }, /\[6, 20\].*hidden size 24 wants \[6, 24\]/);
     await fails({ encoder: done }, /done holds an encoder-decoder already/);
     await fails(

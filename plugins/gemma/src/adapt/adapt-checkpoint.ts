@@ -1,20 +1,12 @@
-import {
-  configDtypeName,
-  fromFloat32,
-  parseFloatDtype,
-  readTokenizerFiles,
-  readTokenizerRecord,
-  recordFile,
-  TOKENIZER_SECTION,
-  type StoredDtype,
-} from '@graft/checkpoint';
+import { configDtypeName, fromFloat32, parseFloatDtype, recordFile, type StoredDtype } from '@graft/checkpoint';
 import type { FileRange } from '@graft/checkpoint/internal';
 import { countParameters, createRandom } from '@graft/core';
 import { NormalPool } from '@graft/core/internal';
-import { resolve } from 'node:path';
 import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
+import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
+import type { CrossAttentionFormChoice } from './form';
+import type { RandomPart } from './parts';
 import {
-  AdaptSources,
   checkPlan,
   decideAdaptation,
   normalChunks,
@@ -22,12 +14,12 @@ import {
   unusedTensors,
   type AdaptStep,
   type Draws,
-  type RandomPart,
 } from './plan';
-import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
+import { ADAPTED_SECTION, adaptedSection } from './record';
+import { AdaptSources } from './sources';
 import { toCheckpointConfig } from '../model/config';
 import { parameterSpecs } from '../model/parameters';
-import { converted, writeStreamed, type StreamedSource, type StreamProgress } from './stream-checkpoint';
+import { converted, scaledRow, writeStreamed, type StreamedSource, type StreamProgress } from './stream-checkpoint';
 
 /** Standard deviation of random projections if none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
@@ -40,7 +32,14 @@ export interface AdaptRequest {
   decoder?: string;
   /** The new checkpoint's folder; it must not exist. */
   out: string;
-  /** Default auto. */
+  /**
+   * How the decoder reads the source: by projections of its own (`separate`), or in one softmax with its own tokens
+   * (`merged`), without any. Default auto: merged for two sides of one Gemma 3, otherwise separate.
+   */
+  crossAttentionForm?: CrossAttentionFormChoice;
+  /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
+  tieEncoderEmbedding?: boolean;
+  /** Initial values of separate cross-attention. Default auto. */
   crossAttention?: CrossAttention;
   /** Default copy; identity (gain 1) if cross-attention is among the random parts. */
   crossAttentionNorms?: CrossAttentionNorms;
@@ -86,11 +85,15 @@ export interface AdaptReport {
   readonly bytes: number;
   /** As config.json spells it. */
   readonly dtype: string;
-  readonly crossAttention: 'copied' | 'random';
+  readonly crossAttention: 'copied' | 'random' | 'merged';
   /** The reason, as a clause. */
   readonly crossAttentionReason: string;
-  /** identity: gain 1. */
-  readonly crossAttentionNorms: 'copied' | 'identity';
+  /** identity: gain 1. undefined: merged attention has none. */
+  readonly crossAttentionNorms?: 'copied' | 'identity';
+  /** The family whose layout the folder has. */
+  readonly family: string;
+  /** The two sides have tokenizers of their own, both of which were copied. */
+  readonly hasTwoTokenizers: boolean;
   /** The encoder's key/value heads, if they were repeated. */
   readonly expandedHeads?: ExpandedHeads;
   /** Names of the parameters that no checkpoint provided: random numbers, or norms at gain 1. */
@@ -105,8 +108,8 @@ export interface AdaptReport {
  * leaves `<out>.unfinished`, which nothing treats as a checkpoint, for `resume`.
  */
 export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
-  const { out, crossAttention = 'auto', expandHeads, seed = 0, std = DEFAULT_STD } = request;
-  const sources = await AdaptSources.open(request.encoder, request.decoder, { expandHeads });
+  const { out, seed = 0, std = DEFAULT_STD } = request;
+  const sources = await AdaptSources.open(request.encoder, request.decoder, request);
   const pool = new NormalPool();
   try {
     const dtype = request.dtype === undefined ? sources.commonDtype : parseFloatDtype(request.dtype);
@@ -114,39 +117,20 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     const decided = decideAdaptation(config, request, sources);
     const plan = planAdaptation(parameterSpecs(config), decided, request.random, sources);
     checkPlan(plan, sources);
+    if (config.tieEncoderEmbedding) await sources.checkSharedTable();
+    const tokenizers = await sources.tokenizers();
     const random = createRandom(seed).fork('adapt');
     const tensors = plan.map((step) => streamedSource(step, sources, dtype, { pool, random, std }));
     const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
-    const { reason } = decided;
-    const is = decided.copiesProjections ? 'copied' : 'random';
-    const norms = decided.norms === 'copy' ? 'copied' : 'identity';
-    const adapted = {
-      encoder: resolve(request.encoder),
-      decoder: resolve(request.decoder ?? request.encoder),
-      crossAttention: { asked: crossAttention, is, reason, norms },
-      ...(expandHeads
-        ? {
-            expandHeads: {
-              side: expandHeads,
-              keyValueHeads: expanded ?? { from: config.encoder.keyValueHeads, to: config.encoder.keyValueHeads },
-            },
-          }
-        : {}),
-      random: request.random ?? [],
-      seed,
-      std,
-      dtype: configDtypeName(dtype),
-    };
+    const { crossAttention, reason } = decided;
+    const adapted = adaptedSection(request, decided, sources, { seed, std, dtype: configDtypeName(dtype) });
     const bytes = await writeStreamed(request, {
       verb: 'Adapting',
       interruptedCode: 'gemma.adapt-interrupted',
       config: toCheckpointConfig(config, configDtypeName(dtype)),
       generationConfig: await sources.generationConfig(),
       tensors,
-      extraFiles: {
-        ...(await readTokenizerFiles(sources.decoder.path)),
-        ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(sources.decoder.path), adapted }),
-      },
+      extraFiles: { ...tokenizers.files, ...recordFile({ ...tokenizers.record, [ADAPTED_SECTION]: adapted }) },
       plan: adapted,
       sources: sources.readers,
     });
@@ -156,9 +140,11 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       parameters: countParameters({ parameters: plan.map(({ spec }) => spec) }),
       bytes,
       dtype: configDtypeName(dtype),
-      crossAttention: is,
+      crossAttention,
       crossAttentionReason: reason,
-      crossAttentionNorms: norms,
+      ...(decided.norms && { crossAttentionNorms: decided.norms === 'copy' ? 'copied' : 'identity' }),
+      family: config.family,
+      hasTwoTokenizers: tokenizers.areTwo,
       ...(expanded ? { expandedHeads: expanded } : {}),
       random: drawn,
       unused: unusedTensors(plan, sources),
@@ -170,10 +156,14 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
 }
 
 function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, draws: Draws): StreamedSource {
-  const { spec, from, heads } = step;
+  const { spec, from, heads, row } = step;
   const data = async function* (): AsyncGenerator<Uint8Array | FileRange> {
-    if (from) yield* converted(sources[from.side], from.name, dtype, heads);
-    else
+    if (from) {
+      const reader = sources[from.side];
+      const name = sources.stored(from.side, from.name);
+      if (row) yield fromFloat32(await scaledRow(reader, name, row), dtype);
+      else yield* converted(reader, name, dtype, heads);
+    } else
       for await (const chunk of normalChunks(draws, spec))
         yield fromFloat32(chunk, dtype, new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length));
   };

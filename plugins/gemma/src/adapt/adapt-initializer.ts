@@ -7,6 +7,7 @@ import {
   pathOption,
   silentLogger,
   type Initializer,
+  type JsonValue,
   type Logger,
   type Model,
   type ParameterSpec,
@@ -18,34 +19,46 @@ import { elementCount } from '@graft/engine/internal';
 import { z } from 'zod';
 import { DEFAULT_STD } from './adapt-checkpoint';
 import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attention';
+import { EXPAND_HEADS_CHOICES } from './expanded-heads';
+import { CROSS_ATTENTION_FORM_CHOICES } from './form';
+import { RANDOM_PARTS } from './parts';
 import {
-  AdaptSources,
   checkPlan,
   decideAdaptation,
   normalChunks,
   planAdaptation,
-  RANDOM_PARTS,
+  type AdaptDecisions,
   type AdaptStep,
   type Draws,
 } from './plan';
-import { checkSharedTable } from '../load/shared-table';
-import { EXPAND_HEADS_CHOICES } from './expanded-heads';
+import { ADAPTED_SECTION, adaptedSection } from './record';
+import { AdaptSources } from './sources';
+import { scaledRow } from './stream-checkpoint';
 import { toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig } from '../model/config-types';
 import { asGemma } from '../model/model';
-import { DECODER_ONLY_EMBEDDING } from '../model/names';
 
 /** The options of the initializer `adapt`. */
 export const adaptOptions = z.strictObject({
-  encoder: pathOption().describe('Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder.'),
+  encoder: pathOption().describe('Folder of the decoder-only checkpoint that becomes the encoder.'),
   decoder: pathOption()
     .optional()
     .describe("Folder of the checkpoint that becomes the decoder. Default: the encoder's."),
+  crossAttentionForm: z
+    .enum(CROSS_ATTENTION_FORM_CHOICES)
+    .default('auto')
+    .describe(
+      'How the decoder reads the source: `separate`, by projections of its own; `merged`, in one softmax with its own tokens, without new parameters; `auto`: `merged` for two sides of one Gemma 3 (T5Gemma 2), otherwise `separate`.',
+    ),
+  tieEncoderEmbedding: z
+    .boolean()
+    .optional()
+    .describe('One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false.'),
   crossAttention: z
     .enum(CROSS_ATTENTION_CHOICES)
     .default('auto')
     .describe(
-      "`copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.",
+      "Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.",
     ),
   crossAttentionNorms: z
     .enum(CROSS_ATTENTION_NORMS)
@@ -113,19 +126,11 @@ export class AdaptInitializer implements Initializer {
     const pool = new NormalPool();
     try {
       const decided = decideAdaptation(config, this.options, sources);
-      const plan = planAdaptation(model.parameters, decided, this.options.random, sources);
+      const { names, expanded } = sources;
+      const plan = planAdaptation(model.parameters, decided, this.options.random, { config, names, expanded });
       checkPlan(plan, sources);
-      if (config.tieEncoderEmbedding && sources.encoder !== sources.decoder) {
-        const name = DECODER_ONLY_EMBEDDING;
-        await checkSharedTable({ reader: sources.encoder, name }, { reader: sources.decoder, name });
-      }
-      const { copiesProjections, reason, norms } = decided;
-      const { expanded } = sources;
-      this.logger.info(
-        `Cross-attention is ${copiesProjections ? "copied from the decoder's self-attention" : 'random'}: ${reason}. ` +
-          `Its norms ${norms === 'copy' ? "begin as self-attention's" : 'begin at gain 1'}.` +
-          (expanded ? ` The encoder's ${expanded.from} key/value heads become ${expanded.to}.` : ''),
-      );
+      if (config.tieEncoderEmbedding) await sources.checkSharedTable();
+      this.logger.info(announced(decided, sources));
       const draws = { pool, random, std: this.options.std };
       for (const step of plan) {
         const { spec } = step;
@@ -138,17 +143,43 @@ export class AdaptInitializer implements Initializer {
     }
   }
 
-  private open(): Promise<AdaptSources> {
-    const { encoder, decoder, expandHeads } = this.options;
-    return AdaptSources.open(encoder, decoder, { expandHeads });
+  /** How the parameters were made, for the graft.json of the run's checkpoints. */
+  async record(model: Model): Promise<Record<string, JsonValue>> {
+    const sources = await this.open();
+    try {
+      const { config } = asGemma(model, 'The initializer "adapt"', 'encoder-decoder');
+      const decided = decideAdaptation(config as EncoderDecoderConfig, this.options, sources);
+      const { std } = this.options;
+      return { [ADAPTED_SECTION]: adaptedSection(this.options, decided, sources, { std }) };
+    } finally {
+      await sources.close();
+    }
   }
+
+  private open(): Promise<AdaptSources> {
+    return AdaptSources.open(this.options.encoder, this.options.decoder, this.options);
+  }
+}
+
+/** What became of the choices, for the log. */
+function announced({ crossAttention, reason, norms }: AdaptDecisions, { expanded }: AdaptSources): string {
+  const how = { copied: "copied from the decoder's self-attention", random: 'random', merged: 'merged' }[
+    crossAttention
+  ];
+  return [
+    `Cross-attention is ${how}: ${reason}.`,
+    ...(norms ? [`Its norms ${norms === 'copy' ? "begin as self-attention's" : 'begin at gain 1'}.`] : []),
+    ...(expanded ? [`The encoder's ${expanded.from} key/value heads become ${expanded.to}.`] : []),
+  ].join(' ');
 }
 
 async function taken(
   sources: AdaptSources,
-  { heads }: AdaptStep,
-  { side, name }: NonNullable<AdaptStep['from']>,
+  { heads, row }: AdaptStep,
+  { side, name: ofParameter }: NonNullable<AdaptStep['from']>,
 ): Promise<Float32Array> {
+  const name = sources.stored(side, ofParameter);
+  if (row) return scaledRow(sources[side], name, row);
   const stored = await sources[side].readFloat32(name);
   if (!heads) return stored;
   const [times, head] = [heads.to / heads.from, stored.length / heads.from];

@@ -22,15 +22,9 @@ import { gemmaOf } from '../model/encoder-model';
 import { parameterSpecs } from '../model/parameters';
 import type { AdaptRequest } from './adapt-checkpoint';
 import type { Side } from './name-mapping';
-import {
-  AdaptSources,
-  checkPlan,
-  decideAdaptation,
-  planAdaptation,
-  RANDOM_PARTS,
-  type AdaptChoices,
-  type AdaptStep,
-} from './plan';
+import { RANDOM_PARTS } from './parts';
+import { checkPlan, decideAdaptation, planAdaptation, type AdaptChoices, type AdaptStep } from './plan';
+import { AdaptSources } from './sources';
 import { commonDtype, converted, writeStreamed } from './stream-checkpoint';
 
 /**
@@ -82,8 +76,11 @@ export async function addDelta(request: AddDeltaRequest): Promise<AddDeltaReport
     const record = await readRecord(reader.path);
     const choices = choicesOf(record, request);
     const sides: Readonly<Record<Side, string | undefined>> = { encoder: delta, decoder: decoderDelta };
-    const plan = planAdaptation(parameterSpecs(config), decideAdaptation(config, choices, {}), choices.random).map(
-      ({ spec, from }): AdaptStep => (from && sides[from.side] !== undefined ? { spec, from } : { spec }),
+    const decided = decideAdaptation(config, choices, {});
+    const { names } = base;
+    // The embedding of one token alone stays as it is: the difference to its row is not a difference to it.
+    const plan = planAdaptation(parameterSpecs(config), decided, choices.random, { config, names }).map(
+      ({ spec, from, row }): AdaptStep => (from && !row && sides[from.side] !== undefined ? { spec, from } : { spec }),
     );
     checkPlan(plan, base);
     checkPlan(plan, tuned);
@@ -153,7 +150,8 @@ async function* sumOf(
     dtype,
   }: { readonly base: AdaptSources; readonly tuned: AdaptSources; readonly scale: number; readonly dtype: StoredDtype },
 ): AsyncGenerator<Uint8Array> {
-  const all = [tensor, { reader: base[side], name }, { reader: tuned[side], name }];
+  const of = (sources: AdaptSources): typeof tensor => ({ reader: sources[side], name: sources.stored(side, name) });
+  const all = [tensor, of(base), of(tuned)];
   const odd = all.find((one) => !isFloatDtype(one.reader.info(one.name).dtype));
   if (odd)
     throw new ConfigError(`"${odd.name}" of ${odd.reader.path} holds no floating-point numbers.`, {

@@ -4,6 +4,7 @@ import {
   configDtypeName,
   fromFloat32,
   parseFloatDtype,
+  readEncoderTokenizer,
   readTokenizerFiles,
   readTokenizerRecord,
   recordFile,
@@ -60,7 +61,7 @@ export interface ExportReport {
 /**
  * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation reads too: as
  * T5GemmaEncoderModel, or, of T5Gemma 2, as a bidirectional Gemma3TextModel. Streams: at most a few chunks of tensors are in memory; bytes are copied unchanged if
- * dtypes agree. The folder appears complete or not at all. The tokenizer's files are copied, and config.json has the
+ * dtypes agree. The folder appears complete or not at all. The files of the encoder's tokenizer are copied, and config.json has the
  * encoder's window and direction.
  */
 export async function exportEncoder(request: ExportEncoderRequest): Promise<ExportReport> {
@@ -86,6 +87,10 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
         data: () => (patch ? withSpecialRow(reader, from, model, special, dtype) : converted(reader, from, dtype)),
       };
     });
+    const tokenizer = (await readEncoderTokenizer(reader.path)) ?? {
+      files: await readTokenizerFiles(reader.path),
+      record: await readTokenizerRecord(reader.path),
+    };
     const exported = { encoder: resolve(request.encoder), dtype: configDtypeName(dtype) };
     const bytes = await writeStreamed(request, {
       verb: 'Exporting',
@@ -93,8 +98,8 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
       config: toCheckpointConfig(config, configDtypeName(dtype)),
       tensors,
       extraFiles: {
-        ...(await readTokenizerFiles(reader.path)),
-        ...recordFile({ [TOKENIZER_SECTION]: await readTokenizerRecord(reader.path), exported }),
+        ...tokenizer.files,
+        ...recordFile({ [TOKENIZER_SECTION]: tokenizer.record, exported }),
       },
       plan: {
         ...exported,

@@ -1,10 +1,21 @@
+import { ENCODER_TOKENIZER_FOLDER } from '@graft/checkpoint';
 import type { FamilyAdaptRequest, FamilyAdaptResult, FamilyExportRequest } from '@graft/core';
 import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
 import { addDelta, type AddDeltaRequest } from './add-delta';
 import { exportEncoder, type ExportEncoderRequest } from './export-encoder';
 
 /** What `graft adapt` can choose for this family. */
-type Choices = Pick<AdaptRequest, 'crossAttention' | 'crossAttentionNorms' | 'expandHeads' | 'random' | 'seed' | 'std'>;
+type Choices = Pick<
+  AdaptRequest,
+  | 'crossAttentionForm'
+  | 'tieEncoderEmbedding'
+  | 'crossAttention'
+  | 'crossAttentionNorms'
+  | 'expandHeads'
+  | 'random'
+  | 'seed'
+  | 'std'
+>;
 
 type DeltaChoices = Partial<Pick<AddDeltaRequest, 'to' | 'delta' | 'decoderDelta' | 'scale'>>;
 
@@ -44,15 +55,30 @@ export async function exportFor({ choices, ...request }: FamilyExportRequest): P
 
 function notesOn(report: AdaptReport, { expandHeads }: Choices): string[] {
   const { tensors, parameters, dtype, crossAttention, crossAttentionReason, crossAttentionNorms, unused } = report;
-  const norms = crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1';
-  const { expandedHeads: expanded } = report;
+  const { expandedHeads: expanded, family, hasTwoTokenizers } = report;
   return [
     `${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; cross-attention ${crossAttention}: ${crossAttentionReason}.`,
-    `Norms around cross-attention: ${norms}.`,
+    `The layout is that of the family ${family}.`,
+    ...(crossAttentionNorms
+      ? [
+          `Norms around cross-attention: ${crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1'}.`,
+        ]
+      : []),
     ...(expanded ? [`The encoder's ${expanded.from} key/value heads became ${expanded.to}.`] : []),
     ...(expandHeads && !expanded
       ? ['The encoder had a key/value head for each query head already; none was repeated.']
       : []),
-    ...(unused.length > 0 ? [`Not taken along: ${unused.join(', ')}.`] : []),
+    ...(hasTwoTokenizers
+      ? [`The sides have tokenizers of their own: the encoder's is in ${ENCODER_TOKENIZER_FOLDER}.`]
+      : []),
+    ...(unused.length > 0 ? [`Not taken along: ${listed(unused)}.`] : []),
   ];
+}
+
+/** A vision tower has hundreds of tensors. */
+const MOST_NAMES = 5;
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, MOST_NAMES).join(', ');
+  return names.length > MOST_NAMES ? `${shown} and ${names.length - MOST_NAMES} more` : shown;
 }

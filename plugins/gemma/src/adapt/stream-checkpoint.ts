@@ -184,6 +184,18 @@ export async function* converted(
   for await (const piece of pieces()) for (let i = 0; i < times; i++) yield piece;
 }
 
+/** A row of a stored matrix, times a factor: float32. */
+export async function scaledRow(
+  reader: CheckpointReader,
+  name: string,
+  { index, factor }: { readonly index: number; readonly factor: number },
+): Promise<Float32Array> {
+  const { dtype, shape, byteLength } = reader.info(name);
+  const rowBytes = byteLength / shape[0];
+  const row = toFloat32(await reader.readBytes(name, { start: index * rowBytes, end: (index + 1) * rowBytes }), dtype);
+  return Float32Array.from(row, (value) => value * factor);
+}
+
 /** The stored dtype if all tensors agree on bfloat16 or float16, otherwise float32. */
 export function commonDtype(readers: readonly CheckpointReader[]): 'F32' | 'F16' | 'BF16' {
   const dtypes = new Set(readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));

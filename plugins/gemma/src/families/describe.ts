@@ -30,10 +30,27 @@ function positionsOf({ rotary, layerTypes }: SideConfig): string {
   return `full ${describeRotary(full)}; sliding ${describeRotary(sliding)}`;
 }
 
+/** One side of a pair whose sides have layers of their own families. */
+function describeSide(name: string, side: SideConfig, isDecoderOfPair: boolean, window = ''): string {
+  const title = familyOf({ family: side.family! }).title;
+  const tokens = side.vocabularySize.toLocaleString('en');
+  return (
+    `${name}: layers of ${title}; ${describeBlock(side.block, isDecoderOfPair)}; ${layersOf(side)}; ` +
+    `rotary positions: ${positionsOf(side)}${window}; ${tokens} tokens`
+  );
+}
+
 /** The family of a model, and what its layers are made of: lines for `graft inspect`. */
 export function describeModel(config: AnyGemmaConfig): string[] {
   const side = config.kind === 'encoder-only' ? config.encoder : config.decoder;
   const slides = config.kind !== 'decoder-only' && config.encoder.layerTypes.includes('sliding_attention');
+  if (config.kind !== 'decoder-only' && familyOf(config).sides) {
+    const window = slides ? `; window: ${WINDOWS[config.encoderWindow]}` : '';
+    return [
+      describeSide('encoder', config.encoder, false, window),
+      ...(config.kind === 'encoder-decoder' ? [describeSide('decoder', config.decoder, true)] : []),
+    ];
+  }
   return [
     `${familyOf(config).title}: ${describeBlock(side.block, config.kind === 'encoder-decoder')}`,
     `layers: ${layersOf(side)}; rotary positions: ${positionsOf(side)}` +

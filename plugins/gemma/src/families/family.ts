@@ -39,6 +39,10 @@ export interface Family {
   encoderAlone?(encoder: EncoderOnlyConfig): EncoderOnlyConfig;
   /** Its encoder-decoders have one embedding table, always. Default false. */
   readonly oneTable?: boolean;
+  /** Its sides may have different vocabularies. Default false. */
+  readonly ownVocabularies?: boolean;
+  /** Families whose layers its sides can have, each its own. Default: both sides have the layers of this family. */
+  readonly sides?: readonly string[];
   /** Keys that its configuration class leaves open, for a model of options alone. */
   readonly defaults?: Json;
   /** The kind of each layer where nothing says it. */

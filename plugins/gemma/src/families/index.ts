@@ -4,6 +4,7 @@ import type { AnyGemmaConfig } from '../model/config-types';
 import type { Family } from './family';
 import { gemma2 } from './gemma2';
 import { gemma3 } from './gemma3';
+import { graftOf } from './graft';
 import { llama } from './llama';
 import { qwen3 } from './qwen3';
 import { t5gemma } from './t5gemma';
@@ -11,8 +12,11 @@ import { t5gemma2 } from './t5gemma2';
 
 export type { Family } from './family';
 
+/** Families of decoder-only models: the layers that a side of Graft's own layout can have. */
+const DECODER_ONLY: readonly Family[] = [gemma2, gemma3, llama, qwen3];
+
 /** All families. */
-export const FAMILIES: readonly Family[] = [gemma2, t5gemma, gemma3, t5gemma2, llama, qwen3];
+export const FAMILIES: readonly Family[] = [...DECODER_ONLY, t5gemma, t5gemma2, graftOf(DECODER_ONLY)];
 
 /** Their names in a config's `model:` section. */
 export const FAMILY_IDS: readonly string[] = FAMILIES.map(({ id }) => id);

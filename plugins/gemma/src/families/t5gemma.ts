@@ -110,7 +110,7 @@ export const t5gemma: Family = {
     const decoder = 'eos_token_id' in json ? { ...own, eosTokenIds: fields.tokens('eos_token_id') } : own;
     checkStart(fields, own);
     const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
-    checkPair(encoder, decoder, tieEncoderEmbedding, where);
+    checkPair(encoder, decoder, { tieEncoderEmbedding }, where);
     return {
       kind: 'encoder-decoder',
       encoder,

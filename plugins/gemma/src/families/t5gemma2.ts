@@ -118,7 +118,7 @@ export const t5gemma2: Family = {
     const encoder = readGemma3Side(section(text, 'encoder.text_config'), T5GEMMA2_BLOCK);
     const own = readGemma3Side(section(objectAt(fields, 'decoder', json.decoder ?? {}), 'decoder'), T5GEMMA2_BLOCK);
     checkStart(fields, own);
-    checkPair(encoder, own, true, where);
+    checkPair(encoder, own, { tieEncoderEmbedding: true }, where);
     const endOfImage = encoderJson.eoi_token_index === undefined ? fields : encoderFields;
     const vision = visionOf(json, encoderJson);
     return {

@@ -9,6 +9,12 @@ export const ATTENTION_PROJECTIONS: readonly Projection[] = ['q_proj', 'k_proj',
 /** The projections of a feed-forward, in the order of the stored tensors. */
 export const FEED_FORWARD_PROJECTIONS: readonly Projection[] = ['gate_proj', 'up_proj', 'down_proj'];
 
+/** All forms of cross-attention: see `BlockDescription.crossAttention`. */
+export const CROSS_ATTENTION_FORMS = ['separate', 'merged'] as const;
+
+/** One of them. */
+export type CrossAttentionForm = (typeof CROSS_ATTENTION_FORMS)[number];
+
 /** What the layers of one side are made of. Sizes, caps, positions and windows are in `SideConfig`. */
 export interface BlockDescription {
   /** The gain of every norm: 1 + its weight (Gemma), or its weight (Llama). */
@@ -27,7 +33,7 @@ export interface BlockDescription {
    * How a decoder attends to an encoder: in a sub-layer with projections of its own, or in one softmax with its own
    * tokens, by the projections of self-attention. Has no effect elsewhere.
    */
-  readonly crossAttention: 'separate' | 'merged';
+  readonly crossAttention: CrossAttentionForm;
 }
 
 /** The block of Gemma 2, of which those of later families are variations. */

@@ -28,6 +28,8 @@ export type LayerType = 'sliding_attention' | 'full_attention';
 /** Everything that the arithmetic of one side depends on. */
 export interface SideConfig extends Size {
   readonly vocabularySize: number;
+  /** In a pair of Graft's own layout: the family whose layers these are, and whose keys config.json has for them. */
+  readonly family?: string;
   /** What its layers are made of. */
   readonly block: BlockDescription;
   readonly rmsNormEpsilon: number;

@@ -255,7 +255,7 @@ describe('exportEncoder', () => {
       /describes an encoder alone, which has no decoder and makes no words/,
     );
     await expect(adaptCheckpoint({ encoder: exported, out })).rejects.toThrow(
-      /exported holds an encoder alone; adapting takes decoder-only Gemma 2 checkpoints/,
+      /exported holds an encoder alone; adapting takes decoder-only checkpoints/,
     );
     await expect(loadClassifier(exported)).rejects.toThrow(/holds no classifier/);
   });

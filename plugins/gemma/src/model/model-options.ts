@@ -22,6 +22,10 @@ const ropeScaling = z.discriminatedUnion('type', [
 
 /** Sizes and constants of one side. Missing ones come from the checkpoint, the preset or the published models. */
 const sideOptions = z.strictObject({
+  family: z
+    .enum(FAMILY_IDS as [string, ...string[]])
+    .optional()
+    .describe("In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's."),
   layers: count(LIMITS.layers).optional().describe('Number of blocks.'),
   hidden: count(LIMITS.width).optional().describe('Width of the residual stream.'),
   feedForward: count(LIMITS.width).optional().describe('Inner width of the feed-forward.'),

@@ -45,9 +45,33 @@ function withoutUndefined(options: SideOptions): SideOptions {
 
 /** What a side's options override. */
 interface SideBase {
+  /** The model's. */
   readonly family: Family;
   readonly checkpoint: SideConfig | undefined;
   readonly preset: PresetSide | undefined;
+}
+
+/** The family of a side's layers: the model's own, or where each side has its own, the one that it names. */
+function layersOfSide(name: 'encoder' | 'decoder', { family: asked }: SideOptions, base: SideBase): Family {
+  const { family, checkpoint } = base;
+  if (!family.sides) {
+    if (asked === undefined) return family;
+    throw optionError(
+      `model.${name}.family is ${asked}, but the layers of a model of the family ${family.id} are all its own.`,
+      'Leave it out, or take model.family graft, whose sides have layers of a family each.',
+    );
+  }
+  const own = checkpoint?.family;
+  if (own !== undefined && asked !== undefined && asked !== own)
+    throw optionError(`model.${name}.family is ${asked}, but the checkpoint's ${name} has layers of ${own}.`);
+  const id = asked ?? own;
+  if (id !== undefined && family.sides.includes(id)) return familyOf({ family: id });
+  const known = family.sides.join(', ');
+  throw optionError(
+    id === undefined
+      ? `model.${name}.family is missing: a model of the family ${family.id} has sides with layers of ${known}.`
+      : `model.${name}.family is ${id}, but the sides of a model of the family ${family.id} have layers of ${known}.`,
+  );
 }
 
 /** The side of an empty config.json. */
@@ -78,8 +102,10 @@ function resolveSide(
   name: 'encoder' | 'decoder',
   given: SideOptions,
   options: ResolvedModelOptions,
-  { family, checkpoint, preset }: SideBase,
+  sideBase: SideBase,
 ): SideConfig {
+  const { checkpoint, preset } = sideBase;
+  const family = layersOfSide(name, given, sideBase);
   const base: SideConfig = checkpoint ?? { ...defaultSide(family), ...preset };
   const size = { ...checkpoint, ...preset, ...withoutUndefined(given) };
   const needed = (field: 'layers' | 'hidden' | 'feedForward' | 'heads'): number => {
@@ -132,6 +158,7 @@ function resolveSide(
     headDim,
     ...shared,
     layerTypes,
+    ...(sideBase.family.sides && { family: family.id }),
     block: base.block,
     rmsNormEpsilon: pick('rmsNormEpsilon'),
     rotary: resolveRotary(given, base.rotary),
@@ -223,7 +250,8 @@ export function resolveModelConfig(
     const option = tied ? 'tieEncoderEmbedding' : 'tieOutput';
     throw optionError(`model.${option} is false, but models of the family ${family.id} have one embedding table.`);
   }
-  checkPair(encoder, decoder, tieEncoderEmbedding, 'The model');
+  const { ownVocabularies } = family;
+  checkPair(encoder, decoder, { tieEncoderEmbedding, ownVocabularies }, 'The model');
   const encoderWindow = options.encoderWindow ?? both?.encoderWindow ?? family.encoderWindow!;
   const causal = (options.encoderAttention ?? both?.encoderAttention) === 'causal';
   return {
@@ -244,6 +272,7 @@ function pairFields(
   family: Family,
   checkpoint: EncoderDecoderConfig | undefined,
 ): Pick<EncoderDecoderConfig, 'endOfImageToken' | 'vision'> {
+  if (family.sides) return {};
   const base =
     checkpoint ??
     (family.read({

@@ -11,8 +11,8 @@ export function checkedBatch(batch: HostFields, where: string, context: Objectiv
   const { model } = context;
   const masked = maskLabels(batch, where);
   for (const name of ['input_ids', 'decoder_input_ids'])
-    if (masked[name]) checkTokenIds(masked[name], name, model.vocabularySize, where);
-  checkTokenIds(masked.labels, 'labels', model.vocabularySize, where, true);
+    if (masked[name]) checkTokenIds(masked[name], name, model, where);
+  checkTokenIds(masked.labels, 'labels', model, where, true);
   checkLabels(masked, where, context);
   checkSegments(masked, model);
   return masked;

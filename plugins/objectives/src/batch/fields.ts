@@ -4,6 +4,8 @@ import {
   FIELDS,
   IGNORED_LABEL,
   SEGMENT_FIELDS,
+  vocabularyName,
+  vocabularyOfField,
   type FieldSpec,
   type HostArray,
   type HostFields,
@@ -73,18 +75,22 @@ export function optional(spec: FieldSpec): FieldSpec {
   return { ...spec, optional: true };
 }
 
-/** Throws DataError for a token id outside the model's tables: a compiled lookup would silently use another row. */
+/**
+ * Throws DataError for a token id outside the model's tables: a compiled lookup would silently use another row. `name`:
+ * `input_ids` and `source` are of the encoder's vocabulary, all others of the decoder's.
+ */
 export function checkTokenIds(
   array: HostArray,
   name: string,
-  vocabularySize: number,
+  model: Pick<Model, 'vocabularySize' | 'encoderTokens'>,
   where: string,
   ignored = false,
 ): void {
+  const vocabularySize = vocabularyOfField(model, name);
   for (const id of array.values) {
     if ((id >= 0 && id < vocabularySize) || (ignored && id === IGNORED_LABEL)) continue;
     throw new DataError(
-      `${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
+      `${where}: "${name}" holds ${id}, but ${vocabularyName(model, name)} has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
       { code: 'data.token-range', exitCode: id < 0 ? 1 : 2, hint: rangeHint(id, name) },
     );
   }

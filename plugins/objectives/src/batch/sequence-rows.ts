@@ -1,5 +1,5 @@
 /** Shared code of the objectives that split a text, or each of several texts in a row, into source and target. */
-import { checkLabels, DataError, type HostFields, type ObjectiveContext } from '@graft/core';
+import { checkLabels, DataError, type HostFields, type Model, type ObjectiveContext } from '@graft/core';
 import { checkText, checkTokenIds, maskLabels } from './fields';
 import { checkSegments, numberedSegments, segmentsOf, stretchesOf, type Segment } from './segments';
 import { encoderDecoderBatch } from '../objectives/seq2seq';
@@ -11,12 +11,12 @@ import { encoderDecoderBatch } from '../objectives/seq2seq';
  */
 export function segmentsOfExample(
   example: HostFields,
-  { vocabularySize }: { readonly vocabularySize: number },
+  model: Pick<Model, 'vocabularySize' | 'encoderTokens'>,
   need: string,
   where: string,
 ): Segment[] {
   checkText(example, need, where);
-  checkTokenIds(example.tokens, 'tokens', vocabularySize, where);
+  checkTokenIds(example.tokens, 'tokens', model, where);
   const segments = segmentsOf(example, 'tokens', where);
   if (!segments) return [{ id: 1, start: 0, end: example.tokens.values.length }];
   const parts = stretchesOf(segments).filter(({ start, end }) => end - start >= 2);
@@ -59,6 +59,8 @@ export function batchOfRows(
     segments: layout.packed ? { sources: segments('source'), targets: segments('target') } : undefined,
   });
   const masked = maskLabels(batch, where);
+  // The source's ids may be another tokenizer's than those that were checked.
+  checkTokenIds(masked.input_ids, 'input_ids', model, where);
   checkSegments(masked, model);
   checkLabels(masked, where, context);
   return masked;

@@ -23,6 +23,7 @@ const recordSchema = z.object({
   sentinels: z.array(z.tuple([id, id])),
   reuse: z.boolean(),
   modeTokens: z.record(z.string(), id),
+  encoderSentinels: z.array(z.tuple([id, id])).optional(),
 });
 
 /**
@@ -30,7 +31,13 @@ const recordSchema = z.object({
  */
 export function recordedTokens(section: JsonValue | undefined): DenoisingTokens | undefined {
   const parsed = recordSchema.safeParse(section);
-  return parsed.success ? { ...parsed.data, sentinels: idsOfStretches(parsed.data.sentinels) } : undefined;
+  if (!parsed.success) return undefined;
+  const { sentinels, encoderSentinels, ...rest } = parsed.data;
+  return {
+    ...rest,
+    sentinels: idsOfStretches(sentinels),
+    ...(encoderSentinels && { encoderSentinels: idsOfStretches(encoderSentinels) }),
+  };
 }
 
 export interface TokenRequest {

@@ -61,8 +61,10 @@ export type ModeTokenOptions = z.output<typeof modeTokenOptions>;
 export interface DenoisingTokens {
   /** Ids in the order of the spans. */
   readonly sentinels: readonly number[];
+  /** The same in the encoder's ids, one for each, if the encoder has a tokenizer of its own. Default: `sentinels`. */
+  readonly encoderSentinels?: readonly number[];
   readonly reuse: boolean;
-  /** Ids by denoiser prefix. */
+  /** Ids by denoiser prefix, of what the encoder reads. */
   readonly modeTokens: Readonly<Record<string, number>>;
 }
 

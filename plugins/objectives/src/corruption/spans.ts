@@ -67,6 +67,13 @@ export interface Corrupted {
   readonly origins: number[];
 }
 
+/** What differs between source and target where each has a tokenizer of its own. */
+export interface CorruptedSides {
+  readonly source: (index: number) => number;
+  readonly target: (index: number) => number;
+  readonly read: (start: number, end: number) => ArrayLike<number>;
+}
+
 /**
  * Replaces each span in the source by its sentinel. The target contains each sentinel, followed by the span's tokens.
  *
@@ -74,19 +81,29 @@ export interface Corrupted {
  *       source  [5, 99, 8, 98]
  *       target  [99, 6, 7, 98, 9]
  *       origins [1, 1, 2, 4, 4]
+ *
+ * `sides`: the sentinels of source and target, and what the source has of tokens `start` to `end` - 1, if these are not
+ * the same on both sides.
  */
 export function corrupt(
   tokens: ArrayLike<number>,
   spans: readonly Span[],
-  sentinel: (index: number) => number,
+  sides: ((index: number) => number) | CorruptedSides,
 ): Corrupted {
+  const own = (start: number, end: number): number[] => Array.prototype.slice.call(tokens, start, end) as number[];
+  const { source: sourceSentinel, target: sentinel, read } =
+    typeof sides === 'function' ? { source: sides, target: sides, read: own } : sides;
   const source: number[] = [];
+  const keep = (start: number, end: number): void => {
+    if (end > start) for (const token of Array.from(read(start, end))) source.push(token);
+  };
   const target: number[] = [];
   const origins: number[] = [];
   let at = 0;
   spans.forEach(({ start, end }, i) => {
-    for (; at < start; at++) source.push(tokens[at]);
-    source.push(sentinel(i));
+    keep(at, start);
+    at = start;
+    source.push(sourceSentinel(i));
     target.push(sentinel(i));
     origins.push(start);
     for (; at < end; at++) {
@@ -94,6 +111,6 @@ export function corrupt(
       origins.push(at);
     }
   });
-  for (; at < tokens.length; at++) source.push(tokens[at]);
+  keep(at, tokens.length);
   return { source, target, origins };
 }

@@ -1,5 +1,6 @@
 import {
   buildModel,
+  checkSides,
   createComponentFactory,
   createRandom,
   UsageError,
@@ -35,6 +36,7 @@ import {
   teacherBos,
   type ResolvedDistillationOptions,
 } from './distillation';
+import { inDecoderIds } from '../batch/side-sequences';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
@@ -122,6 +124,7 @@ export async function cacheTeacher(
     const { teacher, folder, distillation, selection } = plan;
     const components = componentsOf({ ...run, folder });
     const dataset = own(await components.create('dataset', config.dataset));
+    checkSides(dataset, student);
     const loaded = await loadTeacherModel(teacher, components, config.model.use, random);
     owned.push({ dispose: () => tf.dispose(loaded.parameters) });
     checkTeacher(loaded.model, student);
@@ -186,10 +189,12 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
   let step = before?.step ?? 0;
   let position = dataset.position();
   const { batchSize } = config.train;
+  // The teacher reads the decoder's ids, also of what the student's encoder reads by a tokenizer of its own.
+  const read = dataset.tokenizers ? inDecoderIds(student) : student;
   const loader = new BatchLoader({
     dataset,
     objective,
-    model: student,
+    model: read,
     batchSize,
     random: random.fork(STREAMS.data),
     step,
@@ -200,7 +205,7 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, student, writer, sampler);
+      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, read, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);

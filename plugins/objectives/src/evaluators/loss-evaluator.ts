@@ -8,6 +8,7 @@ import {
   componentOption,
   defineComponent,
   parseOptions,
+  checkSides,
   tokenizerClash,
   uploadBatch,
   watchedItems,
@@ -163,7 +164,8 @@ export class LossEvaluator implements Evaluator {
     if (this.compiled?.model !== model) {
       this.compiled?.loss.dispose();
       const { dataset, logger } = this.parts;
-      const clash = tokenizerClash(dataset.tokenizer, model);
+      checkSides(dataset, model, "The evaluator's data");
+      const clash = tokenizerClash(dataset.tokenizer, model, dataset.tokenizers?.encoder);
       if (clash !== undefined) logger?.warn(`The evaluator's dataset: ${clash}`);
       const { engine, objective } = this.parts;
       const loss = engine.jit(
@@ -184,8 +186,9 @@ export class LossEvaluator implements Evaluator {
     const prepare = (items: readonly HostFields[]): HostFields => {
       // Draws depend on the example only, so that any batchSize yields the same ones. A batch whose labels are all
       // ignored is not an error, because others may have labels.
-      const { tokenizer } = dataset;
-      const context = { model, tokenizer, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
+      const { tokenizer, tokenizers } = dataset;
+      const of = { tokenizer, tokenizers };
+      const context = { model, ...of, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
       firstExample += items.length;
       made++;
       const source: ObjectiveSource =

@@ -6,6 +6,7 @@ import {
   modelInput,
   modelInputSurplus,
   parseOptions,
+  tokensOfSide,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -25,6 +26,7 @@ import { distillationLoss } from '../distillation/distillation-loss';
 import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
 import { lossOptions } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
+import { dividedText, inDecoderIds, someSource } from '../batch/side-sequences';
 import { LanguageModelObjective } from './language-model-objective';
 import { Seq2Seq } from './seq2seq';
 import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
@@ -62,7 +64,8 @@ export type ResolvedPrefixLmOptions = z.output<typeof prefixLmOptions>;
  *       labels            [8, 9, 1]
  *
  * An example's `weights` determine how much each of its tokens counts as a label. If the number of tokens is odd, the
- * target is the longer half. Each segment of a row with `segments` is split separately; a segment of a single token has
+ * target is the longer half. If the data have a tokenizer for each side, the target consists of the sequence's tokens,
+ * and the source is the text before them in the encoder's tokens; neither divides a character. Each segment of a row with `segments` is split separately; a segment of a single token has
  * nothing to predict and is omitted. With `split: random`, both sides are padded to the length of the whole sequence,
  * so that one compiled step serves every split.
  */
@@ -97,12 +100,28 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    this.checkSources(source, context.model);
     const batch = source.kind === 'batch' ? this.ready.prepare(source, context) : this.split(source.examples, context);
     // An evaluation measures only the cross-entropy.
     if (!this.teacher || context.step === undefined) return batch;
-    this.teacher.checkStudent(context.model);
+    const { model } = context;
+    this.teacher.checkStudent(model);
     const padTo = source.kind === 'batch' ? 1 : this.options.padToMultipleOf;
-    return { ...batch, ...this.teacher.fields(batch, padTo, context.model, (row) => exampleRandom(context, row)) };
+    const read = context.tokenizers ? inDecoderIds(model) : model;
+    const shown =
+      read === model || source.kind === 'batch' ? batch : this.split(source.examples, { ...context, model: read });
+    return { ...batch, ...this.teacher.fields(shown, padTo, read, (row) => exampleRandom(context, row)) };
+  }
+
+  /** A teacher has the decoder's vocabulary; texts are encoded for it, but ready batches are not. */
+  private checkSources(source: ObjectiveSource, model: Model): void {
+    const { vocabularySize } = model;
+    const ofEncoder = tokensOfSide(model, 'encoder').vocabularySize;
+    if (source.kind === 'examples' || !this.options.distillation || ofEncoder === vocabularySize) return;
+    throw new DataError(
+      `The sources of ready batches are of the encoder's vocabulary of ${ofEncoder} tokens, but the teacher reads the decoder's of ${vocabularySize}.`,
+      { code: 'distillation.vocabulary', exitCode: 2, hint: 'Give texts, which are encoded for both.' },
+    );
   }
 
   override loss(
@@ -132,21 +151,27 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
     requireModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const half = this.options.split === 'half';
     const rows = examples.map((example, i) => {
-      const parts = segmentsOfExample(example, model, 'a prefix and a target need', `Example ${i} of the batch`);
+      const where = `Example ${i} of the batch`;
+      const parts = segmentsOfExample(example, model, 'a prefix and a target need', where);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
       return parts.map(({ start, end }) => {
-        const cut = start + (half ? Math.floor((end - start) / 2) : 1 + random.integer(end - start - 1));
+        const own = tokens.values.subarray(start, end) as Int32Array;
+        const text = dividedText(own, context, where);
+        const cut = text.cutNear(half ? Math.floor(own.length / 2) : 1 + random.integer(own.length - 1));
         return {
-          source: modelInput(model, tokens.values.subarray(start, cut)),
-          target: tokens.values.subarray(cut, end),
-          weights: weights?.values.subarray(cut, end),
+          source: modelInput(model, someSource(text.read(0, cut), where)),
+          target: own.subarray(cut),
+          weights: weights?.values.subarray(start + cut, end),
         };
       });
     });
     const packed = isPacked(examples);
+    const isTwo = context.tokenizers !== undefined;
     const longest = (side: 'source' | 'target'): number => {
       const lengths = examples.map(({ tokens: { values } }, i) => {
+        // How long a text is in the encoder's tokens is known only when it is encoded.
+        if (isTwo && side === 'source') return tokensOf(rows[i], side);
         const around = side === 'source' ? rows[i].length * modelInputSurplus(model) : 0;
         if (!half) return values.length - 1 + around;
         // The halves of rows with segments vary by a few tokens: a common minimum keeps the number of shapes small.

@@ -13,6 +13,7 @@ import {
   type ObjectiveContext,
   type ObjectiveSource,
   shiftRight,
+  tokensOfSide,
 } from '@graft/core';
 import { z } from 'zod';
 import {
@@ -255,6 +256,7 @@ export function encoderDecoderBatch(
   },
 ): Record<string, HostFields[string]> {
   const { start, pad } = model.specialTokens;
+  const { pad: sourcePad } = tokensOfSide(model, 'encoder').specialTokens;
   const labels = padRows(targets, targetLength, IGNORED_LABEL); // [B, T]
   const sourceSegments = segments && padRows(segments.sources, sourceLength, 0); // [B, S]
   const targetSegments = segments && padRows(segments.targets, targetLength, 0); // [B, T]
@@ -263,7 +265,7 @@ export function encoderDecoderBatch(
   });
   const decoderMask = targetSegments ? segmentsMask(targetSegments) : paddingMask(targets, targetLength); // [B, T]
   return {
-    input_ids: padRows(sources, sourceLength, pad), // [B, S]
+    input_ids: padRows(sources, sourceLength, sourcePad), // [B, S]
     attention_mask: sourceSegments ? segmentsMask(sourceSegments) : paddingMask(sources, sourceLength), // [B, S]
     decoder_input_ids: shiftRight(labels, start, pad, targetSegments), // [B, T]
     decoder_attention_mask: decoderMask,

@@ -34,7 +34,9 @@ import { roundUp } from '../batch/padding';
 import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
 import { LanguageModelObjective } from './language-model-objective';
 import { checkPrefixes, denoisersOf, ul2Options, type ResolvedUl2Options, type Ul2Options } from './ul2-options';
-import { batchOfRows, isPacked, segmentsOfExample } from '../batch/sequence-rows';
+import { dividedText, someSource, type DividedText } from '../batch/side-sequences';
+import { chooseSideTokens } from '../corruption/side-tokens';
+import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
 
 const EVERY_LENGTH_MULTIPLE = 32;
@@ -128,7 +130,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
    * Throws DataError for a decoder-only model, and if its vocabulary does not have enough free sentinels and mode
    * tokens.
    */
-  settle({ model, tokenizer, recorded }: SettleContext): ChosenTokens {
+  settle({ model, tokenizer, tokenizers, recorded }: SettleContext): ChosenTokens {
     if (this.chosen?.model === model) return this.chosen.of;
     requireModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
     if (this.options.appendEos && model.specialTokens.eos.length === 0) {
@@ -146,7 +148,15 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
       recorded: recorded ? recordedTokens(recorded[RECORD_SECTION]) : this.recorded,
       rejectsTextTokens: this.isNewRun && !allowTextTokens,
     };
-    const chosen = chooseTokens(request, { model, tokenizer });
+    if (tokenizers && this.options.inputTokens !== undefined) {
+      throw new DataError(
+        'objective.inputTokens is the length of what the encoder reads, but the data have a tokenizer for each side: how many tokens of the encoder a text has is known only once it is divided.',
+        { code: 'objective.sides', exitCode: 2, hint: 'Leave inputTokens out: batches are then padded to their texts.' },
+      );
+    }
+    const chosen = tokenizers
+      ? chooseSideTokens(request, tokenizers, model)
+      : chooseTokens(request, { model, tokenizer });
     const groups = this.fit(modelInputSurplus(model));
     for (const { denoiser, tokens } of groups?.flatMap(({ members }) => members) ?? [])
       if (denoiser.kind === 'span') this.checkSentinels(tokens, chosen.tokens, [denoiser]);
@@ -178,10 +188,12 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
         const one = drawn(denoisers, ({ weight }) => weight, random);
         const fit = fitted?.[denoisers.indexOf(one)];
         if (fit) this.checkFits(end - start, fit, where);
-        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), one, model, chosen, random);
+        const own = tokens.values.subarray(start, end) as Int32Array;
+        const text = dividedText(own, context, where);
+        const { origins, ...sides } = this.denoise(own, text, one, model, chosen, random);
         return {
           ...sides,
-          source: modelInput(model, sides.source),
+          source: modelInput(model, someSource(sides.source, where)),
           weights: weights && origins.map((origin) => weights.values[start + origin]),
         };
       });
@@ -196,7 +208,15 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     }
     const surplus = { source: modelInputSurplus(model), target: 0 };
     const longest = (side: 'source' | 'target'): number =>
-      Math.max(0, ...rows.map(({ needed }) => needed.reduce((sum, lengths) => sum + lengths[side] + surplus[side], 0)));
+      Math.max(
+        0,
+        ...rows.map(({ needed, sequences: own }) =>
+          // How long a text is in the encoder's tokens is known only when it is encoded.
+          context.tokenizers && side === 'source'
+            ? tokensOf(own, side)
+            : needed.reduce((sum, lengths) => sum + lengths[side] + surplus[side], 0),
+        ),
+      );
     this.checkLength('source', 'maxSourceTokens', longest('source'));
     this.checkLength('target', 'maxTargetTokens', longest('target'));
     const layout = {
@@ -266,10 +286,11 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
 
   /** Source and target of a sequence, made by one denoiser. */
   private denoise(
-    tokens: HostFields[string]['values'],
+    tokens: Int32Array,
+    text: DividedText,
     one: Denoiser,
     model: Model,
-    { sentinels, modeTokens }: DenoisingTokens,
+    { sentinels, encoderSentinels = sentinels, modeTokens }: DenoisingTokens,
     random: RandomStream,
   ): Corrupted {
     const mode = one.prefix === undefined ? undefined : modeTokens[one.prefix];
@@ -283,13 +304,24 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
       };
     };
     if (one.kind === 'suffix') {
-      const cut = tokens.length - suffixLength(tokens.length, one.rate);
+      const cut = text.cutNear(tokens.length - suffixLength(tokens.length, one.rate));
       const target = Array.from(tokens.subarray(cut));
-      return end({ source: [...prefix, ...tokens.subarray(0, cut)], target, origins: target.map((_, i) => cut + i) });
+      const source = [...prefix, ...Array.from(text.read(0, cut))];
+      return end({ source, target, origins: target.map((_, i) => cut + i) });
     }
-    const plan = planNoise(tokens.length, one.rate, one.meanSpan);
-    const spans = drawSpans(tokens.length, plan, random);
-    const { source, target, origins } = corrupt(tokens, spans, (i) => sentinels[i % sentinels.length]);
+    const { boundaries } = text;
+    // Where a character may be several tokens, spans consist of whole characters.
+    const length = boundaries ? boundaries.length - 1 : tokens.length;
+    if (length < 2) text.cutNear(1);
+    const drawnSpans = drawSpans(length, planNoise(length, one.rate, one.meanSpan), random);
+    const spans = boundaries
+      ? drawnSpans.map(({ start, end: last }) => ({ start: boundaries[start], end: boundaries[last] }))
+      : drawnSpans;
+    const { source, target, origins } = corrupt(tokens, spans, {
+      target: (i) => sentinels[i % sentinels.length],
+      source: (i) => encoderSentinels[i % encoderSentinels.length],
+      read: text.read,
+    });
     return end({ source: [...prefix, ...source], target, origins });
   }
 

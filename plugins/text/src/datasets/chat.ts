@@ -4,6 +4,7 @@ import {
   DataError,
   defineComponent,
   pathOption,
+  sidesOf,
   type ComponentContext,
   type Dataset,
   type Tokenizer,
@@ -13,8 +14,10 @@ import { ChatFormat, GEMMA_MARKERS, type AnswerPair } from '../chat/chat-format'
 import { parseAnsweredConversation } from '../chat/conversation';
 import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
 import { splitOption } from './hold-out';
+import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
 import { openRows } from '../rows/open-rows';
 import { findChatTemplate, openChatFormat } from '../chat/open-chat-format';
+import { answersOf, identityOf, sideFormats, type SideFormats } from '../chat/side-formats';
 import { packOption } from '../packing/pack';
 import { packPairs, pairPackProblem } from '../packing/pack-dataset';
 import { shuffleRowsOption } from './row-dataset';
@@ -22,7 +25,7 @@ import { RowExamples } from '../rows/row-examples';
 import { RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
 import { OrderedRows } from '../rows/ordered-rows';
 import { withEos } from '../packing/token-source';
-import { withTokenizer } from './with-tokenizer';
+import { vocabularies, withTokenizer } from './with-tokenizer';
 
 /** The options of the dataset `chat`. */
 export const chatOptions = z
@@ -33,7 +36,7 @@ export const chatOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
     messages: z
       .string()
       .min(1)
@@ -102,13 +105,15 @@ export type ChatOptions = z.input<typeof chatOptions>;
 /** The same with every default filled in. */
 export type ResolvedChatOptions = z.output<typeof chatOptions>;
 
-/** The format of conversations, from the options or the tokenizer's own files. */
-async function formatOf(options: ResolvedChatOptions, tokenizer: Tokenizer): Promise<ChatFormat> {
+/** The format of what a side reads or writes of conversations, from the options or files next to its tokenizer. */
+async function formatOf(
+  options: ResolvedChatOptions,
+  tokenizer: Tokenizer,
+  folders: readonly string[],
+): Promise<ChatFormat> {
   const { template, templateName: name, markers, date } = options;
   if (markers) return ChatFormat.ofMarkers(markers, tokenizer);
   const now = date === undefined ? undefined : new Date(`${date}T12:00:00`);
-  const { folder } = tokenizer as { folder?: unknown };
-  const folders = typeof folder === 'string' ? [folder] : [];
   const format =
     template === undefined
       ? await openChatFormat(folders, tokenizer, { name, now })
@@ -130,23 +135,24 @@ async function formatOf(options: ResolvedChatOptions, tokenizer: Tokenizer): Pro
   return format;
 }
 
-function readConversation(options: ResolvedChatOptions, format: ChatFormat, tokenizer: Tokenizer): ReadRow {
+function readConversation(options: ResolvedChatOptions, format: SideFormats, tokenizer: Tokenizer): ReadRow {
   const { messages: key, answers, appendEos, controlTokens } = options;
+  const { encoder, decoder } = sidesOf(tokenizer);
   return (object) => {
     const messages = parseAnsweredConversation(Object.hasOwn(object, key) ? object[key] : undefined, key);
     if (controlTokens === 'refuse') {
       for (const [i, message] of messages.entries()) {
-        const token = format.specialWithin(message);
+        const token = format.encoder.specialWithin(message) ?? format.decoder.specialWithin(message);
         if (token !== undefined)
           throw new RowProblem(`${key}.${i}: has the special token "${token}" within its text, which would become one`);
       }
     }
-    return pairsOf(() => format.answers(messages, answers)).map(({ source, target }) => {
-      const answer = tokenizer.encode(target);
-      const ended = answer[answer.length - 1] === tokenizer.eosId;
+    return pairsOf(() => answersOf(format, messages, answers)).map(({ source, target }) => {
+      const answer = decoder.encode(target);
+      const ended = answer[answer.length - 1] === decoder.eosId;
       return {
-        source: tokenizer.encode(source),
-        target: appendEos && !ended ? withEos(answer, tokenizer.eosId) : answer,
+        source: encoder.encode(source),
+        target: appendEos && !ended ? withEos(answer, decoder.eosId) : answer,
       };
     });
   };
@@ -180,12 +186,12 @@ async function openChat({
   const { answers, messages, split, appendEos, shuffle, shuffleRows, repeat } = options;
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
-  const format = await formatOf(options, tokenizer);
+  const format = await sideFormats(tokenizer, (side, folders) => formatOf(options, side, folders));
   const rows = await openRows(files, { columns: [messages], split, patterns: options.files });
   const read = readConversation(options, format, tokenizer);
   const ordered = new OrderedRows(rows, read, shuffle ? random : undefined, shuffleRows);
   const buffered = rows.stretches ? shuffleRows : undefined;
-  const rendering = [messages, answers, format.identity, appendEos, split, shuffle, tokenizer.vocabularySize, buffered];
+  const rendering = [messages, answers, identityOf(format), appendEos, split, shuffle, vocabularies(tokenizer), buffered];
   const data = fingerprint(files, [...rendering, options.pack]);
   const examples = new RowExamples(ordered, SEQUENCE_FIELDS, {
     repeat,

@@ -8,6 +8,7 @@ import {
   type HostFields,
   type JsonValue,
   type RandomStream,
+  type SideTokenizers,
   type TokenizerFacts,
 } from '@graft/core';
 import { callingDataset } from '@graft/core/internal';
@@ -83,6 +84,7 @@ export class MixtureDataset implements Dataset {
   readonly fields: readonly FieldSpec[];
   readonly variants: readonly string[];
   readonly tokenizer?: TokenizerFacts;
+  readonly tokenizers?: SideTokenizers;
   private readonly data: string;
   private given = 0;
   private ended: boolean[];
@@ -107,6 +109,7 @@ export class MixtureDataset implements Dataset {
     this.kind = first.kind;
     this.fields = unionOf(members.map(({ dataset }) => dataset.fields));
     this.variants = [...new Set(members.flatMap(({ objective, dataset }) => objective ?? dataset.variants ?? []))];
+    this.tokenizers = commonSides(members);
     this.tokenizer = commonTokenizer(members);
     this.ended = members.map(() => false);
     const identity = JSON.stringify([members.map(({ rate, objective }) => [rate, objective]), atEnd]);
@@ -218,15 +221,35 @@ export class MixtureDataset implements Dataset {
 const serves = ({ objective }: MixtureMember, variant: string | undefined): boolean =>
   objective === undefined || variant === undefined || meansVariant(objective, variant);
 
+const factsOf = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): unknown => [
+  ...[vocabularySize, namedTokens],
+  ...[padId, bosId, eosId],
+];
+
 /** The tokenizer of all members that have one, if it is the same. */
 function commonTokenizer(members: readonly MixtureMember[]): TokenizerFacts | undefined {
   const known = members.flatMap(({ dataset: { tokenizer } }) => tokenizer ?? []);
-  const facts = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): unknown => [
-    ...[vocabularySize, namedTokens],
-    ...[padId, bosId, eosId],
-  ];
-  const isSame = known.every((one) => one === known[0] || isDeepStrictEqual(facts(one), facts(known[0])));
+  const isSame = known.every((one) => one === known[0] || isDeepStrictEqual(factsOf(one), factsOf(known[0])));
   return isSame ? known[0] : undefined;
+}
+
+/**
+ * The tokenizers of the two sides, if members have them: then all that have a tokenizer must have these. Throws DataError
+ * otherwise.
+ */
+function commonSides(members: readonly MixtureMember[]): SideTokenizers | undefined {
+  const known = members.flatMap(({ dataset: { tokenizer, tokenizers } }, i) => {
+    const [encoder, decoder] = tokenizers ? [tokenizers.encoder, tokenizers.decoder] : [tokenizer, tokenizer];
+    return encoder && decoder ? [{ number: i + 1, tokenizers, facts: [factsOf(encoder), factsOf(decoder)] }] : [];
+  });
+  const first = known.find(({ tokenizers }) => tokenizers);
+  if (!first) return undefined;
+  const other = known.find(({ facts }) => !isDeepStrictEqual(facts, first.facts));
+  if (!other) return first.tokenizers;
+  throw new DataError(
+    `dataset.datasets: number ${first.number} has a tokenizer for each side, number ${other.number} has others; one model reads all of them.`,
+    { code: 'data.sides', exitCode: 2, hint: 'Give all of them the same `tokenizer: { encoder, decoder }`.' },
+  );
 }
 
 /** The fields of all datasets; one that some lack is optional. Throws DataError if two disagree about a field. */

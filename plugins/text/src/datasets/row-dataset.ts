@@ -1,7 +1,8 @@
-import { appendsEos, componentOption, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
+import { appendsEos, componentOption, sidesOf, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
 import { splitOption } from './hold-out';
+import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
 import { WEIGHTS_FIELD, weightsAt } from '../rows/line-weights';
 import { openRows, type RowsWanted } from '../rows/open-rows';
 import { packOption } from '../packing/pack';
@@ -11,7 +12,7 @@ import { RowExamples, RowSource } from '../rows/row-examples';
 import { RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
 import { OrderedRows } from '../rows/ordered-rows';
 import { keysOf, templateOption, textReader } from '../rows/template';
-import { withTokenizer } from './with-tokenizer';
+import { vocabularies, withTokenizer } from './with-tokenizer';
 import { withEos } from '../packing/token-source';
 
 /** Rows that are shuffled together if they cannot be read individually. */
@@ -24,7 +25,7 @@ export const rowOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
     text: templateOption
       .optional()
       .describe(
@@ -110,10 +111,15 @@ interface Reading {
 }
 
 function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmpty }: Reading): ReadRow {
-  const readers = columns.map((column) => ({ ...column, read: textReader(column.key) }));
+  const sides = sidesOf(tokenizer);
+  const readers = columns.map((column) => ({
+    ...column,
+    read: textReader(column.key),
+    tokenizer: column.field === 'source' ? sides.encoder : sides.decoder,
+  }));
   return (row) => {
     const example: Record<string, Int32Array | Float32Array> = {};
-    for (const { key, read, field, eos } of readers) {
+    for (const { key, read, field, eos, tokenizer } of readers) {
       const text = tokenizer.encode(read(row));
       // An answer may be empty if its end token can be learned.
       if (text.length === 0 && !mayBeEmpty && !(field === 'target' && eos))
@@ -152,7 +158,7 @@ export async function openRowDataset(
   );
   const buffered = rows.stretches ? shuffleRows : undefined;
   const { pack, segments } = options;
-  const order = [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, buffered];
+  const order = [columns, lengthTokens, split, shuffle, vocabularies(tokenizer), buffered];
   const data = fingerprint(files, [...order, pack, segments, ...(weights === undefined ? [] : [weights])]);
   const packing = { tokenizer, random, shuffle, fingerprint: data };
   if (lengthTokens === undefined) {

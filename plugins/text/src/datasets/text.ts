@@ -11,12 +11,13 @@ import { z } from 'zod';
 import { decodeText } from '../files/file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from '../files/find-files';
 import { belongs, splitOption } from './hold-out';
+import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
 import { atPlace, isOfText } from '../tokenizers/of-text';
 import { packOption } from '../packing/pack';
 import { packDocuments } from '../packing/pack-dataset';
 import { droppedTail, PackedDataset } from '../packing/packed';
 import { PieceReader } from '../files/pieces';
-import { withTokenizer } from './with-tokenizer';
+import { vocabularies, withTokenizer } from './with-tokenizer';
 import { withEos, type TokenChunk, type TokenSource } from '../packing/token-source';
 
 /** The options of the dataset `text`. */
@@ -26,8 +27,8 @@ export const textOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
-    lengthTokens: z.int().min(2).describe('Tokens in an example.'),
+    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
+    lengthTokens: z.int().min(2).describe('Tokens in an example; with a tokenizer for each side, of the decoder.'),
     separator: z
       .string()
       .min(1)
@@ -212,7 +213,7 @@ async function openText({
   const blockWindows = shuffle ? options.shuffleWindows : 1;
   const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });
   if (options.pack) {
-    const data = [lengthTokens, separator, split, appendEos, shuffle, options.pack, tokenizer.vocabularySize];
+    const data = [lengthTokens, separator, split, appendEos, shuffle, options.pack, vocabularies(tokenizer)];
     const packed = packDocuments(source, lengthTokens, options.pack, {
       ...packer,
       fingerprint: fingerprint(files, data),
@@ -234,7 +235,7 @@ async function openText({
       appendEos,
       shuffle,
       blockWindows,
-      tokenizer.vocabularySize,
+      vocabularies(tokenizer),
       options.segments,
     ]),
   });

@@ -1,4 +1,4 @@
-import type { Dataset, RandomStream, Tokenizer } from '@graft/core';
+import { sidesOf, type Dataset, type RandomStream, type Tokenizer } from '@graft/core';
 import { Documents } from './documents';
 import { WEIGHTS_FIELD } from '../rows/line-weights';
 import { PackedExamples, type ResolvedPackOptions } from './pack';
@@ -38,7 +38,13 @@ export function packPairs(
   const weights = pairs.fields.find(({ name }) => name === WEIGHTS_FIELD.name)?.name;
   return new PackedExamples(pairs, {
     fields: [
-      { name: 'source', segments: 'source_segments', lengthTokens: sourceTokens!, option: 'pack.sourceTokens' },
+      {
+        name: 'source',
+        segments: 'source_segments',
+        lengthTokens: sourceTokens!,
+        option: 'pack.sourceTokens',
+        padId: sidesOf(tokenizer).encoder.padId,
+      },
       {
         name: 'target',
         segments: 'target_segments',

@@ -50,6 +50,8 @@ export interface PackedField {
   readonly weights?: string;
   /** The option that sets the length, for errors. */
   readonly option: string;
+  /** Pads rows in this field. Default: that of the settings. */
+  readonly padId?: number;
 }
 
 /** Which segments a field's tokens belong to, as a dataset declares it. */
@@ -187,8 +189,8 @@ export class PackedExamples implements Dataset {
   private rowOf(number: number): HostFields {
     const { sequences, rows } = this.loaded!;
     const arrays: Record<string, Int32Array | Float32Array> = {};
-    for (const { name, segments, lengthTokens, weights } of this.settings.fields) {
-      const tokens = new Int32Array(lengthTokens).fill(this.settings.padId);
+    for (const { name, segments, lengthTokens, weights, padId } of this.settings.fields) {
+      const tokens = new Int32Array(lengthTokens).fill(padId ?? this.settings.padId);
       const ids = new Int32Array(lengthTokens);
       const counted = new Float32Array(lengthTokens);
       let at = 0;

@@ -10,6 +10,7 @@ import type {
   HostFields,
   JsonValue,
   RunInfo,
+  SideTokenizers,
   TokenizerFacts,
 } from '../../interfaces';
 import type { Logger } from '../../util/logger';
@@ -66,6 +67,10 @@ export class ThreadedDataset implements Dataset {
   readonly repeats?: boolean;
   readonly variants?: readonly string[];
   readonly tokenizer?: TokenizerFacts;
+  /** Whether the threads' datasets have `tokenizers`, which no message can carry. */
+  readonly hasSides: boolean;
+  /** Set by whoever opens a dataset with `hasSides`. */
+  tokenizers?: SideTokenizers;
   /** Present if the dataset has it. Batches follow the settings of `batches`, whatever is selected. */
   readonly select?: (variant: string | undefined) => readonly FieldSpec[];
   /** Present if the dataset has it; batches follow the settings of `batches`. */
@@ -77,7 +82,7 @@ export class ThreadedDataset implements Dataset {
   private constructor(
     private readonly threads: readonly Thread[],
     private at: JsonValue,
-    { kind, fields, length, repeats, variants, selected, tokenizer, cuts }: Opened,
+    { kind, fields, length, repeats, variants, selected, tokenizer, hasSides, cuts }: Opened,
     private readonly batchesAhead: number,
     /** Number of items that all threads together have read. */
     private readonly items: Int32Array,
@@ -88,6 +93,7 @@ export class ThreadedDataset implements Dataset {
     this.repeats = repeats;
     this.variants = variants;
     this.tokenizer = tokenizer;
+    this.hasSides = hasSides;
     if (cuts) this.cut = (tokens) => void (this.wanted = tokens);
     if (!selected) return;
     this.select = (variant) => {

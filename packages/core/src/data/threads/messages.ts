@@ -60,6 +60,8 @@ export interface Opened {
   readonly selected?: readonly Selected[];
   readonly position: JsonValue;
   readonly tokenizer?: TokenizerFacts;
+  /** Whether it has `tokenizers`. */
+  readonly hasSides: boolean;
   /** Whether it cuts text to requested lengths. */
   readonly cuts: boolean;
 }

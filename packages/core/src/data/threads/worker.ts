@@ -101,6 +101,7 @@ async function answer(request: ThreadRequest): Promise<void> {
           selected,
           position,
           tokenizer: facts,
+          hasSides: dataset.tokenizers !== undefined,
           cuts: dataset.cut !== undefined,
         },
       });

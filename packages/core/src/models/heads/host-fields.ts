@@ -2,7 +2,7 @@
  * Checks the inputs that a user provides for a model, on the host. Shapes: B batch, T target length, S source length.
  */
 import { DataError } from '@graft/engine';
-import { hasLabels } from '../../data/batch-checks';
+import { hasLabels, vocabularyOfField } from '../../data/batch-checks';
 import { shiftRight } from '../../data/shift-right';
 import { IGNORED_LABEL, type HostArray, type HostFields, type Model } from '../../interfaces';
 
@@ -38,15 +38,16 @@ export function checkIdsAndMask(
   fields: HostFields,
   idsName: string,
   maskName: string,
-  model: Pick<Model, 'vocabularySize'>,
+  model: Pick<Model, 'vocabularySize' | 'encoderTokens'>,
   where: string,
   batch?: number,
 ): void {
   const ids = integers(fields, idsName, where, batch);
-  const bad = ids.values.findIndex((id) => id < 0 || id >= model.vocabularySize);
+  const vocabularySize = vocabularyOfField(model, idsName);
+  const bad = ids.values.findIndex((id) => id < 0 || id >= vocabularySize);
   if (bad >= 0) {
     throw fail(
-      `${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`,
+      `${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${vocabularySize} tokens.`,
       'inputs.token-range',
       'Take the tokenizer that belongs to the checkpoint.',
     );
