@@ -5,10 +5,14 @@ import {
   GraftError,
   parseOptions,
   pathOption,
+  checkSide,
+  sidesOf,
   tokenizerClash,
+  tokensOfSide,
   type EvaluationContext,
   type Evaluator,
   type Logger,
+  type Model,
   type Optimizer,
   type RunInfo,
   type Schedule,
@@ -31,7 +35,9 @@ const listOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).mi
 export const superGlueOptions = z.strictObject({
   folder: pathOption().describe("The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl."),
   tasks: listOf(z.enum(taskIds)).default(taskIds).describe('The tasks to evaluate.'),
-  tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+  tokenizer: componentOption('tokenizer').describe(
+    'The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts.',
+  ),
   maxTokens: z.int().min(8).default(512).describe('Longest sequence in tokens, special tokens included.'),
   longInputs: z
     .enum(['shorten', 'error'])
@@ -129,7 +135,10 @@ export class SuperGlueEvaluator implements Evaluator {
   async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
     const { engine, optimizer, schedule, run, tokenizer, logger } = this.parts;
     const { options } = this;
-    const clash = tokenizerClash(tokenizer, context.model);
+    const { model } = context;
+    const reads = readingTokenizer(tokenizer, model);
+    const { specialTokens } = tokensOfSide(model, 'encoder');
+    const clash = tokenizerClash(reads, { kind: model.kind, specialTokens });
     if (clash !== undefined) logger.warn(clash);
     const around = specialsAround(context.model, options);
     const tasks = TASKS.filter(({ id }) => options.tasks.includes(id));
@@ -142,7 +151,7 @@ export class SuperGlueEvaluator implements Evaluator {
         hint: 'Leave modelDropouts out.',
       });
     }
-    for (const task of tasks) data.set(task, await this.read(task, around));
+    for (const task of tasks) data.set(task, await this.read(task, around, reads));
     const store = new TrialStore(run && join(run.folder, 'superglue'));
     const tuner = new FineTuner(engine, context.model, optimizer, schedule, options);
     const numbers: Record<string, number> = {};
@@ -164,19 +173,14 @@ export class SuperGlueEvaluator implements Evaluator {
     return { ...numbers, [whole ? 'mean' : 'partialMean']: mean };
   }
 
-  private async read(task: SuperGlueTask, around: Around): Promise<TaskData> {
+  private async read(task: SuperGlueTask, around: Around, tokenizer: Tokenizer): Promise<TaskData> {
     const { folder } = this.options;
     const train = await readTask(folder, task, 'train');
     const val = await readTask(folder, task, 'val');
     const all = [...train, ...val];
     const encode = (part: 'train' | 'val', examples: readonly PlacedExample[]): readonly EncodedExample[] => {
       const where = join(folder, task.folder, `${part}.jsonl`);
-      const { encoded, shortened } = encodeExamples(
-        examples,
-        this.parts.tokenizer,
-        { ...this.options, ...around },
-        all,
-      );
+      const { encoded, shortened } = encodeExamples(examples, tokenizer, { ...this.options, ...around }, all);
       if (encoded.length === 0) throw new DataError(`${where} holds no examples.`, { code: 'superglue.empty' });
       if (shortened > 0)
         this.parts.logger.warn(
@@ -248,6 +252,18 @@ export class SuperGlueEvaluator implements Evaluator {
     const inOrder = Object.fromEntries(ordered.map((key) => [key, settings[key]]));
     return { task: task.id, trial, step, random: random.name, ...inOrder };
   }
+}
+
+/**
+ * The tokenizer of the side whose states the head reads (paper, section 4): of an encoder-decoder, the encoder. Throws
+ * DataError if that side has fewer tokens.
+ */
+function readingTokenizer(tokenizer: Tokenizer, model: Model): Tokenizer {
+  const side = model.kind === 'decoder-only' ? 'decoder' : 'encoder';
+  const reads = sidesOf(tokenizer)[side];
+  // A model with one side was always checked by the ids alone.
+  if (tokenizer.encoderSide || model.encoderTokens) checkSide(reads, model, side, 'The evaluator "superglue"');
+  return reads;
 }
 
 function taskNumbers(

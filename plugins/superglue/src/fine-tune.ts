@@ -9,6 +9,7 @@ import {
   type RandomStream,
   type Representation,
   type Schedule,
+  tokensOfSide,
 } from '@graft/core';
 import { globalNorm } from '@graft/core/internal';
 import { random as engineRandom, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
@@ -212,7 +213,11 @@ export class FineTuner {
   }
 
   private batching({ batchSize }: Trial): { batchSize: number; maxTokens: number; padId: number } {
-    return { batchSize, maxTokens: this.settings.maxTokens, padId: this.model.specialTokens.pad };
+    return {
+      batchSize,
+      maxTokens: this.settings.maxTokens,
+      padId: tokensOfSide(this.model, 'encoder').specialTokens.pad,
+    };
   }
 
   private copy(start: Parameters, classes: number, random: RandomStream): Parameters {

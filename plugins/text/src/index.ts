@@ -16,6 +16,7 @@ export {
 } from './tokenizers/training/train-tokenizer';
 export { learnMerges, type LearnedMerges, type LearnOptions } from './tokenizers/training/bpe-trainer';
 export { ChatFormat, GEMMA_MARKERS, type AnswerPair, type ChatMarkers, type ChatMessage } from './chat/chat-format';
+export { sideFormats, type SideFormats } from './chat/side-formats';
 export { findChatTemplate, openChatFormat, type ChatFormatOptions } from './chat/open-chat-format';
 export type { JinjaOptions, JinjaTemplate } from './chat/jinja';
 export { parseAnsweredConversation, parseConversation } from './chat/conversation';

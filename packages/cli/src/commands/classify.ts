@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
 import { openClassifier } from '../models/open-model';
-import { openTokenizer } from '../models/open-tokenizer';
+import { openTextTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
   encoderAttentionOption,
@@ -75,7 +75,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
       context.print(options.output!);
       return;
     }
-    const tokenizer = await openTokenizer(context, options, engine);
+    const tokenizer = await openTextTokenizer(context, options, engine);
     const texts = options.text === undefined ? await readTexts(options.texts!) : [options.text];
     let first = true;
     for (const fields of await readTextsFor(context, classifier, tokenizer, texts, options.batchSize)) {

@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
 import { openModel } from '../models/open-model';
-import { openTokenizer } from '../models/open-tokenizer';
+import { openTextTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
   encoderAttentionOption,
@@ -83,7 +83,7 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
         ? await readTextsFor(
             context,
             checkpoint.model,
-            await openTokenizer(context, options, engine),
+            await openTextTokenizer(context, options, engine),
             await readTexts(options.texts!),
             options.batchSize,
           )

@@ -6,11 +6,12 @@ import { Decoder } from '../models/decoder';
 import { noteSpecialTokens } from '../models/model-texts';
 import { nonEmpty } from '../models/texts';
 import { NewText } from '../models/new-text';
-import { openTokenizer } from '../models/open-tokenizer';
+import { openTokenizers } from '../models/open-tokenizer';
 import {
   bosOption,
   collect,
   encoderAttentionOption,
+  encoderTokenizerOption,
   encoderWindowOption,
   deviceOption,
   engineOption,
@@ -47,6 +48,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .addOption(forceOption())
     .option('--prompt <text>', 'print the continuation of this text (encoder-decoders: the output of the decoder)')
     .addOption(tokenizerOption('for --prompt'))
+    .addOption(encoderTokenizerOption())
     .option('--chat', 'answer --prompt, the conversations of --inputs, or a conversation at the terminal')
     .option(
       '--chat-template <file>',
@@ -190,10 +192,12 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
     context,
     options,
     async (model, engine) => {
-      const tokenizer = await openTokenizer(context, options, engine);
-      await noteSpecialTokens(context, model, tokenizer);
-      const values = nonEmpty(modelInput(model, tokenizer.encode(prompt)), prompt);
-      text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
+      const tokenizers = await openTokenizers(context, options, engine);
+      await noteSpecialTokens(context, model, tokenizers);
+      const { encoder, decoder } = tokenizers;
+      const reads = model.kind === 'decoder-only' ? decoder : encoder;
+      const values = nonEmpty(modelInput(model, reads.encode(prompt)), prompt);
+      text = new NewText(decoder, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
       return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
     },
     {

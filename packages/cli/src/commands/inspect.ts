@@ -175,12 +175,16 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
       `${name}: ${side.layers} layers, hidden ${side.hidden}, feed-forward ${side.feedForward}, ${side.heads} heads of ${side.headDim}, ` +
       `${side.keyValueHeads} key/value heads${side.layerTypes.includes('sliding_attention') ? `, window ${side.slidingWindow}` : ''}`,
   );
-  const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = sides.decoder ?? sides.encoder!;
+  const idsOf = ({ vocabularySize, padTokenId, bosTokenId, eosTokenIds }: NonNullable<typeof sides.encoder>): string =>
+    `vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}`;
+  const ids = idsOf(sides.decoder ?? sides.encoder!);
+  const encoders = sides.encoder ? idsOf(sides.encoder) : ids;
   const tied = parsed.kind === 'encoder-decoder' && parsed.tieEncoderEmbedding;
   const causal = parsed.kind !== 'decoder-only' && parsed.encoderAttention === 'causal';
   const extra = `${tied ? ', encoder embedding tied' : ''}${causal ? ', causal encoder' : ''}`;
   return [
-    `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
+    `config: ${parsed.kind}, ${ids}${extra}`,
+    ...(encoders === ids ? [] : [`encoder reads: ${encoders}`]),
     ...lines,
     ...describeModel(parsed),
     '',

@@ -1,14 +1,15 @@
-import type { HostFields, Tokenizer } from '@graft/core';
-import type { ChatFormat, ChatMessage } from '@graft/text';
+import type { HostFields, SideTokenizers } from '@graft/core';
+import type { ChatMessage, SideFormats } from '@graft/text';
 import type { CommandContext } from '../commands/shared/context';
 import { Decoder, type DecoderOptions } from './decoder';
 import { noteSpecialTokens } from './model-texts';
 import { NewText } from './new-text';
-import { openTokenizer } from './open-tokenizer';
+import { openTokenizers } from './open-tokenizer';
 import { CommandLineError } from '../output/command-line-error';
 
 export interface ChatOptions extends DecoderOptions {
   readonly tokenizer?: string;
+  readonly encoderTokenizer?: string;
   readonly chatTemplate?: string;
   readonly stop?: readonly string[];
 }
@@ -32,26 +33,34 @@ export class Chat {
   private constructor(
     private readonly context: CommandContext,
     private readonly decoder: Decoder,
-    private readonly tokenizer: Tokenizer,
-    private readonly format: ChatFormat,
+    private readonly tokenizers: SideTokenizers,
+    private readonly formats: SideFormats,
     private readonly options: ChatOptions,
   ) {}
 
   /** The caller disposes it. */
   static async open(context: CommandContext, options: ChatOptions): Promise<Chat> {
-    const { findChatTemplate, openChatFormat } = await import('@graft/text');
+    const { findChatTemplate, openChatFormat, sideFormats } = await import('@graft/text');
     const decoder = await Decoder.open(context, options);
     try {
-      const tokenizer = await openTokenizer(context, options, decoder.engine);
-      const { folder } = tokenizer as { folder?: unknown };
-      const folders = [options.model, ...(typeof folder === 'string' ? [folder] : [])];
+      const opened = await openTokenizers(context, options, decoder.engine);
+      // A decoder-only model reads by its own.
+      const tokenizers = decoder.model.kind === 'decoder-only' ? { ...opened, encoder: opened.decoder } : opened;
       const asked = options.chatTemplate;
-      const found = asked === undefined ? undefined : await findChatTemplate(asked, tokenizer);
-      if (asked !== undefined && !found) throw new CommandLineError(`${asked} holds no chat template.`);
-      const format = found ?? (await openChatFormat(folders, tokenizer));
-      context.note(`Chat template: ${format.origin}.`);
-      await noteSpecialTokens(context, decoder.model, tokenizer);
-      return new Chat(context, decoder, tokenizer, format, options);
+      const formats = await sideFormats(
+        tokenizers,
+        async (tokenizer, folders) => {
+          if (asked === undefined) return openChatFormat(folders, tokenizer);
+          const found = await findChatTemplate(asked, tokenizer);
+          if (!found) throw new CommandLineError(`${asked} holds no chat template.`);
+          return found;
+        },
+        [options.model],
+      );
+      const origins = new Set([formats.encoder.origin, formats.decoder.origin]);
+      context.note(`Chat template: ${[...origins].join(', answers by ')}.`);
+      await noteSpecialTokens(context, decoder.model, tokenizers);
+      return new Chat(context, decoder, tokenizers, formats, options);
     } catch (error) {
       decoder.dispose();
       throw error;
@@ -61,23 +70,23 @@ export class Chat {
   /** The model's answer to a conversation, without the end of its turn. Throws DataError if the template rejects it. */
   async answer(messages: readonly ChatMessage[], { onText, signal }: AnswerHooks = {}): Promise<string> {
     const { model } = this.decoder;
-    const { generationOf, modelInput } = await import('@graft/core');
+    const { generationOf, modelInput, tokensOfSide } = await import('@graft/core');
     const generation = generationOf(model);
-    const { tokenizer, format, options } = this;
+    const { tokenizers, formats, options } = this;
     for (const message of messages) {
-      const token = format.specialWithin(message);
+      const token = formats.encoder.specialWithin(message);
       if (token !== undefined)
         this.context.note(`A message spells out "${token}", which the model reads as markup, not as text.`);
     }
-    const ids = modelInput(model, tokenizer.encode(format.prompt(messages)));
-    const end = format.endOfTurn();
+    const ids = modelInput(model, tokenizers.encoder.encode(formats.encoder.prompt(messages)));
+    const end = formats.decoder.endOfTurn();
     // End tokens of the user replace all others; the end of a turn is added to those of the checkpoint.
     const stops = [...(options.stop ?? []), ...(end.text !== undefined && !options.eos ? [end.text] : [])];
     const isKnown = end.token !== undefined && end.token < model.vocabularySize;
-    const text = new NewText(tokenizer, model.kind === 'decoder-only' ? ids.length : 1, stops);
+    const text = new NewText(tokenizers.decoder, model.kind === 'decoder-only' ? ids.length : 1, stops);
     const limited = generation.maxNewTokens !== undefined || generation.maxLength !== undefined;
     const [row] = await this.decoder.sequences(
-      inputOf(ids, model.specialTokens.pad, generation.maxLength === undefined ? LENGTH_STEP : 1),
+      inputOf(ids, tokensOfSide(model, 'encoder').specialTokens.pad, generation.maxLength === undefined ? LENGTH_STEP : 1),
       {
         eos: isKnown ? [...new Set([...generation.eos, end.token])] : generation.eos,
         maxNewTokens: limited ? undefined : DEFAULT_ANSWER_TOKENS,

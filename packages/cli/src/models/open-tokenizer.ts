@@ -1,4 +1,5 @@
-import type { ComponentFactory, ComponentSpec, Registry, Tokenizer } from '@graft/core';
+import type { TokenizerRecord } from '@graft/checkpoint';
+import type { ComponentFactory, ComponentSpec, Registry, SideTokenizers, Tokenizer } from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -9,21 +10,43 @@ import { familyComponents, openComponents, openRegistry } from './open-component
 
 export interface TokenizerChoice {
   readonly tokenizer?: string;
+  /** Of what the encoder reads, if it is another one. */
+  readonly encoderTokenizer?: string;
   readonly model: string;
   readonly plugin?: readonly string[];
 }
 
 /**
- * The tokenizer of a command that has a model: by the name of its component, from a tokenizer.json or its folder; by
- * default the one that the model's folder keeps.
+ * The tokenizers of a command that has a model: each by the name of its component, from a tokenizer.json or its folder; by
+ * default those that the model's folder keeps. With one for both sides, the same object twice.
  */
-export async function openTokenizer(
+export async function openTokenizers(
+  context: CommandContext,
+  { tokenizer, encoderTokenizer, model, plugin }: TokenizerChoice,
+  engine: Engine,
+): Promise<SideTokenizers> {
+  const { registry, components } = await openComponents(context, plugin, engine);
+  const open = (name: string, folder: string): Promise<Tokenizer> => create(components, registry, name, folder);
+  const decoder = await open(tokenizer ?? (await keptIn(model, registry)), model);
+  if (encoderTokenizer !== undefined) return { encoder: await open(encoderTokenizer, model), decoder };
+  const kept = await encodersIn(model, registry);
+  return { encoder: kept ? await open(kept.name, kept.folder) : decoder, decoder };
+}
+
+/**
+ * The tokenizer of a command whose texts a model reads but does not write: by name, otherwise that of its encoder, or of a
+ * model with one side.
+ */
+export async function openTextTokenizer(
   context: CommandContext,
   { tokenizer, model, plugin }: TokenizerChoice,
   engine: Engine,
 ): Promise<Tokenizer> {
   const { registry, components } = await openComponents(context, plugin, engine);
-  return create(components, registry, tokenizer ?? (await keptIn(model, registry)), model);
+  const kept = tokenizer === undefined ? await encodersIn(model, registry) : undefined;
+  return kept
+    ? create(components, registry, kept.name, kept.folder)
+    : create(components, registry, tokenizer ?? (await keptIn(model, registry)), model);
 }
 
 /** The tokenizer of a command without a model. `bytes` and paths need no plugin, and open at once. */
@@ -42,16 +65,29 @@ export async function openNamedTokenizer(
 
 /** What to open of a model's folder: its tokenizer.json, or the component that graft.json names. */
 async function keptIn(given: string, registry: Registry): Promise<string> {
-  const { checkpointPath } = await import('@graft/checkpoint');
+  const { checkpointPath, readTokenizerRecord } = await import('@graft/checkpoint');
   const model = await checkpointPath(given);
   if (existsSync(join(model, 'tokenizer.json'))) return model;
-  const { readTokenizerRecord } = await import('@graft/checkpoint');
   const recorded = await readTokenizerRecord(model);
-  if (!recorded)
-    throw new CommandLineError(
-      `${model} has no tokenizer.json; name a tokenizer with --tokenizer (${WHICH_TOKENIZER}).`,
-    );
-  const { use } = recorded;
+  if (recorded) return recordedIn(model, recorded, registry);
+  throw new CommandLineError(`${model} has no tokenizer.json; name a tokenizer with --tokenizer (${WHICH_TOKENIZER}).`);
+}
+
+/** The same of an encoder's own tokenizer, and the folder of its files; undefined if the model has none. */
+async function encodersIn(
+  given: string,
+  registry: Registry,
+): Promise<{ readonly name: string; readonly folder: string } | undefined> {
+  const { checkpointPath, ENCODER_TOKENIZER_FOLDER, ENCODER_TOKENIZER_SECTION, readTokenizerRecord } =
+    await import('@graft/checkpoint');
+  const model = await checkpointPath(given);
+  const folder = join(model, ENCODER_TOKENIZER_FOLDER);
+  if (existsSync(join(folder, 'tokenizer.json'))) return { name: folder, folder };
+  const recorded = await readTokenizerRecord(model, ENCODER_TOKENIZER_SECTION);
+  return recorded && { name: recordedIn(model, recorded, registry), folder };
+}
+
+function recordedIn(model: string, { use }: TokenizerRecord, registry: Registry): string {
   if (isRegistered(registry, use)) return use;
   throw new CommandLineError(
     `${model} was trained with the tokenizer "${use}", which no loaded plugin has; name the plugin with --plugin.`,

@@ -1,5 +1,5 @@
 import type { CheckpointReader } from '@graft/checkpoint';
-import type { FoundFamily, GenerationDefaults, Model } from '@graft/core';
+import type { FoundFamily, GenerationDefaults, Model, SideTokens } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 import { openFamily } from '../models/open-components';
 
@@ -25,17 +25,24 @@ export async function inspectModel(
 
 /** What every model tells of itself: kind, vocabulary, special tokens, and parameters by part. */
 export function modelLines({ found, model }: InspectedModel): string[] {
-  const { kind, vocabularySize, specialTokens, parameters } = model;
-  const { pad, start, eos } = specialTokens;
+  const { kind, vocabularySize, specialTokens, encoderTokens, parameters } = model;
   const parts = new Map<string, number>();
   for (const { part, shape } of parameters)
     parts.set(part, (parts.get(part) ?? 0) + shape.reduce((product, size) => product * size, 1));
   return [
-    `config: ${kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${pad}, start ${start}, eos ${eos.join(' ')}`,
+    `config: ${kind}, ${idsText({ vocabularySize, specialTokens })}`,
+    ...(encoderTokens && idsText(encoderTokens) !== idsText({ vocabularySize, specialTokens })
+      ? [`encoder reads: ${idsText(encoderTokens)}`]
+      : []),
     `family: ${found.id} (${found.plugin})`,
     ...[...parts].map(([part, count]) => `${part}: ${count.toLocaleString('en')} parameters`),
     `commands: ${commandsOf({ found, model }).join(', ')}`,
   ];
+}
+
+/** The vocabulary of a side. */
+export function idsText({ vocabularySize, specialTokens: { pad, start, eos } }: SideTokens): string {
+  return `vocabulary ${vocabularySize.toLocaleString('en')}, pad ${pad}, start ${start}, eos ${eos.join(' ')}`;
 }
 
 /** The commands that this model is fit for. */

@@ -1,11 +1,19 @@
-import type { CheckpointReader } from '@graft/checkpoint';
-import type { GenerationDefaults } from '@graft/core';
+import type { CheckpointReader, ENCODER_TOKENIZER_SECTION } from '@graft/checkpoint';
+import type { GenerationDefaults, Tokenizer } from '@graft/core';
 import type { AnyGemma, ClassifierConfig } from '@graft/gemma';
 import { listed, messageOf } from '@graft/errors';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { modelFactsOf, type InspectedModel } from './family-facts';
+
+interface TokenizerFact {
+  readonly file?: string;
+  readonly tokens?: number;
+  readonly problem?: string;
+  /** The component that graft.json names for a tokenizer of another kind. */
+  readonly use?: string;
+}
 
 /** How Graft interprets a checkpoint folder. */
 export interface FolderFacts {
@@ -17,7 +25,9 @@ export interface FolderFacts {
   /** One sentence on the effective policy. */
   readonly specialTokens?: string;
   readonly dropout?: object;
-  readonly tokenizer: { readonly file?: string; readonly tokens?: number; readonly problem?: string };
+  readonly tokenizer: TokenizerFact;
+  /** The encoder's own, if the folder has one. */
+  readonly encoderTokenizer?: TokenizerFact;
   readonly chatTemplate: { readonly from?: string; readonly problem?: string };
   /** Without `from`: only from config.json. */
   readonly generation?: GenerationDefaults;
@@ -127,20 +137,42 @@ async function modelFacts(
   };
 }
 
-/** The tokenizer next to the weights, and how conversations become text. */
-async function textFacts(folder: string): Promise<Pick<FolderFacts, 'tokenizer' | 'chatTemplate'>> {
-  const { findChatTemplate, HuggingFaceTokenizer } = await import('@graft/text');
+/** The tokenizers next to the weights, and how conversations become text. */
+async function textFacts(
+  folder: string,
+): Promise<Pick<FolderFacts, 'tokenizer' | 'encoderTokenizer' | 'chatTemplate'>> {
+  const { ENCODER_TOKENIZER_FOLDER, ENCODER_TOKENIZER_SECTION } = await import('@graft/checkpoint');
+  const encoders = await tokenizerIn(join(folder, ENCODER_TOKENIZER_FOLDER), folder, ENCODER_TOKENIZER_SECTION);
+  const isOwn = encoders.fact.file !== undefined || encoders.fact.use !== undefined;
+  const { fact, opened } = await tokenizerIn(folder);
+  const { findChatTemplate } = await import('@graft/text');
+  const chatTemplate = opened
+    ? await findChatTemplate(folder, opened).then(
+        (format) => (format ? { from: format.origin } : {}),
+        (error: unknown) => ({ problem: reasonOf(error) }),
+      )
+    : await templateWithout(folder);
+  return { tokenizer: fact, ...(isOwn && { encoderTokenizer: encoders.fact }), chatTemplate };
+}
+
+/** A tokenizer in a folder, or the one that a section of the checkpoint's graft.json names. */
+async function tokenizerIn(
+  folder: string,
+  checkpoint = folder,
+  section?: typeof ENCODER_TOKENIZER_SECTION,
+): Promise<{ readonly fact: TokenizerFact; readonly opened?: Tokenizer }> {
   const file = join(folder, 'tokenizer.json');
-  if (!existsSync(file)) return { tokenizer: {}, chatTemplate: await templateWithout(folder) };
+  if (!existsSync(file)) {
+    const { readTokenizerRecord } = await import('@graft/checkpoint');
+    const recorded = await readTokenizerRecord(checkpoint, section).catch(() => undefined);
+    return { fact: recorded ? { use: recorded.use } : {} };
+  }
+  const { HuggingFaceTokenizer } = await import('@graft/text');
   try {
-    const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
-    const chatTemplate = await findChatTemplate(folder, tokenizer).then(
-      (format) => (format ? { from: format.origin } : {}),
-      (error: unknown) => ({ problem: reasonOf(error) }),
-    );
-    return { tokenizer: { file, tokens: tokenizer.vocabularySize }, chatTemplate };
+    const opened = await HuggingFaceTokenizer.open({ path: folder });
+    return { fact: { file, tokens: opened.vocabularySize }, opened };
   } catch (error) {
-    return { tokenizer: { file, problem: reasonOf(error) }, chatTemplate: await templateWithout(folder) };
+    return { fact: { file, problem: reasonOf(error) } };
   }
 }
 
@@ -155,7 +187,7 @@ async function templateWithout(folder: string): Promise<FolderFacts['chatTemplat
 
 /** Known files of a checkpoint, of Graft or of the published tools. */
 const KNOWN_FILES =
-  /^(config\.json|generation_config\.json|graft\.json|.*\.safetensors(\.index\.json)?|manifest\.json|trainer\.json|average|additional_chat_templates|README.*|LICENSE.*|USE_POLICY.*|\..*)$/i;
+  /^(config\.json|generation_config\.json|graft\.json|.*\.safetensors(\.index\.json)?|manifest\.json|trainer\.json|average|encoder_tokenizer|additional_chat_templates|README.*|LICENSE.*|USE_POLICY.*|\..*)$/i;
 
 async function ignoredFiles(folder: string): Promise<string[]> {
   const { readTokenizerRecord, TOKENIZER_FILES } = await import('@graft/checkpoint');
@@ -169,8 +201,19 @@ const MOST_NAMED = 8;
 
 /** The facts for a reader, one line each. */
 export function factLines(facts: FolderFacts): string[] {
-  const { model, classifier, problem, specialTokens, dropout, tokenizer, chatTemplate, generation, dtype, recorded } =
-    facts;
+  const {
+    model,
+    classifier,
+    problem,
+    specialTokens,
+    dropout,
+    tokenizer,
+    encoderTokenizer,
+    chatTemplate,
+    generation,
+    dtype,
+    recorded,
+  } = facts;
   const lines: string[] = [];
   if (problem !== undefined) lines.push(`Not to be opened by Graft: ${problem}.`);
   if (model) lines.push(`Architecture: ${[model.architecture ?? model.type, model.kind].join(', ')}`);
@@ -185,11 +228,8 @@ export function factLines(facts: FolderFacts): string[] {
         .map(([name, rate]) => `${name} ${rate}`)
         .join(', ')}`,
     );
-  if (tokenizer.problem !== undefined) lines.push(`Tokenizer: ${tokenizer.file} cannot be used: ${tokenizer.problem}.`);
-  else
-    lines.push(
-      `Tokenizer: ${tokenizer.file ? `${tokenizer.file}, ${tokenizer.tokens!.toLocaleString('en')} tokens` : 'none in the folder'}`,
-    );
+  lines.push(tokenizerLine(encoderTokenizer ? 'Tokenizer of the decoder' : 'Tokenizer', tokenizer));
+  if (encoderTokenizer) lines.push(tokenizerLine('Tokenizer of the encoder', encoderTokenizer));
   if (chatTemplate.problem !== undefined) lines.push(`Chat template: ${chatTemplate.problem}.`);
   else lines.push(`Chat template: ${chatTemplate.from ?? "none; Gemma's markup"}`);
   if (generation) lines.push(generationLine(generation));
@@ -205,6 +245,12 @@ export function factLines(facts: FolderFacts): string[] {
   for (const [names, what] of ignored)
     if (names.length > 0) lines.push(`Ignored ${what}: ${listed(names, MOST_NAMED)}`);
   return lines;
+}
+
+function tokenizerLine(whose: string, { file, tokens, problem, use }: TokenizerFact): string {
+  if (problem !== undefined) return `${whose}: ${file} cannot be used: ${problem}.`;
+  if (file !== undefined) return `${whose}: ${file}, ${tokens!.toLocaleString('en')} tokens`;
+  return `${whose}: ${use === undefined ? 'none in the folder' : `${use}, of graft.json`}`;
 }
 
 function generationLine({ from, ...defaults }: GenerationDefaults): string {

@@ -1,6 +1,6 @@
 /** Text that the decoder's tokenizer has encoded, for an encoder with a tokenizer of its own. */
 import { DataError } from '@graft/engine';
-import type { Dataset, Model, SideTokenizers, Tokenizer } from '../interfaces';
+import type { Dataset, Model, SideTokenizers, Tokenizer, TokenizerFacts } from '../interfaces';
 import { tokensOfSide } from './special-tokens';
 
 /** The tokenizers of both sides that a component `tokenizer` stands for. */
@@ -127,12 +127,14 @@ const refuse = (message: string, hint: string): DataError =>
 
 /**
  * Throws DataError, with the sizes or the names that clash, if a dataset and a model do not agree on whether the encoder
- * has a tokenizer of its own, or if a side's vocabulary has fewer tokens than its tokenizer. `what` begins the sentence.
+ * has a tokenizer of its own, or if a side's vocabulary has fewer tokens than its tokenizer. `what` begins the sentence;
+ * `howToName` tells how to name a tokenizer for each side.
  */
 export function checkSides(
   { tokenizer, tokenizers }: Pick<Dataset, 'tokenizer' | 'tokenizers'>,
   model: Pick<Model, 'kind' | 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
   what = 'The data',
+  howToName = 'tokenizer: { encoder: { … }, decoder: { … } }',
 ): void {
   const { encoderTokens } = model;
   if (tokenizers) {
@@ -146,26 +148,51 @@ export function checkSides(
         `${what} have a tokenizer for each side, but the model's sides share one embedding table, of ${model.vocabularySize} tokens.`,
         'Name one tokenizer, or take a model whose encoder has a table of its own.',
       );
-    for (const side of ['encoder', 'decoder'] as const) {
-      const { vocabularySize } = tokensOfSide(model, side);
-      const needed = tokenizers[side].vocabularySize;
-      if (needed > vocabularySize)
-        throw refuse(
-          `${what}: the ${side}'s tokenizer has ${needed} tokens, but the ${side}'s vocabulary ${vocabularySize}.`,
-          isSwapped(tokenizers, model)
-            ? "The two tokenizers fit the other way round: each side's should be that of its checkpoint."
-            : `Take the tokenizer of the ${side}'s checkpoint.`,
-        );
-    }
+    const hint = isSwapped(tokenizers, model)
+      ? "The two tokenizers fit the other way round: each side's should be that of its checkpoint."
+      : undefined;
+    for (const side of ['encoder', 'decoder'] as const) checkSide(tokenizers[side], model, side, what, hint);
     return;
   }
   if (model.kind !== 'encoder-decoder' || !encoderTokens || !tokenizer) return;
   const sizes = [encoderTokens.vocabularySize, model.vocabularySize] as const;
-  if (tokenizer.vocabularySize <= Math.min(...sizes) || sizes[0] === sizes[1]) return;
+  const needed = neededTokens(tokenizer);
+  if (needed <= Math.min(...sizes) || sizes[0] === sizes[1]) return;
   throw refuse(
-    `${what} have one tokenizer, of ${tokenizer.vocabularySize} tokens, but the encoder's vocabulary has ${sizes[0]} and the decoder's ${sizes[1]}.`,
-    'Name one for each side: tokenizer: { encoder: { … }, decoder: { … } }.',
+    `${what} have one tokenizer, of ${needed} tokens, but the encoder's vocabulary has ${sizes[0]} and the decoder's ${sizes[1]}.`,
+    `Name one for each side: ${howToName}.`,
   );
+}
+
+/**
+ * Throws DataError, with both sizes, if a tokenizer makes tokens of text that the side of the model which reads them does
+ * not have. `what` begins the sentence.
+ */
+export function checkSide(
+  tokenizer: TokenizerFacts,
+  model: Pick<Model, 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
+  side: 'encoder' | 'decoder',
+  what = 'The data',
+  hint = `Take the tokenizer of the ${side}'s checkpoint.`,
+): void {
+  const { vocabularySize } = tokensOfSide(model, side);
+  const needed = neededTokens(tokenizer);
+  if (needed <= vocabularySize) return;
+  throw refuse(
+    `${what}: the ${side}'s tokenizer makes ${needed} different tokens of text, but the ${side}'s vocabulary has ${vocabularySize}.`,
+    hint,
+  );
+}
+
+/**
+ * How many tokens a model must have for every ordinary text: published tokenizers have special tokens at their end for
+ * which the model of texts has no row, such as Gemma 3's for images.
+ */
+function neededTokens({ vocabularySize, namedTokens = [] }: TokenizerFacts): number {
+  const named = new Set(namedTokens.map(({ id }) => id));
+  let needed = vocabularySize;
+  while (needed > 0 && named.has(needed - 1)) needed--;
+  return needed;
 }
 
 function isSwapped(
@@ -173,7 +200,7 @@ function isSwapped(
   model: Pick<Model, 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
 ): boolean {
   return (
-    decoder.vocabularySize <= tokensOfSide(model, 'encoder').vocabularySize &&
-    encoder.vocabularySize <= tokensOfSide(model, 'decoder').vocabularySize
+    neededTokens(decoder) <= tokensOfSide(model, 'encoder').vocabularySize &&
+    neededTokens(encoder) <= tokensOfSide(model, 'decoder').vocabularySize
   );
 }

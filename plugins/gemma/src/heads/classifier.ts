@@ -8,7 +8,9 @@ import {
   HEAD_BIAS,
   HEAD_WEIGHT,
   headLogits,
+  CheckpointError,
   maskedCrossEntropy,
+  tokensOfSide,
   type BatchTensors,
   type CheckpointStorage,
   type Classifier,
@@ -52,6 +54,12 @@ export class GemmaClassifier implements Classifier {
     const { representation, outputTable, inputTable } = this.model;
     const needed = new Set(representation.parameters);
     const { encoder, decoder } = config.model;
+    if (config.reads === 'decoder' && encoder.vocabularySize !== decoder.vocabularySize) {
+      throw new CheckpointError(
+        `A classifier on the decoder shows one text to both sides, but the encoder's vocabulary has ${encoder.vocabularySize} tokens, the decoder's ${decoder.vocabularySize}.`,
+        { code: 'gemma.classifier-vocabulary', exitCode: 2, hint: 'Classify by the encoder (is_encoder_decoder: false).' },
+      );
+    }
     const width = config.reads === 'encoder' ? encoder.hidden : decoder.hidden;
     const classes = config.labels.length;
     this.parameters = [
@@ -69,8 +77,9 @@ export class GemmaClassifier implements Classifier {
     return this.config.reads === 'encoder' ? 'encoder-only' : 'encoder-decoder';
   }
 
+  /** Of the ids that it reads. */
   get vocabularySize(): number {
-    return this.model.vocabularySize;
+    return tokensOfSide(this.model, 'encoder').vocabularySize;
   }
 
   get task(): ClassifierTask {
@@ -82,7 +91,8 @@ export class GemmaClassifier implements Classifier {
   }
 
   get specialTokens(): SpecialTokens {
-    return this.model.specialTokens;
+    const { policy } = this.model.specialTokens;
+    return { ...tokensOfSide(this.model, 'encoder').specialTokens, policy };
   }
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
@@ -152,7 +162,7 @@ export class GemmaClassifier implements Classifier {
     const cut = ofDecoder && this.format.pools === 'decoder-input';
     // What the decoder reads ends one token earlier.
     const seen = cut && length > 1 ? tf.slice(ids, [0, 0], [-1, length - 1]) : ids;
-    const { pad } = this.model.specialTokens;
+    const { pad } = this.specialTokens;
     const count = seen.shape[1]!;
     const marked = tf.mul(tf.notEqual(seen, pad).toInt(), tf.range(cut ? 1 : 0, count + (cut ? 1 : 0), 1, 'int32'));
     const last = tf.max(marked, 1);

@@ -20,6 +20,27 @@ const ropeScaling = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** The ids of a vocabulary. `of`: whose, for the descriptions; `otherwise`: their defaults. */
+const vocabularyOptions = (of: string, otherwise: (usual: string) => string) => ({
+  vocabularySize: count(LIMITS.vocabularySize)
+    .optional()
+    .describe(`Tokens of the vocabulary${of}. ${otherwise('256000')}`),
+  padTokenId: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(`Id of the padding token${of}. ${otherwise('0')}`),
+  bosTokenId: z
+    .int()
+    .min(0)
+    .optional()
+    .describe(`Id of the token that starts a ${of === '' ? 'decoder input' : 'text'}${of}. ${otherwise('2')}`),
+  eosTokenId: z
+    .union([z.int().min(0), z.array(z.int().min(0)).min(1)])
+    .optional()
+    .describe(`Id of the end token${of}, or of several. ${otherwise('1')}`),
+});
+
 /** Sizes and constants of one side. Missing ones come from the checkpoint, the preset or the published models. */
 const sideOptions = z.strictObject({
   family: z
@@ -84,6 +105,7 @@ const sideOptions = z.strictObject({
   maxPositions: count(LIMITS.positions)
     .optional()
     .describe("Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192."),
+  ...vocabularyOptions(' of this side', () => "Default: the model's."),
 });
 
 /** What a config writes about one side. */
@@ -112,19 +134,7 @@ export const modelOptions = z.strictObject({
     ),
   encoder: sideOptions.optional().describe("Sizes of the encoder. Default: the decoder's."),
   decoder: sideOptions.optional().describe("Sizes of the decoder. Default: the encoder's."),
-  vocabularySize: count(LIMITS.vocabularySize)
-    .optional()
-    .describe("Tokens of the vocabulary. Default: the family's, such as 256000."),
-  padTokenId: z.int().min(0).optional().describe("Id of the padding token. Default: the family's, such as 0."),
-  bosTokenId: z
-    .int()
-    .min(0)
-    .optional()
-    .describe("Id of the token that starts a decoder input. Default: the family's, such as 2."),
-  eosTokenId: z
-    .union([z.int().min(0), z.array(z.int().min(0)).min(1)])
-    .optional()
-    .describe("Id of the end token, or of several. Default: the family's, such as 1."),
+  ...vocabularyOptions('', (usual) => `Default: the family's, such as ${usual}.`),
   encoderWindow: z
     .enum(ENCODER_WINDOWS)
     .optional()

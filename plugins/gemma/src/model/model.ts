@@ -15,6 +15,7 @@ import {
   type Parameters,
   type ParameterSpec,
   type Representation,
+  type SideTokens,
   type SpecialTokens,
 } from '@graft/core';
 import type { CheckpointReader } from '@graft/checkpoint';
@@ -48,6 +49,7 @@ export class GemmaModel implements Model {
   readonly vocabularySize: number;
   readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
+  readonly encoderTokens?: SideTokens;
   readonly parameters: readonly ParameterSpec[];
   /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
   readonly decoderNames: SideNames;
@@ -81,6 +83,11 @@ export class GemmaModel implements Model {
     this.logitBound = config.decoder.finalLogitSoftCap ?? undefined;
     const { specialTokens: policy = AUTO_POLICY } = config;
     this.specialTokens = { ...tokensOf(config.decoder), policy };
+    if (config.kind === 'encoder-decoder' && !config.tieEncoderEmbedding)
+      this.encoderTokens = {
+        vocabularySize: config.encoder.vocabularySize,
+        specialTokens: tokensOf(config.encoder),
+      };
     this.parameters = parameterSpecs(config);
     const { names } = familyOf(config);
     this.decoderNames = names.decoder;

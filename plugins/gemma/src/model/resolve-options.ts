@@ -24,16 +24,19 @@ function optionError(message: string, hint?: string): ConfigError {
   return new ConfigError(message, { code: 'gemma.model-options', hint });
 }
 
-/** Options that both sides share. `base`: what they override. */
-function sharedFields(
-  options: ResolvedModelOptions,
+type Vocabulary = Pick<ResolvedModelOptions, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenId'>;
+
+/** A side's own options about its vocabulary, and those for both sides. `base`: what they override. */
+function vocabularyFields(
+  given: Vocabulary,
+  options: Vocabulary,
   base: Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'>,
 ): Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'> {
-  const { eosTokenId } = options;
+  const eosTokenId = given.eosTokenId ?? options.eosTokenId;
   return {
-    vocabularySize: options.vocabularySize ?? base.vocabularySize,
-    padTokenId: options.padTokenId ?? base.padTokenId,
-    bosTokenId: options.bosTokenId ?? base.bosTokenId,
+    vocabularySize: given.vocabularySize ?? options.vocabularySize ?? base.vocabularySize,
+    padTokenId: given.padTokenId ?? options.padTokenId ?? base.padTokenId,
+    bosTokenId: given.bosTokenId ?? options.bosTokenId ?? base.bosTokenId,
     eosTokenIds: eosTokenId === undefined ? base.eosTokenIds : [eosTokenId].flat(),
   };
 }
@@ -140,10 +143,12 @@ function resolveSide(
   const layerTypes = given.layerTypes ?? inherited ?? family.layerTypes(layers);
   if (layerTypes.length !== layers)
     throw optionError(`model.${name}: layerTypes lists ${layerTypes.length} layers, but layers is ${layers}.`);
-  const shared = sharedFields(options, base);
-  for (const [option, id] of [['padTokenId', shared.padTokenId] as const, ['bosTokenId', shared.bosTokenId] as const]) {
-    if (id !== null && id >= shared.vocabularySize)
-      throw optionError(`model.${option} is ${id}, but the vocabulary has ${shared.vocabularySize} tokens.`);
+  const ids = vocabularyFields(given, options, base);
+  for (const option of ['padTokenId', 'bosTokenId'] as const) {
+    const own = given[option] === undefined ? '' : `${name}.`;
+    const id = ids[option];
+    if (id !== null && id >= ids.vocabularySize)
+      throw optionError(`model.${own}${option} is ${id}, but the vocabulary has ${ids.vocabularySize} tokens.`);
   }
   const pick = <K extends keyof SideOptions & keyof SideConfig>(field: K): SideConfig[K] =>
     (given[field] as SideConfig[K] | undefined) ?? base[field];
@@ -156,7 +161,7 @@ function resolveSide(
     heads,
     keyValueHeads,
     headDim,
-    ...shared,
+    ...ids,
     layerTypes,
     ...(sideBase.family.sides && { family: family.id }),
     block: base.block,

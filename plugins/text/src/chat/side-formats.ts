@@ -1,5 +1,5 @@
 /** How each side of a model reads or writes conversations. */
-import { DataError, sidesOf, type Tokenizer } from '@graft/core';
+import { DataError, type SideTokenizers, type Tokenizer } from '@graft/core';
 import type { AnswerPair, ChatFormat, ChatMessage } from './chat-format';
 
 /** The formats of the two sides: of what is read before an answer, and of the answer. With one tokenizer they are one. */
@@ -15,15 +15,15 @@ export function templateFolders(tokenizer: Tokenizer): string[] {
 }
 
 /**
- * The formats by `open`, which gets a side's tokenizer and the folders in which its template may be. Each side has the
+ * The formats by `open`, which gets a side's tokenizer and the folders in which its template may be; `more` are such
+ * folders before that of the decoder's tokenizer. Each side has the
  * template next to its own tokenizer, whose special tokens it knows; an encoder without one has the decoder's.
  */
 export async function sideFormats(
-  tokenizer: Tokenizer,
+  { encoder, decoder }: SideTokenizers,
   open: (tokenizer: Tokenizer, folders: readonly string[]) => Promise<ChatFormat>,
   more: readonly string[] = [],
 ): Promise<SideFormats> {
-  const { encoder, decoder } = sidesOf(tokenizer);
   const folders = [...more, ...templateFolders(decoder)];
   const format = await open(decoder, folders);
   if (encoder === decoder) return { encoder: format, decoder: format };

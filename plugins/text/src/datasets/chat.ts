@@ -186,7 +186,7 @@ async function openChat({
   const { answers, messages, split, appendEos, shuffle, shuffleRows, repeat } = options;
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
-  const format = await sideFormats(tokenizer, (side, folders) => formatOf(options, side, folders));
+  const format = await sideFormats(sidesOf(tokenizer), (side, folders) => formatOf(options, side, folders));
   const rows = await openRows(files, { columns: [messages], split, patterns: options.files });
   const read = readConversation(options, format, tokenizer);
   const ordered = new OrderedRows(rows, read, shuffle ? random : undefined, shuffleRows);

@@ -70,6 +70,14 @@ export function tokenizerOption(what: string): Option {
   return new Option('--tokenizer <name>', `${what}: ${WHICH_TOKENIZER} (default: the model folder's)`);
 }
 
+/** Where a command has both a source and a target. */
+export function encoderTokenizerOption(): Option {
+  return new Option(
+    '--encoder-tokenizer <name>',
+    "of what the encoder reads, if it is another one; --tokenizer is then the decoder's (default: the model folder's)",
+  );
+}
+
 /** For the help of commands. */
 export const WHICH_TOKENIZER = "`bytes`, a tokenizer.json or its folder, or the name of a plugin's tokenizer";
 
