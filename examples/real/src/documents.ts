@@ -91,4 +91,3 @@ function decoded(content: Buffer): string | undefined {
     return undefined;
   }
 }
-
