@@ -424,6 +424,8 @@ declare module '@graft/core' {
     };
     /** next-token prediction for decoder-only models */
     "objective:causal-lm": {
+      /** What an example is: `text`, of which every token is learnt, or `pairs`: a source and a target, read as one text, of which only the target is learnt.. Default: "text" */
+      readonly input?: "text" | "pairs";
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
       readonly padToMultipleOf?: number;
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
@@ -435,6 +437,8 @@ declare module '@graft/core' {
     };
     /** next-token prediction for decoder-only models */
     "objective:@graft/objectives/causal-lm": {
+      /** What an example is: `text`, of which every token is learnt, or `pairs`: a source and a target, read as one text, of which only the target is learnt.. Default: "text" */
+      readonly input?: "text" | "pairs";
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
       readonly padToMultipleOf?: number;
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
