@@ -31,6 +31,9 @@ export interface Story {
   readonly overrides: readonly string[];
 }
 
+/** What the config of an arm depends on. */
+export type ArmContext = Pick<Story, 'folder' | 'rows' | 'models' | 'plugins' | 'overrides'>;
+
 /** Evaluations during a training, besides the one before its first step. */
 export const EVALUATIONS = 4;
 /** The paper warms cross-attention up for 1,000 steps of a much longer training (section 3.1). */
@@ -45,7 +48,7 @@ export interface ArmSettings {
 
 /** The config of an arm. Its own file says everything that is not decided here. */
 export function loadArm(
-  story: Story,
+  story: ArmContext,
   arm: Arm,
   { steps, runs = story.folder }: ArmSettings,
 ): Promise<LoadedExperiment> {

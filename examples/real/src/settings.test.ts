@@ -14,6 +14,8 @@ it.each([
   [['--minutes', '3', '--tokens', '5'], 'only one of them can decide'],
   [['--arms', 'gema-adapted'], 'There is no arm "gema-adapted"; did you mean "gemma-adapted"?'],
   [['notes.md'], '"notes.md" belongs to no option.'],
+  [['--set', 'gemma-adapted.train.steps=5'], '--minutes or --tokens decide how long every arm trains'],
+  [['--set', 'seed'], '--set seed should be KEY=VALUE.'],
   [['--into', 'page.md'], '--into belongs to --table.'],
 ])('%j is refused with the reason', (args, message) => {
   expect(() => parseSettings(args)).toThrow(message);

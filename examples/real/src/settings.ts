@@ -85,11 +85,27 @@ export function parseSettings(args: readonly string[]): Settings | undefined {
     texts: [...(values.text ?? []), ...positionals],
     superglue: values.superglue,
     arms: values.arms === undefined ? undefined : namedArms(values.arms),
-    overrides: values.set ?? [],
+    overrides: (values.set ?? []).map(checkedOverride),
     out: values.out ?? join(CONFIGS, 'runs'),
     only: values.prepare ? 'prepare' : values.table ? 'table' : undefined,
     into: values.into,
   };
+}
+
+/** Keys on which the comparison rests, with the options that decide them. */
+const DECIDED = [
+  [/^(dataset|evaluators)\b/, 'every arm reads and predicts the same rows; --text adds text'],
+  [/^(name|runs)\b/, 'runs are found again by them; --out says where they are'],
+  [/^train\.(steps|checkpointEvery)\b/, '--minutes or --tokens decide how long every arm trains'],
+] as const;
+
+function checkedOverride(override: string): string {
+  const arm = ARMS.find(({ name }) => override.startsWith(`${name}.`));
+  const key = arm ? override.slice(arm.name.length + 1) : override;
+  if (!key.includes('=')) throw wrong(`--set ${override} should be KEY=VALUE.`);
+  const decided = DECIDED.find(([pattern]) => pattern.test(key));
+  if (decided) throw wrong(`--set ${override} cannot be set here: ${decided[1]}.`);
+  return override;
 }
 
 function refuseUnknown(args: readonly string[]): void {

@@ -5,8 +5,10 @@ import * as objectives from '@graft/objectives';
 import * as optimizers from '@graft/optimizers';
 import * as scratch from '@graft/scratch';
 import * as superglue from '@graft/superglue';
+import { writeSyntheticBenchmark } from '@graft/superglue';
 import * as text from '@graft/text';
 import { temporaryFolder } from '@graft/test-support';
+import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ARMS, usualArms, type ModelName } from './arms';
 import { runArm, type Story } from './arm-runs';
@@ -26,6 +28,7 @@ const SMALL = [
   'train.loader.threads=0',
   'objective.padToMultipleOf=16',
 ];
+const FEW_EPOCHS = ['--set', 'superglue.evaluators.0.epochs=1', '--set', 'superglue.evaluators.0.maxTokens=200'];
 const NAMES = ['gemma-continued', 'unbalanced'];
 
 let engine: Engine;
@@ -46,8 +49,11 @@ beforeAll(async () => {
 });
 
 describe('the story', () => {
-  it('trains every arm for as many steps, compares nats per byte, and has nothing left to do the second time', async () => {
-    const settings = settingsOf('--tokens', '300', '--arms', NAMES.join());
+  it('trains every arm for as many steps, compares nats per byte, fine-tunes, and has nothing left to do the second time', async () => {
+    const benchmark = join(folder, 'superglue');
+    await writeSyntheticBenchmark(benchmark, { seed: 0, trainRows: 8, valRows: 4 });
+    for (const task of readdirSync(benchmark)) if (task !== 'CB') rmSync(join(benchmark, task), { recursive: true });
+    const settings = settingsOf('--tokens', '300', '--arms', NAMES.join(), '--superglue', benchmark, ...FEW_EPOCHS);
     const first = (await runStory(settings, options))!;
     expect(first.steps).toBeGreaterThanOrEqual(5);
     for (const name of NAMES) {
@@ -56,12 +62,16 @@ describe('the story', () => {
     }
     const table = printed.join('\n');
     // From a uniform guess: about log(300) nats for each token of a few bytes.
-    const rows = [...table.matchAll(/^\| (Gemma[^|]*) \|.*\|\s+([\d.]+) \|$/gm)];
+    const losses = table.slice(0, table.indexOf('SuperGLUE'));
+    const rows = [...losses.matchAll(/^\| (Gemma[^|]*) \|.*\|\s+([\d.]+) \|$/gm)];
     expect(rows.map(([, title]) => title.trim())).toEqual(
       NAMES.map((name) => ARMS.find((arm) => arm.name === name)!.title),
     );
     for (const [, , loss] of rows) expect(Number(loss)).toBeGreaterThan(0.5);
     expect(table).toContain('unbalanced: ');
+    // The other tasks have no rows.
+    expect(table).toMatch(/^\| model +\| +cb \| +mean \|$/m);
+    expect(table).toContain('Not measured: copa, wsc, rte, wic, boolq, multirc.');
     expect(await storyTable(await newestStory(join(folder, 'out', 'data')))).toBe(printed[0]);
 
     const again = (await runStory(settings, options))!;

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { ARMS, CONFIGS, lacking, usualArms, type Arm } from './arms';
-import { evaluateStart, EVALUATIONS, loadArm, runArm, type Story } from './arm-runs';
+import { evaluateStart, EVALUATIONS, loadArm, runArm, type ArmContext, type Story } from './arm-runs';
 import { measureArm } from './measure';
 import { chooseSteps, stepsForRows, stepsForTokens, type Measured } from './plan';
 import { fetchedModels, prepareRows, type ModelPlaces } from './prepare';
@@ -70,16 +70,15 @@ export async function runStory(settings: Settings, options: StoryOptions = {}): 
       code: 'real.superglue',
       hint: 'It should have a folder for each task, such as CB/train.jsonl and CB/val.jsonl.',
     });
-  const engine = options.engine ?? (await openFast());
+  const { plugins = defaultPlugins } = options;
+  const context: ArmContext = { folder, rows, models, plugins, overrides: settings.overrides };
+  const engine = options.engine ?? (await openFast(context, arms[0]));
   logger.info(`Engine: ${engine.description}`);
   return withInterrupt(
     async (signal) => {
-      const overrides = [
-        ...(isAccelerator(engine) ? [`train.batchSize=${ACCELERATED_BATCH}`] : []),
-        ...settings.overrides,
-      ];
-      const { plugins = defaultPlugins } = options;
-      const story: Story = { engine, logger, signal, folder, rows, models, plugins, overrides };
+      // What the user sets comes last, and counts.
+      const batch = isAccelerator(engine) ? [`train.batchSize=${ACCELERATED_BATCH}`] : [];
+      const story: Story = { ...context, engine, logger, signal, overrides: [...batch, ...settings.overrides] };
       const steps = await planSteps(story, arms, settings, began);
       if (steps === undefined) return undefined;
       const runs = await runArms(story, arms, steps);
@@ -126,8 +125,10 @@ function chooseArms(settings: Settings, models: ModelPlaces, logger: Logger): re
   return arms;
 }
 
-async function openFast(): Promise<Engine> {
-  const engine = await openEngine({ precision: 'bfloat16' });
+/** The engine of the arms' configs, which all arms share. */
+async function openFast(context: ArmContext, arm: Arm): Promise<Engine> {
+  const { config } = await loadArm(context, arm, { steps: 1 });
+  const engine = await openEngine({ ...config.engine, precision: config.train.precision });
   if (engine.executor !== 'portable') return engine;
   throw new UsageError('Models of this size need the native library, and only the portable engine is here.', {
     code: 'real.engine',

@@ -100,8 +100,10 @@ function lossTable(curves: readonly Curve[], { batchSize, engine }: Plan, rows: 
     ...steps.map((step) => losses.get(step)?.toFixed(3) ?? ''),
   ]);
   return [
-    `Held-out loss in nats per byte of the targets, after this many tokens of source and target (of the tokenizer of ${shortName(model)}). ` +
-      `${steps.at(-1)} steps of ${batchSize} rows; ${rows.trainRows} training rows, ${rows.heldOutRows} held-out ones with ${rows.heldOutTargetBytes} bytes to predict. ${engine}.`,
+    ...wrapped(
+      `Held-out loss in nats per byte of the targets, after this many tokens of source and target (of the tokenizer of ${shortName(model)}). ` +
+        `${steps.at(-1)} steps of ${batchSize} rows; ${rows.trainRows} training rows, ${rows.heldOutRows} held-out ones with ${rows.heldOutTargetBytes} bytes to predict. ${engine}.`,
+    ),
     '',
     ...markdown(head, body),
   ];
@@ -131,8 +133,10 @@ async function superglueTable({ tasks, left, folders }: SuperGlueRecord): Promis
   }
   body.push(['always the most frequent class', ...withMean(majority)]);
   return [
-    'SuperGLUE, few rows: accuracy after fine-tuning on the training rows of each task.' +
-      (left.length > 0 ? ` Not measured: ${left.join(', ')}.` : ''),
+    ...wrapped(
+      'SuperGLUE, few rows: accuracy after fine-tuning on the training rows of each task.' +
+        (left.length > 0 ? ` Not measured: ${left.join(', ')}.` : ''),
+    ),
     '',
     ...markdown(['model', ...tasks, 'mean'], body),
   ];
@@ -155,6 +159,20 @@ function sampleLines({ rows, arms }: Samples): string[] {
 }
 
 const oneLine = (text: string): string => text.replaceAll('```', "'''").replace(/\s+/g, ' ').trim();
+
+const LINE = 120;
+
+/** A paragraph as Prettier writes it. */
+function wrapped(text: string): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines[lines.length - 1];
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= LINE) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
 
 /** A table as Prettier writes it: all columns but the first are numbers. */
 export function markdown(head: readonly string[], body: readonly (readonly string[])[]): string[] {
