@@ -9,11 +9,13 @@ declare module '@graft/core' {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
       /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
-      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
       /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -62,9 +64,19 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -113,6 +125,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
@@ -146,11 +166,13 @@ declare module '@graft/core' {
       /** Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`. */
       readonly kind?: "encoder-decoder" | "decoder-only" | "encoder-only";
       /** What the model's layers are made of, and the format of its checkpoints. Default: the checkpoint's or the preset's, otherwise `t5gemma`, or `gemma2` for a decoder-only model. */
-      readonly family?: "gemma2" | "t5gemma" | "gemma3" | "t5gemma2" | "llama" | "qwen3";
+      readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
       /** Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, one size for both sides, or a published model with its family (`gemma-3-270m`, `t5gemma-2-270m-270m`). */
       readonly preset?: string;
       /** Sizes of the encoder. Default: the decoder's. */
       readonly encoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -199,9 +221,19 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Sizes of the decoder. Default: the encoder's. */
       readonly decoder?: {
+        /** In a model of the family `graft`: the family of this side's layers. Default: the checkpoint's. */
+        readonly family?: "gemma2" | "gemma3" | "llama" | "qwen3" | "t5gemma" | "t5gemma2" | "graft";
         /** Number of blocks. */
         readonly layers?: number;
         /** Width of the residual stream. */
@@ -250,6 +282,14 @@ declare module '@graft/core' {
         readonly rmsNormEpsilon?: number;
         /** Written to config.json; nothing is cut off. Default: the family's; Gemma 2: 8192. */
         readonly maxPositions?: number;
+        /** Tokens of the vocabulary of this side. Default: the model's. */
+        readonly vocabularySize?: number;
+        /** Id of the padding token of this side. Default: the model's. */
+        readonly padTokenId?: number;
+        /** Id of the token that starts a text of this side. Default: the model's. */
+        readonly bosTokenId?: number;
+        /** Id of the end token of this side, or of several. Default: the model's. */
+        readonly eosTokenId?: number | readonly (number)[];
       };
       /** Tokens of the vocabulary. Default: the family's, such as 256000. */
       readonly vocabularySize?: number;
@@ -290,11 +330,20 @@ declare module '@graft/core' {
     };
     /** an encoder-decoder made of one or two decoder-only checkpoints */
     "initializer:adapt": {
-      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      /** Folder of the decoder-only checkpoint that becomes the encoder. */
       readonly encoder: string;
       /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
       readonly decoder?: string;
-      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      /** How the decoder reads the source: `separate`, by projections of its own; `merged`, in one softmax with its own tokens, without new parameters; `auto`: `merged` for two sides of one Gemma 3 (T5Gemma 2), otherwise `separate`.. Default: "auto" */
+      readonly crossAttentionForm?: "auto" | "separate" | "merged";
+      /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
+      /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
       readonly crossAttentionNorms?: "copy" | "identity";
@@ -307,11 +356,20 @@ declare module '@graft/core' {
     };
     /** an encoder-decoder made of one or two decoder-only checkpoints */
     "initializer:@graft/gemma/adapt": {
-      /** Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder. */
+      /** Folder of the decoder-only checkpoint that becomes the encoder. */
       readonly encoder: string;
       /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
       readonly decoder?: string;
-      /** `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
+      /** How the decoder reads the source: `separate`, by projections of its own; `merged`, in one softmax with its own tokens, without new parameters; `auto`: `merged` for two sides of one Gemma 3 (T5Gemma 2), otherwise `separate`.. Default: "auto" */
+      readonly crossAttentionForm?: "auto" | "separate" | "merged";
+      /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
+      readonly tieEncoderEmbedding?: boolean;
+      /** The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.. Default: false */
+      readonly preserveFunction?: boolean | {
+        /** Steps of training in which the pair turns into its own form. */
+        readonly steps: number;
+      };
+      /** Initial values of separate cross-attention. `copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.. Default: "auto" */
       readonly crossAttention?: "auto" | "copy" | "random";
       /** `copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts. */
       readonly crossAttentionNorms?: "copy" | "identity";
@@ -770,9 +828,9 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Tokens in an example. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Tokens in an example; with a tokenizer for each side, of the decoder. */
       readonly lengthTokens: number;
       /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
       readonly separator?: string;
@@ -811,9 +869,9 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Tokens in an example. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Tokens in an example; with a tokenizer for each side, of the decoder. */
       readonly lengthTokens: number;
       /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
       readonly separator?: string;
@@ -852,8 +910,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -899,8 +957,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -946,8 +1004,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -993,8 +1051,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
       readonly text?: string;
       /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
@@ -1040,8 +1098,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
       readonly messages?: string;
       /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
@@ -1098,8 +1156,8 @@ declare module '@graft/core' {
       readonly files: string | readonly (string)[];
       /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
       readonly exclude?: readonly (string)[];
-      /** The tokenizer, by name or with its options. */
-      readonly tokenizer: ComponentInput<'tokenizer'>;
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
       /** Key of the list of turns, `{ role, content }` or `{ from, value }` each.. Default: "messages" */
       readonly messages?: string;
       /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it.. Default: "last" */
@@ -1224,7 +1282,7 @@ declare module '@graft/core' {
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
       /** Longest sequence in tokens, special tokens included.. Default: 512 */
       readonly maxTokens?: number;
@@ -1259,7 +1317,7 @@ declare module '@graft/core' {
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
       /** Longest sequence in tokens, special tokens included.. Default: 512 */
       readonly maxTokens?: number;
@@ -1320,6 +1378,24 @@ declare module '@graft/core' {
       /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
       readonly bosToken?: string;
     };
+    /** a tokenizer for each side: the encoder reads text by one, the decoder writes it by another */
+    "tokenizer:sides": {
+      /** The tokenizer of what the encoder reads. */
+      readonly encoder: ComponentInput<'tokenizer'>;
+      /** The tokenizer of what the decoder reads and writes. */
+      readonly decoder: ComponentInput<'tokenizer'>;
+    };
+    /** a tokenizer for each side: the encoder reads text by one, the decoder writes it by another */
+    "tokenizer:@graft/text/sides": {
+      /** The tokenizer of what the encoder reads. */
+      readonly encoder: ComponentInput<'tokenizer'>;
+      /** The tokenizer of what the decoder reads and writes. */
+      readonly decoder: ComponentInput<'tokenizer'>;
+    };
+    /** that of the run's checkpoint, or those of its two sides: tokenizer.json in its folder */
+    "tokenizer:checkpoint": Readonly<Record<string, never>>;
+    /** that of the run's checkpoint, or those of its two sides: tokenizer.json in its folder */
+    "tokenizer:@graft/text/checkpoint": Readonly<Record<string, never>>;
     /** config, metrics and end of a run, to an MLflow server's REST API */
     "tracker:mlflow": {
       /** Address of the server, as http://HOST:5000. */

@@ -57,6 +57,7 @@ export {
   type TensorSplit,
   type ModelKind,
   type ModelOutputs,
+  type ModelTransition,
   type ModelPart,
   type ModelSettings,
   type NamedToken,

@@ -64,6 +64,7 @@ export {
   configFacts,
   fallbackWarning,
   findRecord,
+  findTokenizerFolders,
   findSnapshot,
   MetricsFile,
   readOptimizerState,

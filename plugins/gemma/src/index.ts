@@ -19,6 +19,7 @@ export {
   type EncoderDecoderConfig,
   type EncoderOnlyConfig,
   type EncoderWindow,
+  type FunctionPreserving,
   type GemmaConfig,
   type GemmaOptions,
   type LayerType,
@@ -63,7 +64,7 @@ export {
   type CrossAttentionNorms,
 } from './adapt/cross-attention';
 export { RANDOM_PARTS, type RandomPart } from './adapt/parts';
-export { CROSS_ATTENTION_FORM_CHOICES, type CrossAttentionFormChoice } from './adapt/form';
+export { CROSS_ATTENTION_FORM_CHOICES, type CrossAttentionFormChoice, type PreserveFunction } from './adapt/form';
 export { CROSS_ATTENTION_FORMS, type CrossAttentionForm } from './model/block';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
 export { generationDefaults, readGenerationConfig } from './generate/generation-defaults';

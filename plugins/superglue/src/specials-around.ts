@@ -1,4 +1,4 @@
-import { appendsEos, DataError, readsBos, specialTokenPolicy, tokensOfSide, type Model } from '@graft/core';
+import { appendsEos, DataError, readsBos, specialTokenPolicy, type Model } from '@graft/core';
 import type { EncodeOptions } from './encode-examples';
 
 /** Ids of the special tokens around a text. */
@@ -10,11 +10,11 @@ export type Around = Pick<EncodeOptions, 'bos' | 'eos'>;
  * if the options request an end token that the model does not have.
  */
 export function specialsAround(
-  model: Pick<Model, 'kind' | 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
+  model: Pick<Model, 'kind' | 'specialTokens' | 'encoderTokens'>,
   { prependBos, appendEos }: { readonly prependBos?: boolean; readonly appendEos?: boolean },
 ): Around {
   const side = model.kind === 'decoder-only' ? 'decoder' : 'encoder';
-  const { start, eos } = tokensOfSide(model, side).specialTokens;
+  const { start, eos } = (side === 'encoder' ? model.encoderTokens : undefined)?.specialTokens ?? model.specialTokens;
   if (appendEos && eos.length === 0)
     throw new DataError('appendEos is true, but the model has no end token.', {
       code: 'superglue.no-end',

@@ -1,5 +1,6 @@
 import { definePlugin } from '@graft/core';
 import { bytes } from './tokenizers/bytes';
+import { checkpoint } from './tokenizers/checkpoint';
 import { chat } from './datasets/chat';
 import { huggingface } from './tokenizers/huggingface';
 import { jsonl } from './datasets/jsonl';
@@ -12,5 +13,5 @@ import { text } from './datasets/text';
 /** The tokenizers and datasets. */
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, sides, text, jsonl, parquet, chat, tensors, mixture],
+  components: [bytes, huggingface, sides, checkpoint, text, jsonl, parquet, chat, tensors, mixture],
 });

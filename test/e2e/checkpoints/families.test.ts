@@ -105,6 +105,38 @@ test('a run that adapts two families is checked dry, trains, says how it began, 
   expect(await bytesOf(join(cwd, 'added'))).toEqual(await bytesOf(model));
 });
 
+test('a run that preserves the function of its source turns into the own form of the pair, also when it is resumed', async () => {
+  const cwd = temporaryFolder();
+  writeFileSync(join(cwd, 'a.txt'), 'a text of some length, again and again. '.repeat(20));
+  const adapt = `{ use: adapt, encoder: ${fixture('qwen3-tiny')!}, preserveFunction: { steps: 2 } }`;
+  const config = (name: string, steps: number): string =>
+    CONFIG.replace('{ use: load, path: PATH }', adapt)
+      .replace('name: tune', `name: ${name}`)
+      .replace('OBJECTIVE', 'prefix-lm')
+      .replace('STEPS', String(steps))
+      .replace('keepCheckpoints: 2', 'keepCheckpoints: 3');
+  const lossesOf = (run: string): unknown[] =>
+    readFileSync(join(cwd, 'runs', run, 'latest', 'metrics.jsonl'), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { loss: number }).loss);
+  writeFileSync(join(cwd, 'a.yaml'), config('straight', 3));
+  await graftSucceeds(['run', 'a.yaml'], cwd);
+  for (const steps of [1, 2, 3]) {
+    writeFileSync(join(cwd, 'b.yaml'), config('resumed', steps));
+    await graftSucceeds(['run', 'b.yaml', ...(steps > 1 ? ['--resume'] : [])], cwd);
+  }
+  expect(lossesOf('resumed')).toEqual(lossesOf('straight'));
+  const checkpoints = join(cwd, 'runs', 'straight', 'latest', 'checkpoints');
+  const forms = [1, 2, 3].map((step) => {
+    const json = readFileSync(join(checkpoints, `step-${step}`, 'config.json'), 'utf8');
+    return (JSON.parse(json) as { function_preserving?: object }).function_preserving;
+  });
+  expect(forms).toEqual([{ done: 1, steps: 2 }, undefined, undefined]);
+  const { stdout } = await graftSucceeds(['inspect', join(checkpoints, 'step-1')], cwd);
+  expect(stdout).toContain('The pair is 1 of 2 steps on its way');
+});
+
 test('an encoder-decoder is not adapted again, and a form that widths forbid is refused with both', async () => {
   const cwd = temporaryFolder();
   const [pair, encoder, decoder] = ['t5gemma2-tiny', 'llama-tiny', 'qwen3-tiny'].map((name) => fixture(name)!);

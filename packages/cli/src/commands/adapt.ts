@@ -24,6 +24,7 @@ type AdaptOptions = Pick<FamilyAdaptRequest, 'encoder' | 'decoder' | 'out' | 'dt
 const FRESH: Readonly<Record<string, string>> = {
   crossAttentionForm: '--cross-attention-form',
   tieEncoderEmbedding: '--tie-encoder-embedding',
+  preserveFunction: '--preserve-function',
   expandHeads: '--expand-heads',
   seed: '--seed',
   std: '--std',
@@ -45,6 +46,9 @@ function checkDelta(command: Command, { to, delta, decoderDelta, scale }: AdaptO
     );
 }
 
+/** `--preserve-function` alone is true. */
+const stepsOf = (text: string): { steps: number } => ({ steps: integer(1)(text) });
+
 export function addAdaptCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('adapt')
@@ -63,6 +67,11 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .option(
       '--tie-encoder-embedding',
       'one embedding table for both sides and the output (default: of T5Gemma 2; --no-tie-encoder-embedding: two tables)',
+    )
+    .option(
+      '--preserve-function [steps]',
+      'begin in the form that computes what the checkpoint does; with a number, training turns it into its own form in that many steps',
+      stepsOf,
     )
     .addOption(new Option('--no-tie-encoder-embedding').hideHelp())
     .addOption(

@@ -86,7 +86,11 @@ export class Chat {
     const text = new NewText(tokenizers.decoder, model.kind === 'decoder-only' ? ids.length : 1, stops);
     const limited = generation.maxNewTokens !== undefined || generation.maxLength !== undefined;
     const [row] = await this.decoder.sequences(
-      inputOf(ids, tokensOfSide(model, 'encoder').specialTokens.pad, generation.maxLength === undefined ? LENGTH_STEP : 1),
+      inputOf(
+        ids,
+        tokensOfSide(model, 'encoder').specialTokens.pad,
+        generation.maxLength === undefined ? LENGTH_STEP : 1,
+      ),
       {
         eos: isKnown ? [...new Set([...generation.eos, end.token])] : generation.eos,
         maxNewTokens: limited ? undefined : DEFAULT_ANSWER_TOKENS,

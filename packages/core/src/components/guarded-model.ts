@@ -1,4 +1,4 @@
-import type { Model, ModelFamily, Parameters } from '../interfaces';
+import type { Model, ModelFamily, ModelTransition, Parameters } from '../interfaces';
 import { callComponent, componentName } from './calls';
 import { lending } from './lending';
 
@@ -19,6 +19,7 @@ const THE_FAMILY = 'The model family';
 export function guardModel(model: Model, family: ModelFamily): Model {
   const parts = new Map<object, object>();
   return guard(model, family, METHODS.model, (key, value) => {
+    if (key === 'transition' && value !== undefined) return guardTransition(value as ModelTransition, family);
     const methods = key === 'model' ? undefined : METHODS[key];
     if (!methods || typeof value !== 'object' || value === null) return value;
     const made = parts.get(value) ?? guard(value, family, methods);
@@ -26,6 +27,12 @@ export function guardModel(model: Model, family: ModelFamily): Model {
     return made;
   });
 }
+
+/** The models that one turns into are guarded, too. */
+const guardTransition = (transition: ModelTransition, family: ModelFamily): ModelTransition => ({
+  steps: transition.steps,
+  at: (steps) => guardModel(transition.at(steps), family),
+});
 
 function guard<T extends object>(
   target: T,

@@ -21,6 +21,16 @@ describe('Registry', () => {
     );
   });
 
+  test('a section without `use` names the component that one of its keys implies, which only one component may be', () => {
+    const implied = (id: string): ComponentDefinition => ({ ...schedule(id), impliedBy: ['by'] });
+    const registry = new Registry();
+    registry.register(definePlugin({ name: 'p', components: [schedule('a'), implied('b')] }), 'package p');
+    expect([registry.implied('schedule', { by: 2 }), registry.implied('schedule', {})]).toEqual(['b', undefined]);
+    expect(() => registry.register(definePlugin({ name: 'q', components: [implied('c')] }), 'package q')).toThrow(
+      'Plugin "q" (package q) has a component "c" that the key "by" implies, as it does "b" already.',
+    );
+  });
+
   test('two components of one id in one plugin are an error', () => {
     const plugin = definePlugin({ name: 'p', components: [schedule('a'), schedule('a')] });
     expect(() => new Registry().register(plugin, 'here')).toThrow(

@@ -92,7 +92,11 @@ export class Registry {
       );
   }
 
-  private checkImplied({ id, interface: interface_, impliedBy }: ComponentDefinition, plugin: Plugin, origin: string): void {
+  private checkImplied(
+    { id, interface: interface_, impliedBy }: ComponentDefinition,
+    plugin: Plugin,
+    origin: string,
+  ): void {
     const key = impliedBy?.find((one) => this.implied(interface_, { [one]: undefined }) !== undefined);
     if (key === undefined) return;
     throw new PluginError(

@@ -50,6 +50,18 @@ test('naming another component replaces the old options, and naming the same one
   });
 });
 
+test('a tokenizer for each side and one for both replace each other', () => {
+  const one = { tokenizer: { use: 'file', path: 'x' } };
+  const two = { tokenizer: { encoder: { use: 'file', path: 'a' }, decoder: 'bytes' } };
+  expect(merged(one, two)).toEqual(two);
+  expect(merged({ tokenizer: 'bytes' }, two)).toEqual(two);
+  expect(merged(two, one)).toEqual(one);
+  expect(merged(two, { tokenizer: 'bytes' })).toEqual({ tokenizer: 'bytes' });
+  expect(merged(two, { tokenizer: { encoder: { path: 'b' } } })).toEqual({
+    tokenizer: { encoder: { use: 'file', path: 'b' }, decoder: 'bytes' },
+  });
+});
+
 test.each([
   ['adamw', { use: 'adamw', a: 1 }],
   ['auto', { a: 1 }],

@@ -117,7 +117,7 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
       present = target[key] = expandedSection(at, present);
       origins.expandShorthand(at, Object.keys(present as ConfigTree)[0], origin);
     }
-    if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
+    if (isObject(value) && isObject(present) && !namesAnother(value, present, key)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
       target[key] = copy(value, at, origin.source);
@@ -137,6 +137,13 @@ export function droppedFor(section: ConfigTree): string | undefined {
   return typeof section.use === 'string' && Object.keys(section).length > 1 ? section.use : undefined;
 }
 
-function namesAnother(value: ConfigTree, present: ConfigTree): boolean {
-  return value.use !== undefined && present.use !== undefined && value.use !== present.use;
+function namesAnother(value: ConfigTree, present: ConfigTree, key: string): boolean {
+  const [one, other] = [value, present].map(
+    (section) => section.use ?? (key === 'tokenizer' ? sidesOf(section) : undefined),
+  );
+  return one !== undefined && other !== undefined && one !== other;
 }
+
+/** A tokenizer for each side needs no `use`; it replaces one for both, and is replaced by one. */
+const sidesOf = (section: ConfigTree): string | undefined =>
+  section.encoder !== undefined || section.decoder !== undefined ? 'sides' : undefined;

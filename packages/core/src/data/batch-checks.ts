@@ -17,7 +17,14 @@
  */
 import { DataError } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type Model, type ObjectiveContext } from '../interfaces';
+import {
+  IGNORED_LABEL,
+  FIELDS,
+  type FieldSpec,
+  type HostFields,
+  type Model,
+  type ObjectiveContext,
+} from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
 /** Recognized by name, not by class: an array may come from another realm. */

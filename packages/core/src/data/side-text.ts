@@ -8,8 +8,8 @@ export function sidesOf(tokenizer: Tokenizer): SideTokenizers {
   return { encoder: tokenizer.encoderSide ?? tokenizer, decoder: tokenizer };
 }
 
-/** What a decoder writes for bytes that are not (yet) a character. */
-const INCOMPLETE = '\uFFFD';
+/** What a decoder writes for bytes that do not form a character, and a character itself. */
+const REPLACEMENT = '\uFFFD';
 
 /** A character has at most this many bytes, and each may be a token. */
 const LONGEST_CHARACTER = 4;
@@ -23,9 +23,8 @@ const LONGEST_CHARACTER = 4;
  */
 export class SideText {
   private readonly special: ReadonlyMap<number, number>;
-  /** Whether a character ends with a token, by its id. */
+  /** Whether a token consists of whole characters, by its id. */
   private readonly whole = new Map<number, boolean>();
-
   private static readonly made = new WeakMap<SideTokenizers, SideText>();
 
   /** The same object for the same tokenizers, because it remembers what it learns of their tokens. */
@@ -50,33 +49,32 @@ export class SideText {
    * too, and the length of `ids`.
    */
   boundaries(ids: ArrayLike<number>): number[] {
-    return Array.from({ length: ids.length + 1 }, (_, at) => at).filter((at) => this.isBoundary(ids, at));
-  }
-
-  /**
-   * Whether the text may be divided before `ids[at]`. Bytes that belong to no character, because `ids` begin or end with
-   * a part of one, are decoded as U+FFFD.
-   */
-  isBoundary(ids: ArrayLike<number>, at: number): boolean {
-    if (at <= 0 || at >= ids.length || this.endsCharacter(ids[at - 1]) || this.special.has(ids[at])) return true;
-    const [low, high] = [Math.max(0, at - LONGEST_CHARACTER), Math.min(ids.length, at + LONGEST_CHARACTER)];
-    const before = this.decoded(ids, low, at);
-    if (!before.endsWith(INCOMPLETE)) return true;
-    // U+FFFD may also be a character of the text, or stand for bytes that never become one.
-    return before + this.decoded(ids, at, high) === this.decoded(ids, low, high);
+    const found = [0];
+    while (found[found.length - 1] < ids.length) found.push(this.endOfUnit(ids, found[found.length - 1]));
+    return found;
   }
 
   /** The boundary inside `ids` that is nearest to `at`, rather before than behind it; undefined if there is none. */
   boundaryNear(ids: ArrayLike<number>, at: number): number | undefined {
-    for (let distance = 0; distance < ids.length; distance++)
-      for (const place of [at - distance, at + distance])
-        if (place > 0 && place < ids.length && this.isBoundary(ids, place)) return place;
-    return undefined;
+    // Characters are found from the last place before `at` where one certainly ends.
+    let start = Math.min(at, ids.length);
+    while (start > 0 && !(start < ids.length && this.isWhole(ids[start])) && !this.isWhole(ids[start - 1])) start--;
+    let before = start;
+    while (before < at) {
+      const end = this.endOfUnit(ids, before);
+      if (end > at) break;
+      before = end;
+    }
+    const behind = before < ids.length ? this.endOfUnit(ids, before) : ids.length;
+    const isInside = (place: number): boolean => place > 0 && place < ids.length;
+    const near = behind - at < at - before ? [behind, before] : [before, behind];
+    return near.find(isInside);
   }
 
   /**
    * The encoder's ids of the text of `ids[start]` to `ids[end - 1]`, both places of `boundaries`. Pad, start and end
-   * tokens become the encoder's.
+   * tokens become the encoder's. Bytes that belong to no character, because `ids` begin or end with a part of one, are
+   * U+FFFD.
    */
   encode(ids: ArrayLike<number>, start = 0, end = ids.length): number[] {
     const encoded: number[] = [];
@@ -91,28 +89,55 @@ export class SideText {
     return encoded;
   }
 
-  /**
-   * The text of a stretch without pad, start and end tokens. Decoders that remove the first space of a text would do that
-   * to each stretch, so that it is decoded behind the token before it.
-   */
+  /** The text of a stretch without pad, start and end tokens. */
   private textOf(ids: ArrayLike<number>, start: number, end: number): string {
-    if (start === end) return '';
+    let text = '';
+    for (let at = start; at < end;) {
+      let next = at;
+      while (next < end && this.isWhole(ids[next])) next++;
+      // Some decoders make nothing of a character beside a part of another one.
+      if (next === at) next = Math.min(end, this.endOfUnit(ids, at));
+      text += this.pieceOf(ids, at, next);
+      at = next;
+    }
+    return text;
+  }
+
+  /**
+   * A piece of the text. Decoders that remove the first space of a text would do that to each piece, so that it is decoded
+   * behind the token before it.
+   */
+  private pieceOf(ids: ArrayLike<number>, start: number, end: number): string {
     const own = this.decoded(ids, start, end);
-    if (start === 0 || this.special.has(ids[start - 1])) return own;
+    if (start === 0 || !this.isWhole(ids[start - 1]) || this.special.has(ids[start - 1])) return own;
     const before = this.decoded(ids, start - 1, start);
     const whole = this.decoded(ids, start - 1, end);
     const text = whole.slice(before.length);
-    // Otherwise the token before it ends a character that begins further ahead.
-    return whole.startsWith(before) && text.endsWith(own) ? text : own;
+    return whole.startsWith(before) && text === ` ${own}` ? text : own;
   }
 
-  private endsCharacter(id: number): boolean {
-    let ends = this.whole.get(id);
-    if (ends === undefined) {
-      ends = this.special.has(id) || !this.decoded([id], 0, 1).endsWith(INCOMPLETE);
-      this.whole.set(id, ends);
+  /** Where the shortest stretch from `start` on ends that consists of whole characters. */
+  private endOfUnit(ids: ArrayLike<number>, start: number): number {
+    if (this.isWhole(ids[start])) return start + 1;
+    let last = start + 1;
+    while (last < ids.length && last < start + LONGEST_CHARACTER && !this.isWhole(ids[last])) last++;
+    // U+FFFD may be a character of the text, of several bytes; or they never become a character.
+    let end = start + 1;
+    for (let at = start + 2; at <= last; at++) {
+      const text = this.decoded(ids, start, at);
+      if (!text.includes(REPLACEMENT)) return at;
+      if (text === REPLACEMENT) end = at;
     }
-    return ends;
+    return end;
+  }
+
+  private isWhole(id: number): boolean {
+    let is = this.whole.get(id);
+    if (is === undefined) {
+      is = this.special.has(id) || !this.decoded([id], 0, 1).includes(REPLACEMENT);
+      this.whole.set(id, is);
+    }
+    return is;
   }
 
   private decoded(ids: ArrayLike<number>, start: number, end: number): string {

@@ -14,6 +14,7 @@ import {
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
   tokenizerClash,
+  tokensOfSide,
   withoutModelInput,
 } from './special-tokens';
 import type { SpecialTokensSection } from '../config/schema';
@@ -107,6 +108,28 @@ test("a tokenizer with other special tokens than the model's is reported", () =>
   expect(tokenizerClash({ padId: 3, bosId: 5, eosId: 9 }, one)).toMatch(
     /^The tokenizer's special tokens are not the model's, which count: BOS 5, not 2; EOS 9, not 1 or 107; pad 3, not 0\. /,
   );
+});
+
+test('an encoder with a vocabulary of its own has its own special tokens around its text', () => {
+  const policy: SpecialTokensSection = { encoder: { bos: true, eos: true } };
+  const one: Model = {
+    ...encoderDecoder(policy),
+    encoderTokens: { vocabularySize: 9, specialTokens: { pad: 3, start: 4, eos: [5] } },
+  };
+  expect([...modelInput(one, [6, 7])]).toEqual([4, 6, 7, 5]);
+  expect([...withoutModelInput(one, Int32Array.of(4, 6, 5))]).toEqual([6]);
+  expect(describeSpecialTokens(one)).toBe(
+    'Special tokens: encoder reads BOS 4 in front, EOS 5 behind, decoder starts with 2; end 1 or 107, pad 0, in the encoder 3',
+  );
+  const decoder = { padId: 0, bosId: 2, eosId: 1 };
+  expect(tokenizerClash(decoder, one, { padId: 3, bosId: 4, eosId: 5 })).toBeUndefined();
+  expect(tokenizerClash(decoder, one)).toBe(
+    "The tokenizer's special tokens are not the encoder's, which count: BOS 2, not 4; EOS 1, not 5; pad 0, not 3. Take the encoder's own tokenizer.",
+  );
+  expect([tokensOfSide(one, 'encoder').vocabularySize, tokensOfSide(one, 'decoder').vocabularySize]).toEqual([
+    9,
+    one.vocabularySize,
+  ]);
 });
 
 test.each([

@@ -5,14 +5,7 @@ import { guardModel } from '../components/guarded-model';
 import { CheckpointError, ConfigError } from '@graft/engine';
 import { explainIssues } from '../config/issues';
 import { SpecialTokensSection } from '../config/schema';
-import type {
-  Model,
-  ModelFamily,
-  SideRules,
-  SideTokens,
-  SpecialTokenPolicy,
-  TokenizerFacts,
-} from '../interfaces';
+import type { Model, ModelFamily, SideRules, SideTokens, SpecialTokenPolicy, TokenizerFacts } from '../interfaces';
 
 /** Graft's own key in a checkpoint's config.json, which other readers ignore. */
 export const SPECIAL_TOKENS_KEY = 'special_token_policy';
@@ -75,7 +68,10 @@ export function tokensOfSide(
 }
 
 /** The special tokens that a side of a model reads. */
-function specialsOf({ specialTokens, encoderTokens }: Tokens, side: 'encoder' | 'decoder'): SideTokens['specialTokens'] {
+function specialsOf(
+  { specialTokens, encoderTokens }: Tokens,
+  side: 'encoder' | 'decoder',
+): SideTokens['specialTokens'] {
   return (side === 'encoder' ? encoderTokens?.specialTokens : undefined) ?? specialTokens;
 }
 

@@ -38,7 +38,8 @@ export interface EvaluationsOptions {
   readonly step: number;
   /** Steps of the whole run, behind which every evaluator is due. */
   readonly totalSteps: number;
-  readonly model: Model;
+  /** The model after that many steps. */
+  readonly model: (step: number) => Model;
   readonly random: RandomStream;
   readonly sink: EvaluationSink;
   /** The evaluator that begins or reports; undefined when it has ended. Default: nobody looks. */
@@ -72,7 +73,8 @@ export class Evaluations {
     onRecord: (record: EvaluationRecord) => Promise<void> | void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { evaluators, model, sink, onProgress } = this.options;
+    const { evaluators, sink, onProgress } = this.options;
+    const model = this.options.model(step);
     for (const { name, every, evaluator } of evaluators) {
       if (!this.isEvaluatorDue(name, every, step)) continue;
       if (signal?.aborted) return;

@@ -118,6 +118,17 @@ export interface OutputHead {
   logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
 }
 
+/** A model whose form changes while it trains; its parameters stay the same. */
+export interface ModelTransition {
+  /** Steps of training until the form no longer changes, counted from this model. */
+  readonly steps: number;
+  /**
+   * The model as it is after that many steps: a number, or in a compiled step a float32 scalar below `steps`. Its
+   * `checkpointConfig` says the form, so that it continues from there when it is loaded.
+   */
+  at(steps: number | tf.Scalar): Model;
+}
+
 /** `encoder-only` models produce states, but not tokens: they have `representation`, but not logits. */
 export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
 
@@ -186,6 +197,8 @@ export interface Model {
    */
   storage?(checkpoint: CheckpointReader): CheckpointStorage | Promise<CheckpointStorage>;
   readonly head?: OutputHead;
+  /** Default: the model stays as it is. */
+  readonly transition?: ModelTransition;
   /** States of the encoder, or of a decoder-only model itself: the input of classification (paper, section 4). */
   readonly representation?: Representation;
 }

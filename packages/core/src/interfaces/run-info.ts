@@ -22,6 +22,11 @@ export interface RunInfo {
   readonly trainingObjective?: ComponentSpec;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
+  /**
+   * Folders with the tokenizer.json of the checkpoint from which the run starts or resumes; `encoder` if the encoder's is
+   * another one. Undefined: there is none.
+   */
+  readonly tokenizerFolders?: { readonly decoder: string; readonly encoder?: string };
   /** The effective policy, by which datasets append end tokens. Undefined if the model is unknown. */
   readonly specialTokens?: SpecialTokenPolicy;
 }

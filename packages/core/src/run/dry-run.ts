@@ -18,7 +18,7 @@ import { planMesh, refuseShardingAlone } from './create-placement';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
-import { checkTakesSides, findRecord } from './tokenizer-files';
+import { checkTakesSides, findRecord, findTokenizerFolders } from './tokenizer-files';
 
 /** Options of `dryRun`. */
 export interface DryRunOptions {
@@ -66,7 +66,8 @@ export async function dryRun(
       generationConfig: await initializer.generationConfig?.(),
     });
     const recorded = await findRecord(config, registry);
-    const run = { ...facts, recorded, specialTokens: specialTokenPolicy(model) };
+    const tokenizerFolders = await findTokenizerFolders(config, registry);
+    const run = { ...facts, recorded, tokenizerFolders, specialTokens: specialTokenPolicy(model) };
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = owned.add('the objective', await components.create('objective', config.objective));
     const dataset = owned.add('the dataset', await components.create('dataset', config.dataset));
@@ -78,8 +79,7 @@ export async function dryRun(
     checkTakesSides(config.dataset, dataset, registry);
     checkSides(dataset, model);
     const { tokenizer, tokenizers } = dataset;
-    for (const warning of objective.settle?.({ model, tokenizer, tokenizers }).warnings ?? [])
-      logger.warn(warning);
+    for (const warning of objective.settle?.({ model, tokenizer, tokenizers }).warnings ?? []) logger.warn(warning);
     const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
 

@@ -19,6 +19,7 @@ import { meshSize } from './create-placement';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
 import { RunSession } from './session';
+import { findTokenizerFolders } from './tokenizer-files';
 import { prepareTrainer } from './trainer';
 
 /** Options of `runExperiment`. */
@@ -153,7 +154,9 @@ async function runWorker(
 ): Promise<RunResult> {
   const logger = discreetLogger(options.logger ?? silentLogger());
   const [announced] = await group.exchange<RunAnnouncement | null>(null);
-  const run: RunInfo = { ...announced!, ...configFacts(config) };
+  // Each worker reads the checkpoint that it finds under the paths of the config.
+  const tokenizerFolders = await findTokenizerFolders(config, registry);
+  const run: RunInfo = { tokenizerFolders, ...announced!, ...configFacts(config) };
   const random = createRandom(config.seed);
   const components = createComponentFactory(registry, { engine, random, logger, run });
   const quiet = options.quiet ?? options.logger === undefined;

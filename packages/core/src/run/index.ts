@@ -10,5 +10,5 @@ export { withInterrupt } from './interrupt';
 export { fallbackWarning } from './session';
 export { MetricsFile } from './metrics';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
-export { findRecord } from './tokenizer-files';
+export { findRecord, findTokenizerFolders } from './tokenizer-files';
 export { configFacts } from './run-info';

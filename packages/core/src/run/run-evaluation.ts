@@ -146,7 +146,7 @@ async function evaluateAll(
     onProgress: (evaluator, report) => progress.evaluating(evaluator, report),
     step,
     totalSteps: step,
-    model,
+    model: () => model,
     // An evaluator gets the same random stream as in training.
     random: random.fork(STREAMS.sampling),
     sink: folder,

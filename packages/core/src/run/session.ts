@@ -14,7 +14,7 @@ import { RunFolder, type RunRecord } from './folder';
 import type { LogFile } from './log-file';
 import { countParameters } from './parameters';
 import { configFacts } from './run-info';
-import { findRecord } from './tokenizer-files';
+import { findRecord, findTokenizerFolders } from './tokenizer-files';
 import { computedElsewhere } from './recorded-engine';
 import { versions } from './versions';
 
@@ -111,7 +111,8 @@ export class RunSession {
   async describe(): Promise<RunInfo> {
     const { config, registry } = this.options;
     const recorded = await findRecord(config, registry, this.folder.checkpoints);
-    return { ...this.folder.info(configFacts(config)), recorded };
+    const tokenizerFolders = await findTokenizerFolders(config, registry, this.folder.checkpoints);
+    return { ...this.folder.info(configFacts(config)), recorded, tokenizerFolders };
   }
 
   components(run: RunInfo): ComponentFactory {

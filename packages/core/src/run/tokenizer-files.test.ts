@@ -14,7 +14,7 @@ import type { ComponentFactory, Tokenizer } from '../interfaces';
 import { createRandom } from '../random/streams';
 import { createLogger } from '../util/logger';
 import { runExperiment } from './experiment';
-import { findTokenizerFiles } from './tokenizer-files';
+import { findTokenizerFiles, findTokenizerFolders } from './tokenizer-files';
 
 let scratch: string;
 beforeAll(async () => {
@@ -52,6 +52,14 @@ const plugin = definePlugin({
     }),
     defineComponent({
       interface: 'tokenizer',
+      id: 'pair',
+      description: 'for two sides',
+      options: z.strictObject({ encoder: componentOption('tokenizer'), decoder: componentOption('tokenizer') }),
+      impliedBy: ['encoder', 'decoder'],
+      useFactory: () => ({ ...tokenizer(), encoderSide: tokenizer() }),
+    }),
+    defineComponent({
+      interface: 'tokenizer',
       id: 'words',
       description: 'names its files itself',
       options: z.strictObject({ files: z.record(z.string(), z.any()).optional() }),
@@ -74,6 +82,13 @@ const plugin = definePlugin({
       options: encoded,
       useFactory: (context) =>
         points.useFactory!({ ...context, options: points.options.parse({}) }) as ReturnType<never>,
+    }),
+    defineComponent({
+      interface: 'initializer',
+      id: 'joined',
+      description: 'names two checkpoints',
+      options: z.strictObject({ encoder: pathOption(), decoder: pathOption().optional() }),
+      useFactory: (context) => random.useFactory!({ ...context, options: {} }) as ReturnType<never>,
     }),
     defineComponent({
       interface: 'initializer',
@@ -133,6 +148,52 @@ it.each<[string, object, Record<string, string>]>([
   const texts = Object.entries(found.files).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]);
   expect(Object.fromEntries(texts)).toEqual(expected);
   expect(found.record).toBeUndefined();
+});
+
+describe('a tokenizer for each side', () => {
+  const textsOf = ({ files }: Awaited<ReturnType<typeof findTokenizerFiles>>): Record<string, string> =>
+    Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, Buffer.from(bytes).toString()]));
+  const both = { 'tokenizer.json': 'data', 'encoder_tokenizer/tokenizer.json': 'parameters' };
+  const find = async (sections: object): ReturnType<typeof findTokenizerFiles> => {
+    const { config, registry } = await load(sections);
+    const components = await factoryOf(registry);
+    return findTokenizerFiles(config, { registry, components }, join(scratch, 'no-checkpoints'));
+  };
+
+  it("is kept: the decoder's under its own names, the encoder's in a folder", async () => {
+    const named = { encoder: file('parameters'), decoder: file('data') };
+    const found = await find({ dataset: { use: 'encoded', tokenizer: named } });
+    expect(textsOf(found)).toEqual({ ...both, 'encoder_tokenizer/tokenizer_config.json': '{}' });
+    expect([found.record, found.encoderRecord]).toEqual([undefined, undefined]);
+  });
+
+  it('is recorded where no file says which it is', async () => {
+    const words = { use: 'words', files: { 'words.txt': 'a' } };
+    const found = await find({ dataset: { use: 'encoded', tokenizer: { encoder: 'plain', decoder: words } } });
+    expect(textsOf(found)).toEqual({ 'words.txt': 'a' });
+    expect(found.record).toEqual({ use: 'tokens/words', files: ['words.txt'] });
+    expect(found.encoderRecord).toEqual({ use: 'tokens/plain', files: [] });
+  });
+
+  it("is that of the initializer's two checkpoints where the data name none and the two differ", async () => {
+    const joined = (decoder?: string): object => ({
+      initializer: { use: 'joined', encoder: 'parameters', ...(decoder && { decoder }) },
+    });
+    expect(textsOf(await find(joined('data')))).toMatchObject(both);
+    expect(Object.keys(textsOf(await find(joined())))).toEqual(['tokenizer.json', 'tokenizer_config.json']);
+    const { config, registry } = await load(joined('data'));
+    expect(await findTokenizerFolders(config, registry)).toEqual({
+      decoder: join(scratch, 'data'),
+      encoder: join(scratch, 'parameters'),
+    });
+  });
+
+  it('is refused for a dataset that takes one', async () => {
+    const named = { encoder: file('parameters'), decoder: file('data') };
+    const loaded = await load({ dataset: { use: 'encoded', tokenizer: named } }, join(scratch, 'unaware'));
+    const { message } = await failureOf(runExperiment(loaded));
+    expect(message).toContain('The dataset "encoded" takes one tokenizer, but got one for each side.');
+  });
 });
 
 it('every checkpoint contains the tokenizer, and a resumed run keeps it when its source is gone', async () => {

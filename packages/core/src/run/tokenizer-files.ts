@@ -1,5 +1,7 @@
 import {
   asEncoderTokenizer,
+  checkpointPath,
+  ENCODER_TOKENIZER_FOLDER,
   ENCODER_TOKENIZER_SECTION,
   isTokenizerFileName,
   listSnapshots,
@@ -12,7 +14,9 @@ import {
   type TokenizerRecord,
 } from '@graft/checkpoint';
 import { DataError, PluginError } from '@graft/engine';
-import { basename, dirname } from 'node:path';
+import { readRegularFile } from '@graft/files';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { componentName, failedComponent } from '../components/calls';
 import { sidesOf } from '../data/side-text';
 import type {
@@ -21,6 +25,7 @@ import type {
   Dataset,
   JsonValue,
   InterfaceName,
+  RunInfo,
   SideTokenizers,
   Tokenizer,
 } from '../interfaces';
@@ -69,7 +74,7 @@ export async function findTokenizerFiles(
     const found = await ofComponent(tokenizer, registry, components);
     if (!isEmpty(found)) return found;
   }
-  return ofData.length > 0 ? NOTHING : ofFolders(pathsOf('initializer', initializer, registry));
+  return ofData.length > 0 ? NOTHING : ofInitializer(initializer, registry);
 }
 
 const isEmpty = ({ files, record, encoderRecord }: KeptTokenizer): boolean =>
@@ -83,6 +88,15 @@ async function ofFolder(folder: string): Promise<KeptTokenizer> {
   };
 }
 
+/** The tokenizers of the checkpoints that an initializer names. */
+async function ofInitializer(initializer: ComponentSpec, registry: Registry): Promise<KeptTokenizer> {
+  const folders = await findTokenizerFolders({ initializer }, registry);
+  if (folders?.encoder === undefined || dirname(folders.encoder) === folders.decoder)
+    return ofFolders([...(folders ? [folders.decoder] : []), ...pathsOf('initializer', initializer, registry)]);
+  const [encoder, decoder] = await Promise.all([folders.encoder, folders.decoder].map(readTokenizerFiles));
+  return { files: { ...decoder, ...asEncoderTokenizer(encoder) } };
+}
+
 /** The first folder, or tokenizer.json in it, that has files of a tokenizer. */
 async function ofFolders(paths: readonly string[]): Promise<KeptTokenizer> {
   for (const path of paths) {
@@ -91,6 +105,10 @@ async function ofFolders(paths: readonly string[]): Promise<KeptTokenizer> {
   }
   return NOTHING;
 }
+
+/** Without the folder of the encoder's tokenizer. */
+const plainName = (name: string): string =>
+  name.startsWith(`${ENCODER_TOKENIZER_FOLDER}/`) ? name.slice(ENCODER_TOKENIZER_FOLDER.length + 1) : name;
 
 const THE_TOKENIZER = 'The tokenizer';
 
@@ -115,7 +133,7 @@ async function ofComponent(
   if (!tokenizer.files) return ofFolders(pathsOf('tokenizer', spec, registry));
   const files = await filesOf(tokenizer);
   const names = Object.keys(files);
-  if (names.every((name) => TOKENIZER_FILES.includes(name))) return { files };
+  if (names.every((name) => TOKENIZER_FILES.includes(plainName(name)))) return { files };
   return { files, record: { use: fullName(spec, registry), files: names } };
 }
 
@@ -155,7 +173,8 @@ async function filesOf(tokenizer: Tokenizer): Promise<ExtraFiles> {
     });
   if (!isRecord(files)) throw refuse(kindOf(files), 'texts or bytes by the name of the file');
   for (const [name, content] of Object.entries(files)) {
-    if (!isTokenizerFileName(name))
+    // Only a tokenizer for two sides has files of the encoder's.
+    if (!isTokenizerFileName(tokenizer.encoderSide ? plainName(name) : name))
       throw refuse(`a file "${String(name)}"`, "names without a folder that no file of a checkpoint's own has");
     if (typeof content !== 'string' && !(content instanceof Uint8Array))
       throw refuse(`${kindOf(content)} for "${name}"`, 'a text or a Uint8Array');
@@ -219,6 +238,51 @@ function tokenizersOf(dataset: ComponentSpec, registry: Registry): ComponentSpec
       else if (interface_ === 'dataset') found.push(...tokenizersOf(value as ComponentSpec, registry));
       return value;
     },
+  });
+  return found;
+}
+
+/**
+ * Where the tokenizers of a run's checkpoint are: of that from which it resumes, its newest one in `checkpoints`, or of
+ * those that the initializer names, by its options `encoder` and `decoder` or its first path. Without `checkpoints`: as for
+ * a new run. Undefined if they are not published ones.
+ */
+export async function findTokenizerFolders(
+  { initializer }: { readonly initializer: ComponentSpec },
+  registry: Registry,
+  checkpoints?: string,
+): Promise<RunInfo['tokenizerFolders']> {
+  const newest = checkpoints === undefined ? undefined : (await listSnapshots(checkpoints)).pop();
+  const named = newest ? { path: newest.folder } : namedPaths(initializer, registry);
+  const [first] = Object.values(named);
+  const decoder = await withTokenizer(named.decoder ?? first);
+  if (decoder === undefined) return undefined;
+  const inside = await withTokenizer(join(decoder, ENCODER_TOKENIZER_FOLDER));
+  const encoder = inside ?? (named.encoder === undefined ? undefined : await withTokenizer(named.encoder));
+  const isOther = encoder !== undefined && !(await tokenizerBytes(encoder)).equals(await tokenizerBytes(decoder));
+  return isOther ? { decoder, encoder } : { decoder };
+}
+
+const TOKENIZER_FILE = 'tokenizer.json';
+const tokenizerBytes = async (folder: string): Promise<Buffer> =>
+  Buffer.from(await readRegularFile(join(folder, TOKENIZER_FILE)));
+
+/** The folder, if it has a tokenizer.json. What is wrong with a checkpoint is reported by whoever loads it. */
+async function withTokenizer(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const folder = await checkpointPath(path).catch(() => undefined);
+  return folder !== undefined && existsSync(join(folder, TOKENIZER_FILE)) ? folder : undefined;
+}
+
+/** Files and folders that an initializer names, by the option. */
+function namedPaths(spec: ComponentSpec, registry: Registry): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {};
+  visit('initializer', spec, registry, {
+    path: (value, at) => {
+      if (typeof value === 'string') found[at.split('.').pop()!] = value;
+      return value;
+    },
+    component: (_, value) => value,
   });
   return found;
 }

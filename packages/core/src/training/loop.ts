@@ -4,6 +4,7 @@ import { componentName } from '../components/calls';
 import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
 import { Callbacks } from './callbacks';
+import { ChangingModel } from './changing-model';
 import { LossMonitor } from './loss-monitor';
 import { BatchLoader, type LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
@@ -56,6 +57,7 @@ export class TrainingLoop {
   /** Of the checkpoint that the run is resumed from. */
   private readonly callbackStates: TrainingStart['callbacks'];
   private readonly memory: MemoryWatch;
+  private readonly changing: ChangingModel;
   /** A callback has ended the training: no further step follows. */
   private isStopped = false;
 
@@ -70,6 +72,7 @@ export class TrainingLoop {
     this.lossMonitor = this.newLossMonitor();
     this.step = this.savedStep = start.step;
     this.firstStep = start.step + 1;
+    this.changing = new ChangingModel(parts.model, start.step);
     this.lastCheckpoint = start.checkpoint;
     this.callbackStates = start.callbacks;
     this.position = structuredClone(parts.dataset.position());
@@ -96,7 +99,7 @@ export class TrainingLoop {
         evaluators: parts.evaluators,
         step: this.step,
         totalSteps: settings.steps,
-        model: parts.model,
+        model: (step) => this.changing.after(step),
         random: context.random.sampling,
         sink,
         onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
@@ -165,7 +168,7 @@ export class TrainingLoop {
       logger.warn(message),
     );
     return new Stepper(
-      { ...parts, random: random.dropout, rounding: random.rounding, placement },
+      { ...parts, random: random.dropout, rounding: random.rounding, placement, changing: this.changing },
       {
         ...settings,
         groups,
@@ -315,7 +318,7 @@ export class TrainingLoop {
   private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
     const { sink, extraFiles, carried, placement } = this.context;
-    const { model } = this.parts;
+    const model = this.changing.after(this.step);
     const { parameters } = this.trained;
     const stored = await placement.stored(this.trained, sink !== undefined);
     if (!sink) {

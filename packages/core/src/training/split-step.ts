@@ -2,7 +2,15 @@ import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine'
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
 import type { StepPlacement } from '../distributed/placement';
 import type { Sums } from '../distributed/sums';
-import { lossAndGradients, vector, type StepInputs, type StepOutputs, type TrainStepOptions } from './step';
+import {
+  lossAndGradients,
+  modelWithin,
+  vector,
+  type StepForm,
+  type StepInputs,
+  type StepOutputs,
+  type TrainStepOptions,
+} from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 
 export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
@@ -39,16 +47,20 @@ export class SplitStep {
     const { precision, groups, onTrace, onGradients, placement } = options;
     const settings = { ...options, optimizer };
     this.gradient = engine.jit(
-      (inputs: {
-        parameters: Parameters;
-        batch: BatchTensors;
-        randomKey: tf.Tensor;
-        phase: number;
-        variant?: string;
-        sums: Sums | null;
-      }): Sums => {
+      (
+        inputs: StepForm & {
+          parameters: Parameters;
+          /** Only while the form of the model changes with it. */
+          step?: tf.Scalar;
+          batch: BatchTensors;
+          randomKey: tf.Tensor;
+          phase: number;
+          variant?: string;
+          sums: Sums | null;
+        },
+      ): Sums => {
         const { loss, gradients, weight, metrics, sums } = placement.pass(() =>
-          lossAndGradients(model, objective, groups, { ...inputs, onGradients }),
+          lossAndGradients(modelWithin(model, inputs), objective, groups, { ...inputs, onGradients }),
         );
         const before = inputs.sums;
         const numbers = vector([
@@ -73,7 +85,7 @@ export class SplitStep {
     );
     this.finish = engine.jit(
       (
-        inputs: Omit<SplitStepInputs, 'microBatches' | 'variant'> & { sums: Omit<Sums, 'names'> },
+        inputs: Omit<SplitStepInputs, 'microBatches' | 'variant' | keyof StepForm> & { sums: Omit<Sums, 'names'> },
       ): Omit<StepOutputs, 'names'> => {
         const { numbers, counts } = inputs.sums;
         const [weight, loss, ...others] = tf.unstack(numbers) as tf.Scalar[];
@@ -97,12 +109,13 @@ export class SplitStep {
   }
 
   /** Takes ownership of parameters, state and average. The caller disposes the outputs, and the micro-batches. */
-  async async({ microBatches, variant, ...inputs }: SplitStepInputs): Promise<StepOutputs> {
+  async async({ microBatches, variant, changesSince, hasChanged, ...inputs }: SplitStepInputs): Promise<StepOutputs> {
     let sums: Sums | null = null;
     try {
       for (const { batch, randomKey } of microBatches)
         sums = await this.gradient.async({
           parameters: inputs.parameters,
+          ...(changesSince === undefined ? { hasChanged } : { step: inputs.step, changesSince }),
           phase: inputs.phase,
           variant,
           batch,

@@ -19,7 +19,15 @@ import { ParameterGroups } from './parameter-groups';
 import { widenedAll } from './parameter-storage';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
 
-export interface StepInputs {
+/** The form of a model with a `transition` at a step. Static: one compilation for each value. */
+export interface StepForm {
+  /** Steps that were done when the model was built, if its form changes with every step. */
+  readonly changesSince?: number;
+  /** Whether it has its last form. */
+  readonly hasChanged?: boolean;
+}
+
+export interface StepInputs extends StepForm {
   readonly parameters: Parameters;
   readonly state: OptimizerState;
   /** The moving average of the parameters. Default: none. */
@@ -98,7 +106,14 @@ export function makeTrainStep(
   return engine.jit(
     ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
       const { loss, metrics, sums, ...computed } = placement.pass(() =>
-        lossAndGradients(model, objective, groups, { ...inputs, batch, randomKey, phase, variant, onGradients }),
+        lossAndGradients(modelWithin(model, inputs), objective, groups, {
+          ...inputs,
+          batch,
+          randomKey,
+          phase,
+          variant,
+          onGradients,
+        }),
       );
       const gradients = placement.gradients(computed.gradients);
       const gradientNorm = globalNorm(gradients);
@@ -111,6 +126,16 @@ export function makeTrainStep(
     },
     { name: 'trainStep', precision, onTrace, donates: donate ? ['parameters', 'state', 'average'] : [] },
   );
+}
+
+/** The model of a compiled step. */
+export function modelWithin(
+  model: Model,
+  { step, changesSince, hasChanged }: StepForm & { readonly step?: tf.Scalar },
+): Model {
+  const { transition } = model;
+  if (transition && hasChanged) return transition.at(transition.steps);
+  return transition && step && changesSince !== undefined ? transition.at(tf.sub(step, changesSince)) : model;
 }
 
 export interface LossAndGradients {

@@ -2,6 +2,7 @@ import { PluginError, tf, type Engine } from '@graft/engine';
 import { callComponent, componentName } from '../components/calls';
 import type { BatchTensors, HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
 import type { RandomStream } from '../random/streams';
+import type { ChangingModel } from './changing-model';
 import { splitBatch, uploadBatch } from '../data/loader';
 import { ParameterGroups } from './parameter-groups';
 import type { ParameterStorage } from './parameter-storage';
@@ -30,6 +31,8 @@ export interface StepperParts {
   readonly rounding: RandomStream;
   /** Where tensors are, and who computes what. Default: one device. */
   readonly placement?: Placement;
+  /** The model at each step. Default: it stays as it is. */
+  readonly changing?: ChangingModel;
 }
 
 const THE_SCHEDULE = 'The schedule';
@@ -96,6 +99,7 @@ export class Stepper {
         state,
         average,
         ...scalars,
+        ...this.parts.changing?.formOfStep(done),
         phase: settings.groups?.phaseAt(done),
         variant: objective.variantAt?.(done, random.fork('variant')),
       };

@@ -1,5 +1,12 @@
 /** Shapes: B batch, S source length, T target length, V vocabulary. */
-import { createRandom, type BatchTensors, type Model, type ModelFamily, type Parameters } from '@graft/core';
+import {
+  createRandom,
+  tokensOfSide,
+  type BatchTensors,
+  type Model,
+  type ModelFamily,
+  type Parameters,
+} from '@graft/core';
 import { describeLost } from '@graft/core/internal';
 import { tf, valueAndGradients } from '@graft/engine';
 import { check, type Check, type Make } from '../check';
@@ -20,9 +27,10 @@ export interface ModelFamilyOptions {
 const [ROWS, SOURCE, TARGET] = [2, 6, 5];
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding', 'head'];
 
-function randomIds(model: Model, name: string, length: number): tf.Tensor2D {
+function randomIds(model: Model, name: 'source' | 'target', length: number): tf.Tensor2D {
   const random = createRandom(9).fork(name);
-  const ids = Int32Array.from({ length: ROWS * length }, () => random.integer(model.vocabularySize));
+  const { vocabularySize } = tokensOfSide(model, name === 'source' ? 'encoder' : 'decoder');
+  const ids = Int32Array.from({ length: ROWS * length }, () => random.integer(vocabularySize));
   return tf.tensor2d(ids, [ROWS, length], 'int32');
 }
 
@@ -95,11 +103,14 @@ export function model(
       },
     ),
     check('model', 'Model.specialTokens', 'special tokens are ids of the vocabulary', async (broken) => {
-      const { specialTokens, vocabularySize } = await build();
-      const { pad, start, eos } = specialTokens;
-      for (const id of [pad, start, ...eos])
-        if (!Number.isInteger(id) || id < 0 || id >= vocabularySize)
-          broken(`${id} is not an id of a vocabulary of ${vocabularySize} tokens.`);
+      const made = await build();
+      for (const side of ['encoder', 'decoder'] as const) {
+        const { vocabularySize, specialTokens } = tokensOfSide(made, side);
+        const { pad, start, eos } = specialTokens;
+        for (const id of [pad, start, ...eos])
+          if (!Number.isInteger(id) || id < 0 || id >= vocabularySize)
+            broken(`${id} is not an id of a vocabulary of ${vocabularySize} tokens.`);
+      }
     }),
     check('model', 'Model.forward', 'forward returns finite float32 outputs of the declared shape', async (broken) => {
       await withModel((made, parameters) => {
@@ -156,9 +167,10 @@ export function model(
           if (made.kind === 'encoder-decoder') masks.decoder_attention_mask = ones(TARGET);
           const withOnes = compare(plain, outputOf(made, parameters, { ...fields, ...masks }));
           if (withOnes !== undefined) broken(`with masks of ones, ${withOnes}.`);
-          const pad = made.specialTokens.pad;
+          const padOf = (name: string): number =>
+            tokensOfSide(made, name === 'input_ids' ? 'encoder' : 'decoder').specialTokens.pad;
           const longer = Object.fromEntries([
-            ...Object.entries(fields).map(([name, ids]) => [name, padded(ids, pad)] as const),
+            ...Object.entries(fields).map(([name, ids]) => [name, padded(ids, padOf(name))] as const),
             ...Object.entries(masks).map(([name, mask]) => [name, padded(mask, 0)] as const),
           ]);
           const output = outputOf(made, parameters, longer);

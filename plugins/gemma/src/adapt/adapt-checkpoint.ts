@@ -4,7 +4,7 @@ import { countParameters, createRandom } from '@graft/core';
 import { NormalPool } from '@graft/core/internal';
 import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
-import type { CrossAttentionFormChoice } from './form';
+import type { CrossAttentionFormChoice, PreserveFunction } from './form';
 import type { RandomPart } from './parts';
 import {
   checkPlan,
@@ -18,6 +18,7 @@ import {
 import { ADAPTED_SECTION, adaptedSection } from './record';
 import { AdaptSources } from './sources';
 import { toCheckpointConfig } from '../model/config';
+import type { FunctionPreserving } from '../model/config-types';
 import { parameterSpecs } from '../model/parameters';
 import { converted, scaledRow, writeStreamed, type StreamedSource, type StreamProgress } from './stream-checkpoint';
 
@@ -39,6 +40,12 @@ export interface AdaptRequest {
   crossAttentionForm?: CrossAttentionFormChoice;
   /** One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false. */
   tieEncoderEmbedding?: boolean;
+  /**
+   * Whether the pair begins in the form that computes what the checkpoint does (merged attention layer by layer, and an
+   * encoder that looks back); with `steps`, the number of training steps in which it turns into its own form. Default
+   * false.
+   */
+  preserveFunction?: PreserveFunction;
   /** Initial values of separate cross-attention. Default auto. */
   crossAttention?: CrossAttention;
   /** Default copy; identity (gain 1) if cross-attention is among the random parts. */
@@ -92,6 +99,8 @@ export interface AdaptReport {
   readonly crossAttentionNorms?: 'copied' | 'identity';
   /** The family whose layout the folder has. */
   readonly family: string;
+  /** The form in which the pair begins, if that is not its own. */
+  readonly functionPreserving?: FunctionPreserving;
   /** The two sides have tokenizers of their own, both of which were copied. */
   readonly hasTwoTokenizers: boolean;
   /** The encoder's key/value heads, if they were repeated. */
@@ -131,7 +140,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       generationConfig: await sources.generationConfig(),
       tensors,
       extraFiles: { ...tokenizers.files, ...recordFile({ ...tokenizers.record, [ADAPTED_SECTION]: adapted }) },
-      plan: adapted,
+      plan: { ...adapted, form: sources.form },
       sources: sources.readers,
     });
     return {
@@ -144,6 +153,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       crossAttentionReason: reason,
       ...(decided.norms && { crossAttentionNorms: decided.norms === 'copy' ? 'copied' : 'identity' }),
       family: config.family,
+      ...(config.functionPreserving && { functionPreserving: config.functionPreserving }),
       hasTwoTokenizers: tokenizers.areTwo,
       ...(expanded ? { expandedHeads: expanded } : {}),
       random: drawn,

@@ -36,6 +36,7 @@ import { AdaptSources } from './sources';
 import { scaledRow } from './stream-checkpoint';
 import { toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig } from '../model/config-types';
+import { describePreserving } from '../model/preserving-form';
 import { asGemma } from '../model/model';
 
 /** The options of the initializer `adapt`. */
@@ -54,6 +55,17 @@ export const adaptOptions = z.strictObject({
     .boolean()
     .optional()
     .describe('One embedding table for both sides and the output. Default: true for T5Gemma 2, otherwise false.'),
+  preserveFunction: z
+    .union([
+      z.boolean(),
+      z.strictObject({
+        steps: z.int().min(1).describe('Steps of training in which the pair turns into its own form.'),
+      }),
+    ])
+    .default(false)
+    .describe(
+      'The pair begins in the form that computes what the checkpoint does: merged attention layer by layer, and an encoder that looks back alone. true: it stays in it. For two sides of one checkpoint.',
+    ),
   crossAttention: z
     .enum(CROSS_ATTENTION_CHOICES)
     .default('auto')
@@ -162,14 +174,16 @@ export class AdaptInitializer implements Initializer {
 }
 
 /** What became of the choices, for the log. */
-function announced({ crossAttention, reason, norms }: AdaptDecisions, { expanded }: AdaptSources): string {
+function announced({ crossAttention, reason, norms }: AdaptDecisions, { config, expanded }: AdaptSources): string {
   const how = { copied: "copied from the decoder's self-attention", random: 'random', merged: 'merged' }[
     crossAttention
   ];
+  const { functionPreserving: form } = config;
   return [
     `Cross-attention is ${how}: ${reason}.`,
     ...(norms ? [`Its norms ${norms === 'copy' ? "begin as self-attention's" : 'begin at gain 1'}.`] : []),
     ...(expanded ? [`The encoder's ${expanded.from} key/value heads become ${expanded.to}.`] : []),
+    ...(form ? [describePreserving(form)] : []),
   ].join(' ');
 }
 

@@ -1,6 +1,7 @@
 import { ENCODER_TOKENIZER_FOLDER } from '@graft/checkpoint';
 import type { FamilyAdaptRequest, FamilyAdaptResult, FamilyExportRequest } from '@graft/core';
 import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
+import { describePreserving } from '../model/preserving-form';
 import { addDelta, type AddDeltaRequest } from './add-delta';
 import { exportEncoder, type ExportEncoderRequest } from './export-encoder';
 
@@ -9,6 +10,7 @@ type Choices = Pick<
   AdaptRequest,
   | 'crossAttentionForm'
   | 'tieEncoderEmbedding'
+  | 'preserveFunction'
   | 'crossAttention'
   | 'crossAttentionNorms'
   | 'expandHeads'
@@ -59,6 +61,7 @@ function notesOn(report: AdaptReport, { expandHeads }: Choices): string[] {
   return [
     `${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; cross-attention ${crossAttention}: ${crossAttentionReason}.`,
     `The layout is that of the family ${family}.`,
+    ...(report.functionPreserving ? [describePreserving(report.functionPreserving)] : []),
     ...(crossAttentionNorms
       ? [
           `Norms around cross-attention: ${crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1'}.`,

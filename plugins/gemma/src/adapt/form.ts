@@ -1,7 +1,7 @@
 /** The form of a new pair: how its decoder reads the source, whether it has one table, and whose layout it is. */
 import { ConfigError } from '@graft/core';
 import { CROSS_ATTENTION_FORMS, type CrossAttentionForm } from '../model/block';
-import type { DecoderOnlyConfig } from '../model/config-types';
+import type { DecoderOnlyConfig, FunctionPreserving } from '../model/config-types';
 import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
 import type { RandomPart } from './parts';
 
@@ -21,7 +21,15 @@ export interface FormChoices {
   readonly crossAttention?: CrossAttention;
   readonly crossAttentionNorms?: CrossAttentionNorms;
   readonly random?: readonly RandomPart[];
+  /**
+   * Whether the pair begins in the form that computes what its one source does; with `steps`, the number of training
+   * steps in which it turns into its own form. Default false.
+   */
+  readonly preserveFunction?: PreserveFunction;
 }
+
+/** See `FormChoices.preserveFunction`. */
+export type PreserveFunction = boolean | { readonly steps: number };
 
 /** What follows from them. */
 export interface PairForm {
@@ -31,6 +39,7 @@ export interface PairForm {
   /** Why, as a clause. */
   readonly reason: string;
   readonly tieEncoderEmbedding: boolean;
+  readonly functionPreserving?: FunctionPreserving;
 }
 
 /** Choices that only separate cross-attention has, by their values in a config. */
@@ -40,6 +49,22 @@ function separateChoices({ crossAttention, crossAttentionNorms, random }: FormCh
     ...(crossAttentionNorms ? [`crossAttentionNorms: ${crossAttentionNorms}`] : []),
     ...(random?.includes('cross-attention') ? ['random: [cross-attention]'] : []),
   ];
+}
+
+/** Throws ConfigError for choices with which the pair could not compute what its source does. */
+function checkPreserved({ crossAttentionForm, random = [] }: FormChoices, isOneSource: boolean): void {
+  const problem = !isOneSource
+    ? 'keeps the function of one checkpoint, but encoder and decoder come from two'
+    : crossAttentionForm === 'separate'
+      ? 'needs merged attention, but crossAttentionForm is separate'
+      : random.length > 0
+        ? `keeps the function of the checkpoint, but random: [${random.join(', ')}] does not take all of it`
+        : undefined;
+  if (problem === undefined) return;
+  throw new ConfigError(`preserveFunction ${problem}.`, {
+    code: 'gemma.preserve-function',
+    hint: 'Leave one of the two out; pairs of two checkpoints learn to read their source in training.',
+  });
 }
 
 /**
@@ -52,11 +77,14 @@ export function formOf(
   choices: FormChoices,
   isOneSource: boolean,
 ): PairForm {
-  const { crossAttentionForm: asked = 'auto', tieEncoderEmbedding: tied } = choices;
+  const { tieEncoderEmbedding: tied, preserveFunction = false } = choices;
   const separate = separateChoices(choices);
+  if (preserveFunction !== false) checkPreserved(choices, isOneSource);
+  const asked = preserveFunction === false ? (choices.crossAttentionForm ?? 'auto') : 'merged';
   if (asked === 'merged' && separate.length > 0) {
+    const form = preserveFunction === false ? 'crossAttentionForm: merged' : 'which preserveFunction needs';
     throw new ConfigError(
-      `Merged attention (crossAttentionForm: merged) has no parameters of cross-attention, but ${separate.join(' and ')} would set their initial values.`,
+      `Merged attention (${form}) has no parameters of cross-attention, but ${separate.join(' and ')} would set their initial values.`,
       { code: 'gemma.merged-choices', hint: 'Leave one of the two out.' },
     );
   }
@@ -65,13 +93,21 @@ export function formOf(
   const isGemma3 = both('gemma3') && isOneSource && tied !== false && !decoder.untiedOutput;
   const isMerged = asked === 'merged' || (asked === 'auto' && isGemma3 && separate.length === 0);
   if (isMerged) {
-    const reason = asked === 'merged' ? 'as asked for' : 'both sides are one Gemma 3, as in T5Gemma 2';
+    const reason =
+      preserveFunction !== false
+        ? 'as the function-preserving form needs it'
+        : asked === 'merged'
+          ? 'as asked for'
+          : 'both sides are one Gemma 3, as in T5Gemma 2';
     const isT5Gemma2 = both('gemma3') && !decoder.untiedOutput && (tied ?? isOneSource);
     return {
       family: isT5Gemma2 ? 't5gemma2' : 'graft',
       crossAttention: 'merged',
       reason,
       tieEncoderEmbedding: isT5Gemma2 || tied === true,
+      ...(preserveFunction !== false && {
+        functionPreserving: { done: 0, ...(preserveFunction === true ? {} : { steps: preserveFunction.steps }) },
+      }),
     };
   }
   const isT5Gemma =

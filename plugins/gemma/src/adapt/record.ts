@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { CrossAttention } from './cross-attention';
 import type { ExpandHeads } from './expanded-heads';
 import type { AdaptDecisions } from './plan';
+import type { PreserveFunction } from './form';
 import type { RandomPart } from './parts';
 import type { AdaptSources } from './sources';
 
@@ -14,6 +15,7 @@ interface RecordedChoices {
   readonly crossAttention?: CrossAttention;
   readonly expandHeads?: ExpandHeads;
   readonly random?: readonly RandomPart[];
+  readonly preserveFunction?: PreserveFunction;
 }
 
 /** Name of the section. */
@@ -21,7 +23,7 @@ export const ADAPTED_SECTION = 'adapted';
 
 /** `others`: what its writer knows besides. */
 export function adaptedSection<O extends Record<string, JsonValue>>(
-  { encoder, decoder = encoder, crossAttention: asked = 'auto', expandHeads, random = [] }: RecordedChoices,
+  { encoder, decoder = encoder, crossAttention: asked = 'auto', expandHeads, random = [], ...choices }: RecordedChoices,
   { crossAttention: is, reason, norms }: AdaptDecisions,
   { config, expanded }: AdaptSources,
   others: O,
@@ -37,6 +39,8 @@ export function adaptedSection<O extends Record<string, JsonValue>>(
         keyValueHeads: expanded ? { ...expanded } : { from: keyValueHeads, to: keyValueHeads },
       },
     }),
+    ...(config.tieEncoderEmbedding && { tieEncoderEmbedding: true }),
+    ...(choices.preserveFunction && { preserveFunction: choices.preserveFunction }),
     random: [...random],
     ...others,
   };

@@ -12,6 +12,7 @@ import { checkDeclared, storedName } from '../load/declared-tensors';
 import { checkSharedTable } from '../load/shared-table';
 import { readModelConfig } from '../model/config';
 import type { DecoderOnlyConfig, EncoderDecoderConfig, GemmaOptions, SideConfig } from '../model/config-types';
+import { checkPreserving } from '../model/preserving-form';
 import type { ModelNames, SideNames } from '../model/names';
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { formOf, type FormChoices, type PairForm } from './form';
@@ -62,6 +63,7 @@ export class AdaptSources {
       const { config, expanded } = pairOf(models, form, options, await encoder.config());
       const { ownVocabularies } = familyOf(form);
       checkPair(config.encoder, config.decoder, { ...form, ownVocabularies }, where);
+      if (config.functionPreserving) checkPreserving(config, encoderPath);
       return new AdaptSources(encoder, decoder, models, config, form, expanded);
     } catch (error) {
       await encoder.close();
@@ -176,7 +178,7 @@ function parsed(bytes: Uint8Array): unknown {
 
 function pairOf(
   models: Models,
-  { family, crossAttention, tieEncoderEmbedding }: PairForm,
+  { family, crossAttention, tieEncoderEmbedding, functionPreserving }: PairForm,
   { encoderWindow, expandHeads }: SourceOptions,
   encoderJson: Readonly<Record<string, unknown>>,
 ): { readonly config: EncoderDecoderConfig; readonly expanded?: ExpandedHeads } {
@@ -196,6 +198,7 @@ function pairOf(
     decoder: sideOf(decoder),
     encoderWindow: encoderWindow ?? layout.encoderWindow!,
     tieEncoderEmbedding,
+    ...(functionPreserving && { functionPreserving }),
     ...(layout.names.endOfImage !== undefined && { endOfImageToken: endOfImageToken(encoderJson) }),
     initializerRange: decoder.initializerRange,
     ...(decoder.untiedOutput ? { untiedOutput: true } : {}),

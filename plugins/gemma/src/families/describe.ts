@@ -1,5 +1,6 @@
 import { describeBlock } from '../model/block';
 import type { AnyGemmaConfig, EncoderWindow, SideConfig } from '../model/config-types';
+import { describePreserving } from '../model/preserving-form';
 import { describeRotary, sameRotation } from '../model/rotary';
 import { familyOf } from '.';
 
@@ -40,8 +41,13 @@ function describeSide(name: string, side: SideConfig, isDecoderOfPair: boolean, 
   );
 }
 
-/** The family of a model, and what its layers are made of: lines for `graft inspect`. */
+/** The family of a model, what its layers are made of, and the form that it is in: lines for `graft inspect`. */
 export function describeModel(config: AnyGemmaConfig): string[] {
+  const form = config.kind === 'encoder-decoder' ? config.functionPreserving : undefined;
+  return [...describeLayers(config), ...(form ? [describePreserving(form)] : [])];
+}
+
+function describeLayers(config: AnyGemmaConfig): string[] {
   const side = config.kind === 'encoder-only' ? config.encoder : config.decoder;
   const slides = config.kind !== 'decoder-only' && config.encoder.layerTypes.includes('sliding_attention');
   if (config.kind !== 'decoder-only' && familyOf(config).sides) {

@@ -6,11 +6,21 @@ import type { BatchTensors, Decoding, DecodingStart, DecodingState, Model, Param
 import { tf } from '@graft/engine';
 import { cacheBytes, CacheFiller, CacheStep, foldCache, RECENT_TOKENS, type Cache } from './decoder-cache';
 import { attend, attendParts, padSlots, queryScale, transposedKeys, type StoredPart } from '../model/layers';
-import type { GemmaConfig, SideConfig } from '../model/config-types';
+import type { GemmaConfig, LayerType, SideConfig } from '../model/config-types';
 import { whole } from '../model/attention';
 import { embedTokens, type EmbeddingSource } from '../model/embedding';
 import { decoderSpans, mergedMasks, paddingMask, sideMasks } from '../model/masks';
 import type { SideNames } from '../model/names';
+import {
+  behindPadding,
+  layersMask,
+  placedBefore,
+  preservedMasks,
+  statesMask,
+  type EncodedLayers,
+  type PreservedSource,
+  type Progress,
+} from '../model/preserving';
 import { ropeTables, type RopeTables } from '../model/rotary';
 import {
   keysAndValuesOf,
@@ -35,7 +45,8 @@ export interface DecodableGemma extends Pick<Model, 'kind' | 'specialTokens'> {
   readonly config: GemmaConfig;
   readonly decoderEmbedding: EmbeddingSource;
   readonly decoderNames: SideNames;
-  encode(parameters: Parameters, fields: BatchTensors): tf.Tensor3D;
+  readonly progress?: Progress;
+  encodeLayers(parameters: Parameters, fields: BatchTensors): EncodedLayers;
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
   uncappedLogits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
 }
@@ -57,37 +68,62 @@ export function gemmaDecoding(model: DecodableGemma): Decoding {
 }
 
 const SOURCE_MASK = 'sourceMask';
-const keysName = (layer: number): string => `cross_attn.${layer}.keys`;
-const transposedKeysName = (layer: number): string => `cross_attn.${layer}.transposedKeys`;
-const valuesName = (layer: number): string => `cross_attn.${layer}.values`;
+/** In the function-preserving forms: [B, S], see `behindPadding`. */
+const DISTANCES = 'sourceDistances';
 
-/** Keeps a layer's cross-attention in `fixed`. */
+/** What a layer reads of the source: by cross-attention or merged attention, or of the encoder's layer. */
+type Kept = 'cross_attn' | 'encoder_layer';
+const keysName = (layer: number, of: Kept = 'cross_attn'): string => `${of}.${layer}.keys`;
+const transposedKeysName = (layer: number, of: Kept = 'cross_attn'): string => `${of}.${layer}.transposedKeys`;
+const valuesName = (layer: number, of: Kept = 'cross_attn'): string => `${of}.${layer}.values`;
+
+/** Keeps what a layer reads of the source in `fixed`. */
 function keepCross(
   fixed: Record<string, tf.Tensor>,
   side: SideConfig,
   layer: number,
   { keys, values }: KeysAndValues,
+  of: Kept = 'cross_attn',
 ): void {
   const transposed = transposedKeys(side, keys);
   if (!transposed) {
-    fixed[keysName(layer)] = keys;
-    fixed[valuesName(layer)] = values;
+    fixed[keysName(layer, of)] = keys;
+    fixed[valuesName(layer, of)] = values;
     return;
   }
   const [batch, , slots] = keys.shape as [number, number, number];
   const filled = transposed.shape[3]!;
-  fixed[transposedKeysName(layer)] = transposed;
-  fixed[valuesName(layer)] = padSlots(values, 2, filled);
+  fixed[transposedKeysName(layer, of)] = transposed;
+  fixed[valuesName(layer, of)] = padSlots(values, 2, filled);
   // Shows how many slots count.
   if (filled !== slots) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, slots]);
 }
 
 /** The source's part of merged attention, from the state of `keepCross`. */
-function keptPart(fixed: FixedState, layer: number): StoredPart {
-  const transposed = fixed[transposedKeysName(layer)] as tf.Tensor | undefined;
+function keptPart(fixed: FixedState, layer: number, of: Kept = 'cross_attn'): StoredPart {
+  const transposed = fixed[transposedKeysName(layer, of)] as tf.Tensor | undefined;
   const mask = fixed[SOURCE_MASK] as tf.Tensor | undefined;
-  const keys = transposed ?? fixed[keysName(layer)];
-  return { keys, transposed: transposed !== undefined, values: fixed[valuesName(layer)], mask };
+  const keys = transposed ?? fixed[keysName(layer, of)];
+  return { keys, transposed: transposed !== undefined, values: fixed[valuesName(layer, of)], mask };
+}
+
+/** What a token at `position` reads of its source in the function-preserving forms. */
+function preservedParts(
+  side: SideConfig,
+  progress: Progress,
+  fixed: FixedState,
+  position: tf.Tensor,
+): (layer: number) => StoredPart[] {
+  const distances = fixed[DISTANCES];
+  const mask = fixed[SOURCE_MASK] as tf.Tensor | undefined;
+  const ofType = (type: LayerType): tf.Tensor | undefined =>
+    layersMask(side, type, { distances, progress }, position, mask);
+  const masks = { full_attention: ofType('full_attention'), sliding_attention: ofType('sliding_attention') };
+  const ofStates = progress === 0 ? undefined : statesMask(progress, distances.shape[1]!, mask);
+  return (layer) => [
+    { ...keptPart(fixed, layer, 'encoder_layer'), mask: masks[side.layerTypes[layer]] },
+    ...(ofStates ? [{ ...keptPart(fixed, layer), mask: ofStates }] : []),
+  ];
 }
 
 /** Cross-attention of queries [B, 1, H, C] with the state from `keepCross`: rows [B, H*C]. */
@@ -100,10 +136,40 @@ function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, lay
     : attend(side, queries, fixed[keysName(layer)], values, mask);
 }
 
-/** The encoder's states [B, S, E] and the source's mask [B, 1, 1, 1, S], if it has one. Traceable. */
+/**
+ * The encoder's states [B, S, E] and the source's mask [B, 1, 1, 1, S], if it has one; in the function-preserving forms
+ * also what the decoder reads of its layers. Traceable.
+ */
 export function encodeSource(model: DecodableGemma, parameters: Parameters, source: BatchTensors): DecodingState {
-  const states = model.encode(parameters, source);
-  return source.attention_mask ? { states, mask: paddingMask(source.attention_mask) } : { states };
+  const { states, layers = [], distances } = model.encodeLayers(parameters, source);
+  return {
+    states,
+    ...(source.attention_mask && { mask: paddingMask(source.attention_mask) }),
+    ...(distances && { distances }),
+    ...Object.fromEntries(
+      layers.flatMap(({ keys, values }, layer) => [
+        [keysName(layer, 'encoder_layer'), keys],
+        [valuesName(layer, 'encoder_layer'), values],
+      ]),
+    ),
+  };
+}
+
+/** What `encodeSource` keeps of the encoder's layers, placed before a prompt. */
+function preservedSource(
+  { config, progress }: DecodableGemma,
+  encoded: DecodingState,
+  promptMask: tf.Tensor | undefined,
+  capacity: number,
+): PreservedSource | undefined {
+  if (progress === undefined || config.kind !== 'encoder-decoder') return undefined;
+  const { encoder } = config;
+  const distances = behindPadding(encoded.distances, promptMask);
+  const layers = Array.from({ length: encoder.layers }, (_, layer) => ({
+    keys: encoded[keysName(layer, 'encoder_layer')],
+    values: encoded[valuesName(layer, 'encoder_layer')],
+  }));
+  return { ofLayers: placedBefore(encoder, layers, distances, capacity), distances, progress };
 }
 
 /**
@@ -125,18 +191,28 @@ export function startDecoding(
   const merged = decoder.block.crossAttention === 'merged';
   let cross: CrossInputs | undefined;
   let source: { mask?: tf.Tensor; length: number } | undefined;
+  const preserved = encoded && preservedSource(model, encoded, promptMask, capacity);
   if (encoded) {
     const { states, mask } = encoded as { readonly states: tf.Tensor; readonly mask?: tf.Tensor };
     cross = {
       states: tf.reshape(states, [-1, states.shape[2]!]),
       ...(merged ? {} : { attending: whole(mask) }),
+      ...(preserved && { ofLayers: preserved.ofLayers, readsStates: preserved.progress !== 0 }),
     };
     source = { mask, length: states.shape[1]! };
     if (mask) fixed[SOURCE_MASK] = mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
   const own = sideMasks(decoderSpans(length, decoder.slidingWindow), length, { attention: promptMask });
-  const masks = merged && source ? mergedMasks(own, length, source) : own;
+  const masks = preserved
+    ? preservedMasks(decoder, own, length, preserved, source?.mask)
+    : merged && source
+      ? mergedMasks(own, length, source)
+      : own;
+  if (preserved) {
+    fixed[DISTANCES] = preserved.distances;
+    preserved.ofLayers.forEach((made, layer) => keepCross(fixed, decoder, layer, made, 'encoder_layer'));
+  }
   const attending = {
     full_attention: whole(masks.full_attention),
     sliding_attention: whole(masks.sliding_attention),
@@ -182,6 +258,11 @@ export function continueDecoding(
   });
   const hasSource = kind === 'encoder-decoder';
   const merged = hasSource && decoder.block.crossAttention === 'merged';
+  const { progress } = model;
+  const ofSource =
+    hasSource && progress !== undefined
+      ? preservedParts(decoder, progress, fixed, here)
+      : (layer: number): StoredPart[] => (merged ? [keptPart(fixed, layer)] : []);
   const step = new CacheStep(decoder, cache, position);
   const attention: LayerAttention = {
     self(layer, weights, rows) {
@@ -189,7 +270,7 @@ export function continueDecoding(
       const made = keysAndValuesOf(decoder, batch, weights, 'self_attn', rows, rotation.keys); // [B, K, 1, C]
       const queries = queriesOf(decoder, batch, weights, 'self_attn', rows, rotation.queries);
       const parts = step.append(layer, made);
-      return attendParts(decoder, queries, merged ? [...parts, keptPart(fixed, layer)] : parts);
+      return attendParts(decoder, queries, [...parts, ...ofSource(layer)]);
     },
     cross:
       hasSource && !merged

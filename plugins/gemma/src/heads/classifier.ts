@@ -57,7 +57,11 @@ export class GemmaClassifier implements Classifier {
     if (config.reads === 'decoder' && encoder.vocabularySize !== decoder.vocabularySize) {
       throw new CheckpointError(
         `A classifier on the decoder shows one text to both sides, but the encoder's vocabulary has ${encoder.vocabularySize} tokens, the decoder's ${decoder.vocabularySize}.`,
-        { code: 'gemma.classifier-vocabulary', exitCode: 2, hint: 'Classify by the encoder (is_encoder_decoder: false).' },
+        {
+          code: 'gemma.classifier-vocabulary',
+          exitCode: 2,
+          hint: 'Classify by the encoder (is_encoder_decoder: false).',
+        },
       );
     }
     const width = config.reads === 'encoder' ? encoder.hidden : decoder.hidden;

@@ -68,6 +68,8 @@ export interface EncoderDecoderConfig {
   readonly tieEncoderEmbedding: boolean;
   /** This token has an embedding of its own, which is not scaled, on both sides (T5Gemma 2). */
   readonly endOfImageToken?: number;
+  /** The form in which it begins (see preserving.ts). Default: its own. */
+  readonly functionPreserving?: FunctionPreserving;
   /** What config.json contains on images, which Graft carries and does not use. */
   readonly vision?: VisionConfig;
   /** Standard deviation of fresh weights; classification heads start with it. */
@@ -82,6 +84,14 @@ export interface EncoderDecoderConfig {
   readonly specialTokens?: SpecialTokenPolicy;
   /** Rates of dropout, the same on both sides. Default: no dropout. */
   readonly dropout?: DropoutRates;
+}
+
+/** How far a pair is on the way from the form that computes what its decoder-only source does to its own. */
+export interface FunctionPreserving {
+  /** Steps of training that are done. */
+  readonly done: number;
+  /** Steps of the whole way, behind which the pair has its own form. undefined: the first form stays. */
+  readonly steps?: number;
 }
 
 /** Keys of a T5Gemma 2's config.json that concern images, as they were read. */

@@ -1,15 +1,23 @@
 import { CheckpointError, type SpecialTokens } from '@graft/core';
-import { mergeSpecialTokens, readSpecialTokens, SPECIAL_TOKENS_KEY, storedSpecialTokens } from '@graft/core/internal';
+import {
+  isObject,
+  mergeSpecialTokens,
+  readSpecialTokens,
+  SPECIAL_TOKENS_KEY,
+  storedSpecialTokens,
+} from '@graft/core/internal';
 import { familyOf, familyOfType, MODEL_TYPES } from '../families';
 import type {
   AnyGemmaConfig,
   EncoderDecoderConfig,
   EncoderOnlyConfig,
+  FunctionPreserving,
   GemmaConfig,
   GemmaOptions,
   SideConfig,
 } from './config-types';
 import { shown, type Json } from './config-fields';
+import { checkPreserving } from './preserving-form';
 
 /** The encoder of an encoder-decoder, as a config of its own. */
 export function encoderOf({
@@ -22,13 +30,26 @@ export function encoderOf({
   attention,
   specialTokens,
   dropout,
+  functionPreserving: form,
 }: EncoderDecoderConfig): EncoderOnlyConfig {
+  const isFirstForm = form !== undefined && (form.steps === undefined || form.done === 0);
+  if (form && !isFirstForm) {
+    throw new CheckpointError(
+      `The encoder is between two forms, after ${form.done} of ${form.steps} steps, and no encoder alone has such a form.`,
+      {
+        code: 'gemma.between-forms',
+        exitCode: 2,
+        hint: 'Take a checkpoint from before the first of these steps, or from after the last.',
+      },
+    );
+  }
   const alone: EncoderOnlyConfig = {
     kind: 'encoder-only',
     family,
     encoder,
-    encoderWindow,
-    ...(encoderAttention ? { encoderAttention } : {}),
+    ...(isFirstForm
+      ? { encoderWindow: 'strict', encoderAttention: 'causal' }
+      : { encoderWindow, ...(encoderAttention ? { encoderAttention } : {}) }),
     initializerRange,
     ...(rematerialize ? { rematerialize } : {}),
     ...(attention ? { attention } : {}),
@@ -65,7 +86,7 @@ export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 
       { code: 'gemma.config' },
     );
   }
-  return { ...family.read({ json, options, where }), ...policy };
+  return { ...readPreserving(family.read({ json, options, where }), json, where), ...policy };
 }
 
 /** Like `readModelConfig`, for a model that generates text: throws CheckpointError for an encoder alone. */
@@ -84,6 +105,36 @@ export function tokensOf({ padTokenId, bosTokenId, eosTokenIds }: SideConfig): O
   return { pad: padTokenId ?? eosTokenIds[0] ?? 0, start: bosTokenId, eos: eosTokenIds };
 }
 
+/** Graft's own key; other readers ignore it, and compute the pair's own form. */
+const PRESERVING_KEY = 'function_preserving';
+
+/** The form of a pair that begins as its decoder-only source. */
+function readPreserving(config: AnyGemmaConfig, { [PRESERVING_KEY]: given }: Json, where: string): AnyGemmaConfig {
+  if (given === undefined || given === null) return config;
+  const { done, steps } = isObject(given) ? (given as Json) : {};
+  const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+  if (!isCount(done) || !(steps === undefined || (isCount(steps) && (steps as number) > (done as number)))) {
+    throw new CheckpointError(
+      `${where}: "${PRESERVING_KEY}" should be { done } or { done, steps } with steps above done, but is ${shown(given)}.`,
+      { code: 'gemma.config' },
+    );
+  }
+  if (config.kind !== 'encoder-decoder') {
+    throw new CheckpointError(
+      `${where}: "${PRESERVING_KEY}" is a form of an encoder-decoder, but the model is ${config.kind}.`,
+      { code: 'gemma.config' },
+    );
+  }
+  const form: FunctionPreserving = { done: done as number, ...(steps !== undefined && { steps: steps as number }) };
+  checkPreserving(config, where);
+  return { ...config, functionPreserving: form };
+}
+
+function preservingField(config: AnyGemmaConfig): Record<string, unknown> {
+  const form = config.kind === 'encoder-decoder' ? config.functionPreserving : undefined;
+  return form ? { [PRESERVING_KEY]: form } : {};
+}
+
 /** Graft's own key; other readers ignore it. */
 function policyField(config: AnyGemmaConfig): Record<string, unknown> {
   const { kind, specialTokens: policy } = config;
@@ -97,7 +148,7 @@ function policyField(config: AnyGemmaConfig): Record<string, unknown> {
  * `float32`.
  */
 export function toCheckpointConfig(config: AnyGemmaConfig, dtype = 'float32'): Record<string, unknown> {
-  return { ...familyOf(config).write(config, dtype), ...policyField(config) };
+  return { ...familyOf(config).write(config, dtype), ...preservingField(config), ...policyField(config) };
 }
 
 /** Keys of a config.json of these families that change nothing (`encoder.hidden_act`): they show users what has no effect. */

@@ -90,7 +90,7 @@ export function crossMask(source: RowMasks, target: RowMasks): tf.Tensor | undef
 }
 
 /** The lower of two masks: their sum would leave the range of float32. */
-function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
+export function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
   return a && b ? tf.minimum(a, b) : (a ?? b);
 }
 
@@ -152,12 +152,18 @@ export type SideMasks = Readonly<Record<LayerType, tf.Tensor | undefined>>;
 
 /** The masks of a self-attention of `length` tokens. */
 export function sideMasks(spans: SideSpans, length: number, masks: RowMasks = {}): SideMasks {
+  return masksOfSpans(spans, masks, (span) => span && positionMask(length, span));
+}
+
+/** The masks of a self-attention whose kinds of layers see what `maskOf` makes of their spans. */
+export function masksOfSpans<S>(
+  { full_attention: whole, sliding_attention: near }: Readonly<Record<LayerType, S>>,
+  masks: RowMasks,
+  maskOf: (span: S) => tf.Tensor | undefined,
+): SideMasks {
   const padding = rowMask(masks);
-  const maskOf = (span: AttentionSpan | undefined): tf.Tensor | undefined =>
-    combine(padding, span && positionMask(length, span));
-  const { full_attention: whole, sliding_attention: near } = spans;
-  const full = maskOf(whole);
-  return { full_attention: full, sliding_attention: near === whole ? full : maskOf(near) };
+  const full = combine(padding, maskOf(whole));
+  return { full_attention: full, sliding_attention: near === whole ? full : combine(padding, maskOf(near)) };
 }
 
 /**

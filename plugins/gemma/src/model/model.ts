@@ -11,6 +11,7 @@ import {
   type GenerationDefaults,
   type Model,
   type ModelOutputs,
+  type ModelTransition,
   type OutputHead,
   type Parameters,
   type ParameterSpec,
@@ -32,12 +33,20 @@ import { generationDefaults } from '../generate/generation-defaults';
 import { gemmaStorage } from '../load/storage';
 import { embedTokens, type EmbeddingSource } from './embedding';
 import { linear, softCappedLogits } from './layers';
-import { attendingTo, selfAttending } from './attention';
-import { crossRule, mergedRules, sideRules } from './attention-mask';
-import { crossMask, decoderSpans, encoderSpans, mergedMasks, sideMasks, type RowMasks } from './masks';
+import type { RowMasks } from './masks';
 import { encoderTableOf, outputName, type SideNames } from './names';
 import { parameterSpecs } from './parameters';
-import { runLayers, wholeSequenceAttention, type CrossInputs, type SelfAttending } from './stack';
+import { formAfter, progressOf } from './preserving-form';
+import {
+  behindPadding,
+  layersFrom,
+  placedBefore,
+  type EncodedLayers,
+  type PreservedSource,
+  type Progress,
+} from './preserving';
+import { decoderAttending, encoderAttending, type Source } from './side-attention';
+import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 
 /**
  * A model of one of the families, decoder-only or an encoder-decoder. Pure functions of its parameters; it owns no
@@ -63,19 +72,24 @@ export class GemmaModel implements Model {
   /** The table that, transposed, gives the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
+  /** How far a pair is on the way from the function-preserving form to its own; undefined: it is in its own. */
+  readonly progress?: Progress;
   readonly endTokens: readonly number[];
   /** The checkpoint's settings for generation; a caller's missing settings in `Generator` come from here. */
   readonly generation: GenerationDefaults;
 
   /**
    * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints of this model; `where` names
-   * it in errors. Throws CheckpointError if it is malformed.
+   * it in errors. `progress`: as a compiled step is given it; default: what the config says. Throws CheckpointError if the
+   * file is malformed.
    */
   constructor(
     readonly config: GemmaConfig,
     readonly generationConfig?: Record<string, unknown>,
     where?: string,
+    progress?: Progress,
   ) {
+    this.progress = progress ?? (config.kind === 'encoder-decoder' ? progressOf(config) : undefined);
     this.generation = generationDefaults(config, generationConfig, where);
     this.endTokens = this.generation.eos;
     this.kind = config.kind;
@@ -103,6 +117,29 @@ export class GemmaModel implements Model {
 
   get checkpointConfig(): Record<string, unknown> {
     return toCheckpointConfig(this.config);
+  }
+
+  /** Of a pair that training turns from the function-preserving form into its own. */
+  get transition(): ModelTransition | undefined {
+    const { config, generationConfig, generation } = this;
+    const { functionPreserving: form, ...own } = config as EncoderDecoderConfig;
+    if (form?.steps === undefined) return undefined;
+    const { done, steps } = form;
+    return {
+      steps: steps - done,
+      at: (more) => {
+        if (typeof more !== 'number') {
+          const progress = tf.div(tf.add(more, done), steps) as tf.Scalar;
+          return new GemmaModel(config, generationConfig, generation.from, progress);
+        }
+        const after = formAfter(form, more);
+        return new GemmaModel(
+          { ...own, ...(after && { functionPreserving: after }) },
+          generationConfig,
+          generation.from,
+        );
+      },
+    };
   }
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
@@ -159,9 +196,18 @@ export class GemmaModel implements Model {
       source = embedTokens(parameters, encoder, this.encoderEmbedding, flat(sourceIds));
       target = embedTokens(parameters, this.config.decoder, this.decoderEmbedding, flat(targetIds));
     }
-    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
+    const inputs: tf.Tensor[] = [];
+    const onLayer = (rows: tf.Tensor): unknown => inputs.push(rows);
+    const masks = sourceMasks(fields);
+    const settings = { dropout: ofEncoder, ...(this.progress !== undefined && { onLayer }) };
+    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, masks, settings); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
-    const cross = { states, masks: sourceMasks(fields), length: sourceIds.shape[1]! };
+    const cross = {
+      states,
+      masks,
+      length: sourceIds.shape[1]!,
+      ...this.preserved(parameters, inputs, sourceIds, fields),
+    };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
       ids: targetIds,
@@ -177,8 +223,39 @@ export class GemmaModel implements Model {
     const ids = idsOf(fields, 'input_ids');
     const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
     const [dropout] = this.dropoutOfSides(ids, options);
-    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), dropout);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), { dropout });
     return statesOf(states, ids, encoder.hidden);
+  }
+
+  /** The same, and in the function-preserving forms what the decoder reads of the encoder's layers. Traceable. */
+  encodeLayers(parameters: Parameters, fields: BatchTensors): EncodedLayers {
+    if (this.progress === undefined || this.config.kind !== 'encoder-decoder')
+      return { states: this.encode(parameters, fields) };
+    const { encoder } = this.config;
+    const ids = idsOf(fields, 'input_ids');
+    const inputs: tf.Tensor[] = [];
+    const embedded = embedTokens(parameters, encoder, this.encoderEmbedding, flat(ids));
+    const onLayer = (rows: tf.Tensor): unknown => inputs.push(rows);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), { onLayer });
+    const { layers, distances } = layersFrom(parameters, [encoder, this.encoderNames], inputs, ids, fields);
+    return { states: statesOf(states, ids, encoder.hidden), layers, distances };
+  }
+
+  /** What the decoder reads of the encoder's layers; nothing for a pair in its own form. */
+  private preserved(
+    parameters: Parameters,
+    inputs: readonly tf.Tensor[],
+    ids: tf.Tensor,
+    fields: BatchTensors,
+  ): { readonly preserved?: PreservedSource } {
+    const { progress, config } = this;
+    if (progress === undefined) return {};
+    const { encoder } = config as EncoderDecoderConfig;
+    const side = [encoder, this.encoderNames] as const;
+    const { layers, distances: all } = layersFrom(parameters, side, inputs, ids, fields);
+    const distances = behindPadding(all, fields.decoder_attention_mask);
+    const targets = fields.decoder_input_ids.shape[1]!;
+    return { preserved: { ofLayers: placedBefore(encoder, layers, distances, targets), distances, progress } };
   }
 
   /** The output layer by itself, for losses that do not store all logits at once. */
@@ -238,26 +315,21 @@ export class GemmaModel implements Model {
 
   private encodeRows(
     parameters: Parameters,
-    { encoder, encoderWindow, encoderAttention }: EncoderDecoderConfig,
+    config: EncoderDecoderConfig,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
-    dropout?: Dropout,
+    { dropout, onLayer }: Pick<LayerSettings, 'dropout' | 'onLayer'>,
   ): tf.Tensor {
-    const spans = encoderSpans(length, encoder.slidingWindow, encoderWindow, encoderAttention);
-    const attending = selfAttending(
-      encoder,
-      { batch, queries: length, keys: length },
-      { wanted: this.config.attention, dropout },
-      { additive: () => sideMasks(spans, length, rowMasks), rule: () => sideRules(spans, rowMasks) },
-    );
+    const { encoder } = config;
+    const attending = encoderAttending(config, this.progress, [batch, length], rowMasks, dropout);
     return runLayers(
       parameters,
       encoder,
       this.encoderNames,
       embedded,
       wholeSequenceAttention(encoder, batch, length, attending),
-      { rematerialize: this.config.rematerialize, dropout },
+      { rematerialize: this.config.rematerialize, dropout, onLayer },
     );
   }
 
@@ -269,51 +341,10 @@ export class GemmaModel implements Model {
     { cross: source, dropout }: { readonly cross?: Source; readonly dropout?: Dropout },
   ): tf.Tensor {
     const { decoder, rematerialize } = this.config;
-    const { cross, attending } = this.decoderAttention([batch, length], rowMasks, source, dropout);
+    const { cross, attending } = decoderAttending(this.config, [batch, length], rowMasks, source, dropout);
     const attention = wholeSequenceAttention(decoder, batch, length, attending, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
   }
-
-  /** How the decoder's layers attend to its own tokens and to a source. */
-  private decoderAttention(
-    [batch, length]: readonly [number, number],
-    rowMasks: RowMasks,
-    source: Source | undefined,
-    dropout: Dropout | undefined,
-  ): { readonly cross?: CrossInputs; readonly attending: SelfAttending } {
-    const { decoder, attention: wanted } = this.config;
-    const spans = decoderSpans(length, decoder.slidingWindow);
-    const own = {
-      additive: () => sideMasks(spans, length, rowMasks),
-      rule: () => sideRules(spans, rowMasks),
-    };
-    const self = { batch, queries: length, keys: length };
-    if (!source) return { attending: selfAttending(decoder, self, { wanted, dropout }, own) };
-    const { states, masks, length: keys } = source;
-    const ofSource = {
-      additive: () => crossMask(masks, rowMasks),
-      rule: () => crossRule(masks, rowMasks),
-    };
-    if (decoder.block.crossAttention === 'merged') {
-      const choice = { wanted, dropout, merged: true };
-      const attending = selfAttending(decoder, { ...self, keys: length + keys }, choice, {
-        additive: () => mergedMasks(own.additive(), length, { mask: ofSource.additive(), length: keys }),
-        rule: () => mergedRules(own.rule(), ofSource.rule(), keys),
-      });
-      return { attending, cross: { states } };
-    }
-    const attending = attendingTo(decoder, { ...self, keys }, { wanted, dropout }, ofSource);
-    return { cross: { states, attending }, attending: selfAttending(decoder, self, { wanted, dropout }, own) };
-  }
-}
-
-/** What a decoder attends to besides its own tokens. */
-interface Source {
-  /** Rows [B*S, E]. */
-  readonly states: tf.Tensor;
-  readonly masks: RowMasks;
-  /** S */
-  readonly length: number;
 }
 
 /** For the encoder's side, or a decoder-only model. */

@@ -71,6 +71,7 @@ export const OWN_KEYS: readonly string[] = [
   'encoder_window',
   'encoder_attention',
   'tie_encoder_embedding',
+  'function_preserving',
   SPECIAL_TOKENS_KEY,
 ];
 

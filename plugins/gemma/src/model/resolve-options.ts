@@ -14,6 +14,7 @@ import type {
 } from './config-types';
 import { ratesField } from './dropout-rates';
 import type { ResolvedModelOptions, SideOptions } from './model-options';
+import { checkPreserving } from './preserving-form';
 import { sameRotation, type RotaryPositions } from './rotary';
 import { parsePreset, type Preset, type PresetSide } from './sizes';
 
@@ -259,7 +260,7 @@ export function resolveModelConfig(
   checkPair(encoder, decoder, { tieEncoderEmbedding, ownVocabularies }, 'The model');
   const encoderWindow = options.encoderWindow ?? both?.encoderWindow ?? family.encoderWindow!;
   const causal = (options.encoderAttention ?? both?.encoderAttention) === 'causal';
-  return {
+  const pair: EncoderDecoderConfig = {
     kind: 'encoder-decoder',
     family: family.id,
     encoder,
@@ -270,14 +271,16 @@ export function resolveModelConfig(
     ...pairFields(family, both),
     ...output,
   };
+  if (pair.functionPreserving) checkPreserving(pair, 'The model');
+  return pair;
 }
 
 /** What a pair has besides its two sides: special embeddings, and what is carried. */
 function pairFields(
   family: Family,
   checkpoint: EncoderDecoderConfig | undefined,
-): Pick<EncoderDecoderConfig, 'endOfImageToken' | 'vision'> {
-  if (family.sides) return {};
+): Pick<EncoderDecoderConfig, 'endOfImageToken' | 'vision' | 'functionPreserving'> {
+  if (family.sides && !checkpoint) return {};
   const base =
     checkpoint ??
     (family.read({
@@ -285,8 +288,12 @@ function pairFields(
       options: {},
       where: family.id,
     }) as EncoderDecoderConfig);
-  const { endOfImageToken, vision } = base;
-  return { ...(endOfImageToken !== undefined && { endOfImageToken }), ...(vision && { vision }) };
+  const { endOfImageToken, vision, functionPreserving } = base;
+  return {
+    ...(endOfImageToken !== undefined && { endOfImageToken }),
+    ...(vision && { vision }),
+    ...(functionPreserving && { functionPreserving }),
+  };
 }
 
 /** Like `resolveModelConfig`, and also for encoders alone. */

@@ -52,17 +52,23 @@ export interface RopeTables {
 }
 
 /**
- * Tables for the positions 0..length-1 (quirk 9), made on the host: constants of a trace. `scale` multiplies what is
- * rotated, for free.
+ * Tables for `length` positions from `first` on (quirk 9), made on the host: constants of a trace. `scale` multiplies
+ * what is rotated, for free.
  */
-export function ropeTables(length: number, headDim: number, positions: RotaryPositions, scale = 1): RopeTables {
+export function ropeTables(
+  length: number,
+  headDim: number,
+  positions: RotaryPositions,
+  scale = 1,
+  first = 0,
+): RopeTables {
   const half = headDim / 2;
   const cos = new Float32Array(length * headDim);
   const sin = new Float32Array(length * headDim);
   for (const [i, frequency] of frequencies(headDim, positions).entries()) {
     for (let position = 0; position < length; position++) {
       // Angles in float32, as the published implementation forms them (quirk 7).
-      const angle = Math.fround(position * frequency);
+      const angle = Math.fround((first + position) * frequency);
       const at = position * headDim + i;
       cos[at] = cos[at + half] = scale * Math.cos(angle);
       sin[at + half] = scale * Math.sin(angle);

@@ -87,6 +87,21 @@ export function keysAndValuesOf(
   return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
 }
 
+/** What the self-attention of a layer makes of the rows [N, D] that go into the layer, without positions. */
+export function layerKeysAndValues(
+  parameters: Parameters,
+  side: SideConfig,
+  names: SideNames,
+  layer: number,
+  batch: number,
+  rows: tf.Tensor,
+): KeysAndValues {
+  const weights = layerWeights(parameters, names, layer);
+  const { norms, normGain } = side.block;
+  const read = norms === 'post' ? rows : rmsNorm(rows, weights(names.preSelf), side.rmsNormEpsilon, normGain);
+  return keysAndValuesOf(side, batch, weights, 'self_attn', read);
+}
+
 /** x + postNorm(sublayer(preNorm(x))), without the norms that the block does not have. What is added may be dropped. */
 function residual(
   x: tf.Tensor,
@@ -133,6 +148,8 @@ export interface LayerSettings {
   readonly rematerialize?: boolean;
   /** Default: nothing is dropped. */
   readonly dropout?: Dropout;
+  /** Called with the rows that go into each layer. */
+  readonly onLayer?: (rows: tf.Tensor, layer: number) => void;
 }
 
 /** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
@@ -142,14 +159,16 @@ export function runLayers(
   names: SideNames,
   embedded: tf.Tensor,
   attention: LayerAttention,
-  { rematerialize = false, dropout }: LayerSettings = {},
+  { rematerialize = false, dropout, onLayer }: LayerSettings = {},
 ): tf.Tensor {
   const [ofEmbedding, ofStates, ...ofLayers] = splitDropout(dropout, 2 + side.layers);
   let x = constrainRows(drop(embedded, ofEmbedding, 'dropout'));
-  for (let layer = 0; layer < side.layers; layer++)
+  for (let layer = 0; layer < side.layers; layer++) {
+    onLayer?.(x, layer);
     x = constrainRows(
       (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention, ofLayers[layer]),
     );
+  }
   const last = rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon, side.block.normGain);
   return drop(last, ofStates, 'dropout');
 }
@@ -214,6 +233,10 @@ export interface CrossInputs {
   readonly states: tf.Tensor;
   /** Absent in merged attention, where each kind of layer attends to both by one rule. */
   readonly attending?: Attending;
+  /** Merged attention in the function-preserving forms: what each layer reads between its own tokens and the states. */
+  readonly ofLayers?: readonly KeysAndValues[];
+  /** Whether merged attention reads the states. Default true. */
+  readonly readsStates?: boolean;
 }
 
 /** How the layers of each kind attend to their own side, and in merged attention to the source. */
@@ -286,6 +309,20 @@ function rotationTensors({ full_attention: full, sliding_attention: sliding }: R
   };
 }
 
+/** The tensors with a gradient that a decoder reads of its source. */
+const sourceTensors = ({ states, ofLayers = [], readsStates = true }: CrossInputs, merged: boolean): tf.Tensor[] => [
+  ...(readsStates || !merged ? [states] : []),
+  ...ofLayers.flatMap(({ keys, values }) => [keys, values]),
+];
+
+/** The same with other tensors, in that order. */
+function withSourceTensors(cross: CrossInputs, merged: boolean, given: readonly tf.Tensor[]): CrossInputs {
+  const left = [...given];
+  const states = cross.readsStates !== false || !merged ? left.shift()! : cross.states;
+  const ofLayers = cross.ofLayers?.map(() => ({ keys: left.shift()!, values: left.shift()! }));
+  return { ...cross, states, ...(ofLayers && { ofLayers }) };
+}
+
 function attentionWith(
   side: SideConfig,
   batch: number,
@@ -297,16 +334,16 @@ function attentionWith(
   const all = [attending.full_attention, attending.sliding_attention, ...(cross?.attending ? [cross.attending] : [])];
   return {
     reads: {
-      inputs: cross ? [cross.states] : [],
+      inputs: cross ? sourceTensors(cross, merged) : [],
       fixed: [...tables.tensors, ...all.flatMap(({ tensors }) => tensors)],
-      of([states], fixed) {
+      of(inputs, fixed) {
         const given = [...fixed];
         const own = given.splice(0, tables.tensors.length);
         const [full, sliding, ofCross] = all.map((way) => way.with(given.splice(0, way.tensors.length)));
         return attentionWith(side, batch, {
           rotations: tables.with(own),
           attending: { full_attention: full, sliding_attention: sliding },
-          cross: cross && { states, attending: ofCross },
+          cross: cross && { ...withSourceTensors(cross, merged, inputs), attending: ofCross },
         });
       },
     },
@@ -314,15 +351,21 @@ function attentionWith(
       const { keys, queries: forQueries } = rotations[side.layerTypes[layer]];
       const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
       onMade?.('self_attn', layer, made);
-      let read = made;
-      if (merged) {
+      const parts = [made];
+      if (merged && cross.ofLayers) parts.push(cross.ofLayers[layer]);
+      if (merged && cross.readsStates !== false) {
         const ofSource = mergedSource(side, batch, weights, cross.states);
         onMade?.('cross_attn', layer, ofSource);
-        read = {
-          keys: tf.concat([made.keys, ofSource.keys], 2), // [B, K, T+S, C]
-          values: tf.concat([made.values, ofSource.values], 2),
-        };
+        parts.push(ofSource);
       }
+      const joined = (of: keyof KeysAndValues): tf.Tensor =>
+        parts.length === 1
+          ? made[of]
+          : tf.concat(
+              parts.map((part) => part[of]),
+              2,
+            ); // [B, K, T+S, C]
+      const read = { keys: joined('keys'), values: joined('values') };
       const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
       return attending[side.layerTypes[layer]].rows(side, queries, read, dropout);
     },

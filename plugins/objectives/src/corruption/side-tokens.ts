@@ -23,7 +23,10 @@ export function chooseSideTokens(
   );
   const supply: TokenSupply = { model: tokensOfSide(model, 'encoder'), tokenizer: encoder };
   const read = ofSide('encoder', () =>
-    chooseTokens({ ...request, recorded: encoderSentinels && { sentinels: encoderSentinels, reuse, modeTokens } }, supply),
+    chooseTokens(
+      { ...request, recorded: encoderSentinels && { sentinels: encoderSentinels, reuse, modeTokens } },
+      supply,
+    ),
   );
   const count = Math.min(read.tokens.sentinels.length, written.tokens.sentinels.length);
   const tokens = {
@@ -52,7 +55,9 @@ export function chooseSideTokens(
 /** An id is another token on the other side. */
 function checkNames(options: SentinelOptions): void {
   const { tokens, first, step } =
-    typeof options === 'string' || Array.isArray(options) ? { tokens: options } : (options as Exclude<SentinelOptions, string | unknown[]>);
+    typeof options === 'string' || Array.isArray(options)
+      ? { tokens: options }
+      : (options as Exclude<SentinelOptions, string | unknown[]>);
   const id = [tokens ?? AUTO].flat().find((token) => typeof token === 'number');
   if (id === undefined && first === undefined && step === undefined) return;
   throw new DataError(

@@ -91,8 +91,11 @@ export function corrupt(
   sides: ((index: number) => number) | CorruptedSides,
 ): Corrupted {
   const own = (start: number, end: number): number[] => Array.prototype.slice.call(tokens, start, end) as number[];
-  const { source: sourceSentinel, target: sentinel, read } =
-    typeof sides === 'function' ? { source: sides, target: sides, read: own } : sides;
+  const {
+    source: sourceSentinel,
+    target: sentinel,
+    read,
+  } = typeof sides === 'function' ? { source: sides, target: sides, read: own } : sides;
   const source: number[] = [];
   const keep = (start: number, end: number): void => {
     if (end > start) for (const token of Array.from(read(start, end))) source.push(token);

@@ -21,6 +21,7 @@ import {
   BatchLoader,
   describeSpecialTokens,
   findRecord,
+  findTokenizerFolders,
   STREAMS,
   storedSpecialTokens,
   watchCalls,
@@ -118,7 +119,8 @@ export async function cacheTeacher(
       section: config.specialTokens,
     });
     const recorded = await findRecord(config, registry);
-    const run = { ...unread, recorded, specialTokens: specialTokenPolicy(student) };
+    const tokenizerFolders = await findTokenizerFolders(config, registry);
+    const run = { ...unread, recorded, tokenizerFolders, specialTokens: specialTokenPolicy(student) };
     const objective = own(await componentsOf(run).forBatches().create('objective', config.objective));
     const plan = await planOf(objective, options);
     const { teacher, folder, distillation, selection } = plan;

@@ -151,7 +151,11 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     if (tokenizers && this.options.inputTokens !== undefined) {
       throw new DataError(
         'objective.inputTokens is the length of what the encoder reads, but the data have a tokenizer for each side: how many tokens of the encoder a text has is known only once it is divided.',
-        { code: 'objective.sides', exitCode: 2, hint: 'Leave inputTokens out: batches are then padded to their texts.' },
+        {
+          code: 'objective.sides',
+          exitCode: 2,
+          hint: 'Leave inputTokens out: batches are then padded to their texts.',
+        },
       );
     }
     const chosen = tokenizers
@@ -320,7 +324,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     const { source, target, origins } = corrupt(tokens, spans, {
       target: (i) => sentinels[i % sentinels.length],
       source: (i) => encoderSentinels[i % encoderSentinels.length],
-      read: text.read,
+      read: (start, last) => text.read(start, last),
     });
     return end({ source: [...prefix, ...source], target, origins });
   }

@@ -1,6 +1,5 @@
 import {
   appendsEos,
-  componentOption,
   DataError,
   defineComponent,
   pathOption,
@@ -14,7 +13,7 @@ import { ChatFormat, GEMMA_MARKERS, type AnswerPair } from '../chat/chat-format'
 import { parseAnsweredConversation } from '../chat/conversation';
 import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
 import { splitOption } from './hold-out';
-import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
+import { tokenizerOption } from '../tokenizers/option';
 import { openRows } from '../rows/open-rows';
 import { findChatTemplate, openChatFormat } from '../chat/open-chat-format';
 import { answersOf, identityOf, sideFormats, type SideFormats } from '../chat/side-formats';
@@ -36,7 +35,7 @@ export const chatOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
+    tokenizer: tokenizerOption(),
     messages: z
       .string()
       .min(1)
@@ -191,7 +190,16 @@ async function openChat({
   const read = readConversation(options, format, tokenizer);
   const ordered = new OrderedRows(rows, read, shuffle ? random : undefined, shuffleRows);
   const buffered = rows.stretches ? shuffleRows : undefined;
-  const rendering = [messages, answers, identityOf(format), appendEos, split, shuffle, vocabularies(tokenizer), buffered];
+  const rendering = [
+    messages,
+    answers,
+    identityOf(format),
+    appendEos,
+    split,
+    shuffle,
+    vocabularies(tokenizer),
+    buffered,
+  ];
   const data = fingerprint(files, [...rendering, options.pack]);
   const examples = new RowExamples(ordered, SEQUENCE_FIELDS, {
     repeat,

@@ -1,8 +1,8 @@
-import { appendsEos, componentOption, sidesOf, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
+import { appendsEos, sidesOf, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
 import { splitOption } from './hold-out';
-import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
+import { tokenizerOption } from '../tokenizers/option';
 import { WEIGHTS_FIELD, weightsAt } from '../rows/line-weights';
 import { openRows, type RowsWanted } from '../rows/open-rows';
 import { packOption } from '../packing/pack';
@@ -25,7 +25,7 @@ export const rowOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
+    tokenizer: tokenizerOption(),
     text: templateOption
       .optional()
       .describe(

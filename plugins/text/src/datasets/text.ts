@@ -1,6 +1,5 @@
 import {
   appendsEos,
-  componentOption,
   defineComponent,
   type ComponentContext,
   type Dataset,
@@ -11,7 +10,7 @@ import { z } from 'zod';
 import { decodeText } from '../files/file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from '../files/find-files';
 import { belongs, splitOption } from './hold-out';
-import { TOKENIZER_DESCRIPTION } from '../tokenizers/option';
+import { tokenizerOption } from '../tokenizers/option';
 import { atPlace, isOfText } from '../tokenizers/of-text';
 import { packOption } from '../packing/pack';
 import { packDocuments } from '../packing/pack-dataset';
@@ -27,7 +26,7 @@ export const textOptions = z
     exclude: excludeOption.describe(
       'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
     ),
-    tokenizer: componentOption('tokenizer').describe(TOKENIZER_DESCRIPTION),
+    tokenizer: tokenizerOption(),
     lengthTokens: z.int().min(2).describe('Tokens in an example; with a tokenizer for each side, of the decoder.'),
     separator: z
       .string()

@@ -1,3 +1,4 @@
+import { asEncoderTokenizer } from '@graft/checkpoint';
 import { componentOption, DataError, defineComponent, type NamedToken, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 
@@ -55,6 +56,12 @@ export class SidesTokenizer implements Tokenizer {
 
   decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string {
     return this.decoder.decode(ids, options);
+  }
+
+  /** Those of the decoder's tokenizer, and as `encoder_tokenizer/NAME` those of the encoder's. */
+  async files(): Promise<Readonly<Record<string, string | Uint8Array>>> {
+    const [decoder, encoder] = await Promise.all([this.decoder.files?.(), this.encoderSide.files?.()]);
+    return { ...decoder, ...asEncoderTokenizer(encoder ?? {}) };
   }
 }
 
