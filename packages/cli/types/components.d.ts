@@ -482,6 +482,8 @@ declare module '@graft/core' {
     };
     /** next-token prediction for decoder-only models */
     "objective:causal-lm": {
+      /** What an example is: `text`, of which every token is learnt, or `pairs`: a source and a target, read as one text, of which only the target is learnt.. Default: "text" */
+      readonly input?: "text" | "pairs";
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
       readonly padToMultipleOf?: number;
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
@@ -493,6 +495,8 @@ declare module '@graft/core' {
     };
     /** next-token prediction for decoder-only models */
     "objective:@graft/objectives/causal-lm": {
+      /** What an example is: `text`, of which every token is learnt, or `pairs`: a source and a target, read as one text, of which only the target is learnt.. Default: "text" */
+      readonly input?: "text" | "pairs";
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
       readonly padToMultipleOf?: number;
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */

@@ -1,4 +1,4 @@
-import { createRandom, type ObjectiveSource } from '@graft/core';
+import { createRandom, type HostFields, type ObjectiveSource } from '@graft/core';
 import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { CausalLm, causalLmOptions } from './causal-lm';
 
@@ -64,6 +64,52 @@ it('weights follow their tokens', () => {
     input_ids: [[5, 6, 7, 8]],
     labels: [[6, 7, -100, 1]],
     segment_ids: [[1, 1, 1, 2]],
+  });
+});
+
+describe('pairs', () => {
+  const pairs = make({ input: 'pairs', padToMultipleOf: 1 });
+  const pair = (source: number[], target: number[], more: HostFields = {}): HostFields => ({
+    source: int32(source),
+    target: int32(target),
+    ...more,
+  });
+  const prepare = (own: typeof context, ...given: HostFields[]): ReturnType<typeof rowsOf> =>
+    rowsOf(pairs.prepare({ kind: 'examples', examples: given }, own));
+
+  it('source and target are read as one text, of which the target is learnt', () => {
+    expect(prepare(context, pair([5, 6, 7], [8, 9, 1]), pair([5], [6]))).toMatchObject({
+      input_ids: [
+        [2, 5, 6, 7, 8, 9],
+        [2, 5, 0, 0, 0, 0],
+      ],
+      attention_mask: [
+        [1, 1, 1, 1, 1, 1],
+        [1, 1, 0, 0, 0, 0],
+      ],
+      labels: [
+        [-100, -100, -100, 8, 9, 1],
+        [-100, 6, -100, -100, -100, -100],
+      ],
+    });
+    expect(prepare(without, pair([5, 6], [7, 8]))).toMatchObject({ input_ids: [[5, 6, 7]], labels: [[-100, 7, 8]] });
+  });
+
+  it('weights are those of the target', () => {
+    const weights = { dtype: 'float32' as const, shape: [3], values: Float32Array.of(0, 2, 0.5) };
+    expect(prepare(context, pair([5, 6], [7, 8, 1], { weights }))).toMatchObject({
+      labels: [[-100, -100, -100, 8, 1]],
+      label_weights: [[0, 0, 0, 2, 0.5]],
+    });
+  });
+
+  it('an empty target, weights of another length and packed pairs are refused with the reason', () => {
+    expect(() => prepare(context, pair([5], []))).toThrow('Example 0 of the batch: "target" is empty.');
+    expect(() => prepare(without, pair([], [5]))).toThrow('Example 0 of the batch: "source" is empty.');
+    const weights = { dtype: 'float32' as const, shape: [1], values: Float32Array.of(1) };
+    expect(() => prepare(context, pair([5], [6, 7], { weights }))).toThrow('"target" has 2 tokens');
+    expect(() => prepare(context, pair([5], [6], { source_segments: int32([1]) }))).toThrow('one pair in a row');
+    expect(() => prepare(context, { tokens: int32([5, 6]) })).toThrow('"source"');
   });
 });
 

@@ -1,6 +1,7 @@
 /** Shapes: B batch, L length. */
 import {
   checkFields,
+  DataError,
   defineComponent,
   IGNORED_LABEL,
   parseOptions,
@@ -18,19 +19,29 @@ import {
   requireModelKind,
   checkSameShape,
   checkText,
+  checkWeights,
+  EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
+  EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
   optional,
   TEXT_FIELDS,
 } from '../batch/fields';
 import { checkedBatch } from '../batch/checked-batch';
 import { lossOptions } from '../loss/language-model-loss';
-import { nextTokens } from '../batch/next-tokens';
+import { nextTokens, type TextRow } from '../batch/next-tokens';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
 import { LanguageModelObjective } from './language-model-objective';
 import { numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
 /** The options of the objective `causal-lm`. */
 export const causalLmOptions = z.strictObject({
+  input: z
+    .enum(['text', 'pairs'])
+    .default('text')
+    .describe(
+      'What an example is: `text`, of which every token is learnt, or `pairs`: a source and a target, read as one text, of which only the target is learnt.',
+    ),
   padToMultipleOf: z
     .int()
     .positive()
@@ -47,6 +58,8 @@ export type ResolvedCausalLmOptions = z.output<typeof causalLmOptions>;
 const { inputIds, attentionMask, labels } = BATCH_FIELDS;
 const { segmentIds } = BATCH_SEGMENTS;
 
+const PAIR_FIELDS: readonly FieldSpec[] = [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, EXAMPLE_WEIGHTS];
+
 /**
  * Next-token prediction for decoder-only models. The input begins with the model's start token, unless its policy for
  * special tokens excludes it.
@@ -55,6 +68,13 @@ const { segmentIds } = BATCH_SEGMENTS;
  *       input_ids      [2, 5, 6, 7, 8, 9, 0, 0]
  *       attention_mask [1, 1, 1, 1, 1, 1, 0, 0]
  *       labels         [5, 6, 7, 8, 9, 1, -100, -100]
+ *
+ * With `input: pairs`, an example has a `source` and a `target` instead, which are read as one text. The target is
+ * learnt, given the source: what `seq2seq` asks of an encoder-decoder, so that the two losses compare.
+ *
+ *     source [5, 6, 7], target [8, 9, 1], start 2, padToMultipleOf 1
+ *       input_ids      [   2,    5,    6, 7, 8, 9]
+ *       labels         [-100, -100, -100, 8, 9, 1]
  *
  * In a row with `segments`, each segment has its own start token, and no label crosses the border between segments.
  *
@@ -71,7 +91,8 @@ export class CausalLm extends LanguageModelObjective<ResolvedCausalLmOptions> {
   }
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? TEXT_FIELDS : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
+    if (kind === 'batch') return [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
+    return this.options.input === 'pairs' ? PAIR_FIELDS : TEXT_FIELDS;
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -102,6 +123,7 @@ export class CausalLm extends LanguageModelObjective<ResolvedCausalLmOptions> {
     const segmented = examples.some(({ segments }) => segments);
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
+      if (this.options.input === 'pairs') return nextTokens(pairAsText(example, where, bos), bos);
       checkText(example, 'predicting a next token needs', where, bos === undefined ? 2 : 1);
       const tokens = example.tokens.values;
       const segments = segmented
@@ -129,6 +151,27 @@ export class CausalLm extends LanguageModelObjective<ResolvedCausalLmOptions> {
       ...(segment_ids && { segment_ids }),
     };
   }
+}
+
+/** A source and its target as one text, in which the tokens of the source are not learnt. */
+function pairAsText(example: HostFields, where: string, bos: number | undefined): TextRow {
+  checkFields(example, PAIR_FIELDS, where);
+  const { source, target, weights } = example;
+  const packed = Object.values(EXAMPLE_SEGMENTS).find(({ name }) => example[name]);
+  if (packed) {
+    throw new DataError(`${where} has "${packed.name}", but causal-lm reads one pair in a row.`, {
+      code: 'data.segments',
+      exitCode: 2,
+      hint: 'Remove `pack` from the dataset.',
+    });
+  }
+  const empty = target.values.length === 0 ? 'target' : bos === undefined && source.values.length === 0 && 'source';
+  if (empty) throw new DataError(`${where}: "${empty}" is empty.`, { code: 'data.empty' });
+  if (weights) checkWeights(weights, target.values.length, 'target', where);
+  return {
+    tokens: [...source.values, ...target.values],
+    weights: [...source.values.map(() => 0), ...(weights?.values ?? target.values.map(() => 1))],
+  };
 }
 
 export const causalLm = defineComponent({

@@ -1,0 +1,153 @@
+/** The runs of an arm: configs with what the story decides, found again by the hash of what they resolve to. */
+import {
+  listRuns,
+  loadConfig,
+  runEvaluation,
+  runExperiment,
+  type EvaluationConfig,
+  type LoadedEvaluation,
+  type LoadedExperiment,
+  type Logger,
+  type LoadOptions,
+} from '@graft/core';
+import type { Engine } from '@graft/engine';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { ARMS, CONFIGS, type Arm } from './arms';
+import type { ModelPlaces, StoredRows } from './prepare';
+import { readJson } from './stored';
+
+/** What every run of a story shares. */
+export interface Story {
+  readonly engine: Engine;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** The folder of its runs. */
+  readonly folder: string;
+  readonly rows: StoredRows;
+  readonly models: ModelPlaces;
+  readonly plugins: LoadOptions['plugins'];
+  /** `KEY=VALUE` for every arm, `ARM.KEY=VALUE` for one. */
+  readonly overrides: readonly string[];
+}
+
+/** What the config of an arm depends on. */
+export type ArmContext = Pick<Story, 'folder' | 'rows' | 'models' | 'plugins' | 'overrides'>;
+
+/** Evaluations during a training, besides the one before its first step. */
+export const EVALUATIONS = 4;
+/** The paper warms cross-attention up for 1,000 steps of a much longer training (section 3.1). */
+const WARM_UP_SHARE = 0.1;
+const MOST_WARM_UP_STEPS = 1000;
+
+export interface ArmSettings {
+  readonly steps: number;
+  /** Where its runs are. Default: the story's folder. */
+  readonly runs?: string;
+}
+
+/** The config of an arm. Its own file says everything that is not decided here. */
+export function loadArm(
+  story: ArmContext,
+  arm: Arm,
+  { steps, runs = story.folder }: ArmSettings,
+): Promise<LoadedExperiment> {
+  const { rows, models } = story;
+  const warmUp = Math.min(MOST_WARM_UP_STEPS, Math.max(1, Math.round(steps * WARM_UP_SHARE)));
+  const places = Object.entries(arm.models).flatMap(([name, keys]) =>
+    keys.map((key) => `${key}=${models.get(name as keyof Arm['models'])}`),
+  );
+  return loadConfig({
+    file: join(CONFIGS, `${arm.name}.yaml`),
+    overrides: [
+      ...places,
+      `runs=${runs}`,
+      `dataset.files=${join(rows.folder, 'train.jsonl')}`,
+      `evaluators.0.dataset.files=${join(rows.folder, 'held-out.jsonl')}`,
+      `evaluators.0.every=${Math.max(1, Math.ceil(steps / EVALUATIONS))}`,
+      `train.steps=${steps}`,
+      // In case the power fails: Ctrl-C saves by itself.
+      `train.checkpointEvery=${Math.ceil(steps / 2)}`,
+      `schedule.warmupSteps=${Math.max(1, Math.round(steps * WARM_UP_SHARE))}`,
+      ...(arm.warmsUp ? [`train.crossAttentionWarmupSteps=${warmUp}`] : []),
+      ...ownOverrides(arm.name, story.overrides),
+    ],
+    plugins: story.plugins,
+  });
+}
+
+const ARM_NAMES: ReadonlySet<string> = new Set(ARMS.map(({ name }) => name));
+
+/** What the user set, for one arm. */
+export function ownOverrides(name: string, overrides: readonly string[]): string[] {
+  return overrides.flatMap((override) => {
+    const first = /^[^.=]*/.exec(override)![0];
+    if (!ARM_NAMES.has(first) && first !== 'superglue') return name === 'superglue' ? [] : [override];
+    return first === name ? [override.slice(first.length + 1)] : [];
+  });
+}
+
+/** The same for equal configs. What it was computed with is not part of a config. */
+export function configHash(config: object): string {
+  const { versions: _versions, ...own } = config as Record<string, unknown>;
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(own)))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, own]) => own !== undefined);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, own]) => [key, sorted(own)]));
+}
+
+/** The newest run in the folder of a name with this config. */
+export async function findSameRun(
+  parent: string,
+  config: EvaluationConfig,
+): Promise<{ readonly id: string; readonly folder: string; readonly isFinished: boolean } | undefined> {
+  const wanted = configHash(JSON.parse(JSON.stringify(config)) as object);
+  for (const { id, record } of (await listRuns(parent)).reverse()) {
+    const folder = join(parent, id);
+    const written = record && (await readJson(join(folder, 'config.json')));
+    if (written && configHash(written) === wanted) return { id, folder, isFinished: record.status === 'finished' };
+  }
+  return undefined;
+}
+
+/** The folder of a finished run; undefined: interrupted. */
+export type Ran = string | undefined;
+
+/** Trains an arm, unless a run with the same config has; continues one that was stopped. */
+export async function runArm(story: Story, arm: Arm, settings: ArmSettings): Promise<Ran> {
+  const { engine, logger, signal } = story;
+  const loaded = await loadArm(story, arm, settings);
+  const found = await findSameRun(join(loaded.config.runs, loaded.config.name), loaded.config);
+  if (found?.isFinished) {
+    logger.info(`${arm.name}: finished before, in ${found.folder}`);
+    return found.folder;
+  }
+  const { status, folder } = await runExperiment(loaded, { engine, logger, signal, resume: found?.id });
+  return status === 'finished' ? folder : undefined;
+}
+
+/** Measures an arm's held-out loss before its first step, unless that has been done. */
+export async function evaluateStart(story: Story, arm: Arm, settings: ArmSettings): Promise<Ran> {
+  const loaded = await loadArm(story, arm, settings);
+  const { config, registry } = loaded;
+  return evaluateOnce(story, join(config.runs, `${config.name}-evaluation`), { config, registry });
+}
+
+/** An evaluation, unless one with the same config is there; continues one that was stopped. */
+export async function evaluateOnce(
+  { engine, logger, signal }: Story,
+  parent: string,
+  loaded: LoadedEvaluation,
+): Promise<Ran> {
+  const found = await findSameRun(parent, loaded.config);
+  if (found?.isFinished) return found.folder;
+  const { status, folder } = await runEvaluation(loaded, { engine, logger, signal, resume: found?.id });
+  return status === 'finished' ? folder : undefined;
+}
