@@ -59,21 +59,23 @@ export function drawSpans(length: number, { noiseTokens, spans }: NoisePlan, ran
 
 /**
  * A corrupted sequence. `origins`: for each token of the target, the index of the original token; for a sentinel, that
- * of its span's first token.
+ * of its span's first token. `fromText`: for each of them, whether it is that token, and not one that was added.
  */
 export interface Corrupted {
   readonly source: number[];
   readonly target: number[];
   readonly origins: number[];
+  readonly fromText: boolean[];
 }
 
 /**
  * Replaces each span in the source by its sentinel. The target contains each sentinel, followed by the span's tokens.
  *
  *     tokens [5, 6, 7, 8, 9], spans 1..3 and 4..5, sentinels 99, 98
- *       source  [5, 99, 8, 98]
- *       target  [99, 6, 7, 98, 9]
- *       origins [1, 1, 2, 4, 4]
+ *       source   [5, 99, 8, 98]
+ *       target   [99, 6, 7, 98, 9]
+ *       origins  [1, 1, 2, 4, 4]
+ *       fromText [false, true, true, false, true]
  */
 export function corrupt(
   tokens: ArrayLike<number>,
@@ -83,17 +85,20 @@ export function corrupt(
   const source: number[] = [];
   const target: number[] = [];
   const origins: number[] = [];
+  const fromText: boolean[] = [];
   let at = 0;
   spans.forEach(({ start, end }, i) => {
     for (; at < start; at++) source.push(tokens[at]);
     source.push(sentinel(i));
     target.push(sentinel(i));
     origins.push(start);
+    fromText.push(false);
     for (; at < end; at++) {
       target.push(tokens[at]);
       origins.push(at);
+      fromText.push(true);
     }
   });
   for (; at < tokens.length; at++) source.push(tokens[at]);
-  return { source, target, origins };
+  return { source, target, origins, fromText };
 }
