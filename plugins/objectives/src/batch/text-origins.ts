@@ -3,7 +3,7 @@ import { DataError, IGNORED_LABEL, type FieldSpec, type HostFields } from '@graf
 import { padRows } from './padding';
 import { numberedSegments, stretchesOf, type Segment } from './segments';
 
-/** The origin of a label that is no token of the text: a sentinel, or an end token that the objective adds. */
+/** The origin of a label that is not from the text: a sentinel, or an end token that the objective adds. */
 export const NO_ORIGIN = -1;
 
 /**
@@ -16,7 +16,7 @@ export const TEXT_ORIGIN_FIELDS = {
     dtype: 'int32',
     rank: 2,
     optional: true,
-    meaning: `for each label, the index of its token in the row's uncorrupted text; ${NO_ORIGIN}: it is no token of it`,
+    meaning: `for each label, the index of its token in the row's uncorrupted text; ${NO_ORIGIN}: it is not from it`,
   },
   textIds: { name: 'text_ids', dtype: 'int32', rank: 2, optional: true, meaning: 'the uncorrupted text of a row' },
   textSegmentIds: {

@@ -144,7 +144,7 @@ export class Teacher implements TeacherTargets {
    *       teacher_input_ids [2, 5, 6, 7, 8, 9]
    *       teacher_positions [3, 4, 5]
    *
-   * Of a corrupted text it reads the text as it was, once, whatever spans were drawn; a label that is no token of it has
+   * Of a corrupted text it reads the text as it was, once, whatever spans were drawn; a label that is not from it has
    * position 0, which the loss does not use:
    *
    *     text [5, 6, 7, 8, 9], target [99, 6, 7, 98, 9, 1]

@@ -71,7 +71,7 @@ export interface Ul2Parts {
  * span's first token, and the end token as much as the last token.
  *
  * With `distillation`, a teacher reads the uncorrupted text, without sentinels and mode tokens. `label_origins` names
- * the token of it that each label is; what is none (sentinels, and end tokens that are not in the text) is learnt
+ * the token of it that each label is; other labels (sentinels, and end tokens that are not in the text) are learnt
  * one-hot, as in the ablation of T5Gemma 2.
  */
 export class Ul2 extends TaughtLanguageModelObjective<ResolvedUl2Options> {
