@@ -1222,7 +1222,7 @@ declare module '@graft/core' {
       /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
       readonly atEnd?: "stop" | "continue";
     };
-    /** held-out loss and perplexity of an objective */
+    /** held-out loss, perplexity and bits per byte of an objective */
     "evaluator:loss": {
       /** Where the held-out sequences or batches come from. */
       readonly dataset: ComponentInput<'dataset'>;
@@ -1233,7 +1233,7 @@ declare module '@graft/core' {
       /** Sequences in a batch; of no effect on ready batches, nor on the result.. Default: 8 */
       readonly batchSize?: number;
     };
-    /** held-out loss and perplexity of an objective */
+    /** held-out loss, perplexity and bits per byte of an objective */
     "evaluator:@graft/objectives/loss": {
       /** Where the held-out sequences or batches come from. */
       readonly dataset: ComponentInput<'dataset'>;
