@@ -19,10 +19,11 @@ import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
-import { checkAmountOfData, checkEvaluators } from './before-first-step';
+import { checkAmountOfData, checkChoices, checkEvaluators } from './before-first-step';
 import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
+import { describeLonger, stepsIn } from './longer-run';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { ResumePoint } from './resume-point';
@@ -92,6 +93,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     if (folder && repeated !== undefined) logger.warn(repeated);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
+    // The other workers do not evaluate.
+    if (folder) checkChoices(config.train, evaluators);
     checkModelKind(model, objective);
     const clash = tokenizerClash(dataset.tokenizer, model);
     if (folder && clash !== undefined) logger.warn(clash);
@@ -132,6 +135,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const carried = folder && (await resumePoint.carried());
     if (carried) owned.add('what the checkpoints carry', carried);
     const start = await resumePoint.start(parts, placement);
+    const before = folder && stepsIn(await folder.config());
+    const longer = describeLonger(schedule, { step: start.step, before, now: config.train.steps });
     if (folder && start.step > 0) warnOfUnrecorded(settled, run, start.step, logger);
 
     const context: TrainingContext = {
@@ -157,7 +162,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       loop,
       model,
       run,
-      summary: summaryOf(resumePoint, start, placement, settled),
+      summary: [...summaryOf(resumePoint, start, placement, settled), ...(longer === undefined ? [] : [longer])],
       dispose: () => owned.dispose(signal?.aborted),
     };
   } catch (error) {
