@@ -2,7 +2,7 @@ import { describeLonger, stepsIn } from './longer-run';
 
 const linear = { factor: (step: number, total: number) => 1 - step / total };
 
-test('a longer run is told what its schedule does from here on', () => {
+test('the sentence on a longer run has the factors before and after', () => {
   expect(describeLonger(linear, { step: 80, before: 100, now: 200 })).toBe(
     'train.steps was 100 and is 200: from here on the schedule is that of a run of 200 steps (step 80 had the factor 0.21, step 81 has 0.6).',
   );

@@ -9,7 +9,7 @@ import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../da
 import { ThreadedDataset } from '../data/threads/dataset';
 import { compareFiles } from '../distributed/group';
 import type { Placement } from '../distributed/placement';
-import type { ComponentFactory, Dataset, Model, Objective, RunInfo, Settled } from '../interfaces';
+import type { ComponentFactory, Dataset, Model, Objective, Optimizer, RunInfo, Schedule, Settled } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
 import { TrainingLoop } from '../training/loop';
 import type { NamedCallback } from '../training/callbacks';
@@ -42,6 +42,8 @@ export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep
   readonly trackers: Trackers;
   readonly logger: Logger;
   readonly quiet: boolean;
+  /** A schedule in place of the config's. */
+  readonly schedule?: (optimizer: Optimizer) => Schedule;
 }
 
 /** A loop that is ready for its first step. */
@@ -104,7 +106,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     await checkEvaluators(evaluators, model, signal);
     const tight = loadWarning(model, config.train);
     if (tight) logger.warn(tight);
-    const schedule = await components.create('schedule', config.schedule);
+    const schedule = request.schedule?.(optimizer) ?? (await components.create('schedule', config.schedule));
     const callbacks = await createCallbacks(config, components);
     const parts: TrainingParts = {
       engine,
