@@ -28,7 +28,7 @@ test('find-lr prints how the loss follows the learning rate, and writes nothing'
   const lines = stdout.trimEnd().split('\n');
   expect(lines[0].trim().split(/\s{2,}/)).toEqual(['learning rate', 'loss', 'smoothed']);
   expect(lines).toHaveLength(14);
-  expect(lines[1]).toMatch(/^ {5}1\.00e-4 {7}\d\.\d{4} {7}\d\.\d{4}$/);
+  expect(lines[1]).toMatch(/^\s+1\.00e-4\s+\d\.\d{4}\s+\d\.\d{4}$/);
   expect(lines.at(-1)).toMatch(
     /^The smoothed loss fell fastest at \d\.\d\de-\d, and was lowest at \d\.\d\de-\d, a tenth of which is/,
   );
