@@ -117,6 +117,21 @@ for (const name of ['gemma2', 'gemma3'] as const)
       expect(wrong).toEqual([]);
     });
 
+    it('the bytes of the tokens of a text are those of the text', () => {
+      // U+2581 is decoded as a space.
+      const text = (TEXT + MORE).replaceAll('▁', '');
+      const bytes = tokenizer.encode(text).reduce((sum, id) => sum + tokenizer.byteLength(id), 0);
+      // A token that is spelled out is that token, and not its text.
+      const spelled = tokenizer.namedTokens.filter(
+        ({ id, token, kind }) => kind !== 'added' && tokenizer.encode(token).join() === `${id}`,
+      );
+      const named = spelled.reduce(
+        (sum, { token }) => sum + (text.split(token).length - 1) * Buffer.byteLength(token),
+        0,
+      );
+      expect(bytes).toBe(Buffer.byteLength(text) - named);
+    });
+
     it('the audit decides every token of a sample of one in 97', () => {
       const answers = new Map<string, number>();
       for (let id = 0; id < tokenizer.vocabularySize; id += 97) {

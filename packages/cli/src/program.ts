@@ -19,6 +19,7 @@ import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
+import { addFindLearningRateCommand } from './commands/find-learning-rate';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
 import { ownVersion } from './version';
@@ -49,6 +50,7 @@ const COMMANDS = [
   addClassifyCommand,
   addInspectCommand,
   addDataCommand,
+  addFindLearningRateCommand,
   addTeacherCommand,
   addTokenizerCommand,
   addPluginsCommand,

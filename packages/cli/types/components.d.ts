@@ -554,6 +554,21 @@ declare module '@graft/core' {
       readonly maxTargetTokens?: number;
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
       readonly padToMultipleOf?: number;
+      /** A teacher that reads the uncorrupted text, whose distributions the student learns for the tokens of spans (T5Gemma 2). */
+      readonly distillation?: {
+        /** Folder of a decoder-only checkpoint with the vocabulary of the student; with `cache`, the one that the cache must be of. */
+        readonly teacher?: string;
+        /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
+        readonly cache?: string;
+        /** `blend`: the cross-entropy of the labels, weighing `alpha`, and the divergence from the teacher; `gemma2`: the cross-entropy of the distribution of the teacher alone; `gemma3`: the same of some of its tokens, drawn by their probability, which is renormalised.. Default: "blend" */
+        readonly loss?: "blend" | "gemma2" | "gemma3";
+        /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default: 0.25. */
+        readonly alpha?: number;
+        /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default: 256. */
+        readonly samples?: number;
+        /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size.. Default: 1 */
+        readonly temperature?: number;
+      };
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
       readonly labelSmoothing?: number;
       /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
@@ -609,6 +624,21 @@ declare module '@graft/core' {
       readonly maxTargetTokens?: number;
       /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
       readonly padToMultipleOf?: number;
+      /** A teacher that reads the uncorrupted text, whose distributions the student learns for the tokens of spans (T5Gemma 2). */
+      readonly distillation?: {
+        /** Folder of a decoder-only checkpoint with the vocabulary of the student; with `cache`, the one that the cache must be of. */
+        readonly teacher?: string;
+        /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
+        readonly cache?: string;
+        /** `blend`: the cross-entropy of the labels, weighing `alpha`, and the divergence from the teacher; `gemma2`: the cross-entropy of the distribution of the teacher alone; `gemma3`: the same of some of its tokens, drawn by their probability, which is renormalised.. Default: "blend" */
+        readonly loss?: "blend" | "gemma2" | "gemma3";
+        /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default: 0.25. */
+        readonly alpha?: number;
+        /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default: 256. */
+        readonly samples?: number;
+        /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size.. Default: 1 */
+        readonly temperature?: number;
+      };
       /** Share of each label's probability that is spread evenly over the vocabulary.. Default: 0 */
       readonly labelSmoothing?: number;
       /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting.. Default: 0 */
@@ -1254,7 +1284,7 @@ declare module '@graft/core' {
       /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
       readonly atEnd?: "stop" | "continue";
     };
-    /** held-out loss and perplexity of an objective */
+    /** held-out loss, perplexity and bits per byte of an objective */
     "evaluator:loss": {
       /** Where the held-out sequences or batches come from. */
       readonly dataset: ComponentInput<'dataset'>;
@@ -1265,7 +1295,7 @@ declare module '@graft/core' {
       /** Sequences in a batch; of no effect on ready batches, nor on the result.. Default: 8 */
       readonly batchSize?: number;
     };
-    /** held-out loss and perplexity of an objective */
+    /** held-out loss, perplexity and bits per byte of an objective */
     "evaluator:@graft/objectives/loss": {
       /** Where the held-out sequences or batches come from. */
       readonly dataset: ComponentInput<'dataset'>;

@@ -149,7 +149,7 @@ export { watchedItems } from './data/items';
 export { checkSource, meansVariant, uploadBatch } from './data/loader';
 export type { WorkerOptions } from './distributed/group';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
-export type { TrainingResult } from './training';
+export type { BestCheckpoint, TrainingResult } from './training';
 export { namedKey, type MasterWeights, type ParameterDtype, type ParameterStorage } from './training/parameter-storage';
 export {
   estimateTrainingMemory,
@@ -200,6 +200,7 @@ export {
   countParameters,
   fillParameters,
   findCheckpoints,
+  findLearningRate,
   findResumableRun,
   findRunFolder,
   listRuns,
@@ -211,6 +212,9 @@ export {
   withInterrupt,
   type EvaluationRunOptions,
   type EvaluationRunResult,
+  type LearningRateOptions,
+  type LearningRatePoint,
+  type LearningRateRange,
   type ListedRun,
   type MetricLines,
   type ResumeRequest,

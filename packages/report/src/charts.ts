@@ -1,5 +1,5 @@
 import { measurements } from './measurements';
-import { evaluatedUnit, lossUnit, sectionOf, trainingFacts, type MetricFacts } from './metrics';
+import { evaluatedUnit, isExtent, lossUnit, sectionOf, trainingFacts, type MetricFacts } from './metrics';
 import type { RunData, Series } from './read-run';
 
 /** A line of a chart, as the page's script draws it. */
@@ -102,7 +102,7 @@ function evaluationCharts(runs: readonly RunData[], titles: readonly string[]): 
     }
     return (
       [...byMetric]
-        .filter(([metric]) => metric !== 'tokens' && !metric.endsWith('/tokens'))
+        .filter(([metric]) => !isExtent(metric))
         // A single point belongs in the table, not in a chart.
         .filter(([, lines]) => lines.some(({ values }) => values.filter((value) => value !== null).length > 1))
         .flatMap(([metric, lines]) =>

@@ -56,14 +56,19 @@ function objectiveUnit(objective: unknown): string | undefined {
 export function evaluatedUnit(metric: string, use: string | undefined): string | undefined {
   const parts = metric.split('/');
   if (parts.includes('loss')) return use === 'loss' ? NATS : undefined;
+  if (parts.includes('bitsPerByte')) return use === 'loss' ? 'bits per byte of the target text' : undefined;
   return parts.some((part) => /^(accuracy|f1\w*|exactMatch)$/.test(part)) ? 'from 0 to 1' : undefined;
 }
 
+/** Whether a metric of an evaluation tells how much was measured, which is the same in every evaluation. */
+export const isExtent = (metric: string): boolean =>
+  metric.split('/').some((part) => part === 'tokens' || part === 'bytes');
+
 /** Whether smaller or larger values of a metric are better; undefined: neither. */
 export function betterOf(metric: string): 'less' | 'more' | undefined {
-  if (/(^|\W)(loss|perplexity|crossEntropy|divergence)$/.test(metric)) return 'less';
+  if (/(^|\W)(loss|perplexity|bitsPerByte|crossEntropy|divergence)$/.test(metric)) return 'less';
   // A mixture has one metric per part: `loss/ul2`.
-  if (/^(loss|perplexity)\//.test(metric)) return 'less';
+  if (/^(loss|perplexity|bitsPerByte)\//.test(metric)) return 'less';
   if (/(^|\W)(accuracy|f1|exactMatch|mean|partialMean)$/.test(metric)) return 'more';
   return undefined;
 }

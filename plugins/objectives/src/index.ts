@@ -36,7 +36,9 @@ export type { ObjectiveTeacher, TaughtObjective } from './distillation/taught-ob
 export { TeacherCache, type StoredSequence } from './distillation/cache-format';
 export type { TeacherCacheIndex } from './distillation/cache-index';
 export { topKDivergence, topKEntropy, type TopK } from './loss/top-k-divergence';
-export { Ul2 } from './objectives/ul2';
+export { TaughtLanguageModelObjective, type TaughtOptions } from './objectives/taught-language-model';
+export { NO_ORIGIN, TEXT_ORIGIN_FIELDS } from './batch/text-origins';
+export { Ul2, type Ul2Parts } from './objectives/ul2';
 export { ul2Options, type ResolvedUl2Options, type Ul2Options } from './objectives/ul2-options';
 export { denoiserOption, UL2_PRESETS, type Denoiser, type DenoiserOptions } from './corruption/denoisers';
 export {

@@ -255,3 +255,36 @@ test('a cache of packed rows teaches the same as a teacher in the step', async (
       expect(Math.abs(line[name] / together.metrics[i][name] - 1)).toBeLessThan(2e-5);
   });
 });
+
+test('ul2 learns from the uncorrupted texts: in the step, in chunks, and from a cache that serves every corruption', async () => {
+  const options =
+    'sentinels: { count: 20 }, allowTextTokens: true, denoisers: [{ rate: 0.3 }, { kind: suffix, rate: 0.5 }]';
+  const file = config('corrupted', 'encoder-decoder', `{ use: ul2, ${options}, distillation: { cache: texts-cache } }`);
+  const steps = 'train.steps=4';
+  const live = (more: string, ...set: string[]): ReturnType<typeof run> =>
+    run(file, steps, `objective.distillation={ teacher: ${teacher}, cache: null, ${more} }`, ...set);
+  const same = (lines: readonly Line[], others: readonly Line[]): void =>
+    lines.forEach((line, i) => {
+      for (const name of ['loss', 'crossEntropy', 'divergence', 'gradNorm'] as const)
+        expect(Math.abs(line[name] / others[i][name] - 1)).toBeLessThan(2e-5);
+    });
+  const { metrics } = await live('alpha: 0.4');
+  for (const { loss, crossEntropy, divergence } of metrics)
+    expect(loss).toBeCloseTo(0.4 * crossEntropy + 0.6 * divergence, 5);
+  same((await live('alpha: 0.4', 'objective.chunkTokens=20', 'train.microBatches=2')).metrics, metrics);
+
+  const caching = ['teacher', 'cache', file, '--teacher', teacher, ...exact, '--set', steps];
+  expect((await graftSucceeds(caching, folder)).stderr).toContain('10 sequences (10 new)');
+  same((await run(file, steps, 'objective.distillation.alpha=0.4')).metrics, metrics);
+  // Other spans of the same texts.
+  const otherSpans = ['objective.denoisers.0.rate=0.6', 'objective.denoisers.0.meanSpan=2'];
+  expect((await graftSucceeds([...caching, '--set', otherSpans[0], '--set', otherSpans[1]], folder)).stderr).toContain(
+    '10 sequences (0 new)',
+  );
+
+  const packed = ['dataset.lengthTokens=64', 'dataset.pack={ rows: 2 }', 'train.batchSize=2', 'train.steps=2'];
+  const together = await live('alpha: 0.4', ...packed);
+  await graftSucceeds([...caching, ...packed.flatMap((one) => ['--set', one])], folder);
+  same((await run(file, 'objective.distillation.alpha=0.4', ...packed)).metrics, together.metrics);
+  expect(together.metrics[0].divergence).toBeGreaterThan(0);
+});

@@ -55,7 +55,7 @@ test('objectives are drawn by rate and step with their own data, and a resumed r
   const [{ metrics }] = readJson<{ metrics: Record<string, number> }[]>(join(whole, 'evaluations.json'));
   expect(Object.keys(metrics)).toEqual(
     ['prefix-lm', 'denoising', 'pairs'].flatMap((name) =>
-      ['loss', 'perplexity', 'tokens'].map((key) => `${key}/${name}`),
+      ['loss', 'perplexity', 'tokens', 'bitsPerByte', 'bytes'].map((key) => `${key}/${name}`),
     ),
   );
 

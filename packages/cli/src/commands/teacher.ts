@@ -23,7 +23,10 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
     .description(
       "run a teacher over a config's training data and store tokens of its distributions on disk; prints the folder",
     )
-    .argument('[config]', "yaml, json, ts or js file, with prefix-lm's `distillation: { cache: FOLDER }`")
+    .argument(
+      '[config]',
+      'yaml, json, ts or js file, whose objective (prefix-lm, ul2) has `distillation: { cache: FOLDER }`',
+    )
     .option('--teacher <folder>', "the teacher's checkpoint (default: distillation.teacher of the config)")
     .option('--out <folder>', 'the cache; an existing one is extended (default: distillation.cache of the config)')
     .option(

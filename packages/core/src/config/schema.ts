@@ -131,6 +131,41 @@ const ShardingSection = z.union([
   }),
 ]);
 
+const watched = {
+  metric: z
+    .string()
+    .regex(/^[^/]+\/.+$/, 'expected EVALUATOR/METRIC, such as loss/loss')
+    .describe('evaluator and metric, as the log and reports name them: `loss/bitsPerByte`'),
+  better: z.enum(['less', 'more']).describe('which of two values is better: the smaller or the larger one'),
+};
+
+const KeepBestSection = z.strictObject(watched);
+
+const StopWhenSection = z
+  .strictObject({
+    ...watched,
+    patience: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .describe('evaluations in a row without improvement, after which training ends. Default: any number'),
+    minDelta: z
+      .number()
+      .nonnegative()
+      .optional()
+      .describe('by how much a value must be better than the best one to be an improvement. Default: 0'),
+    reaches: z.number().optional().describe('value at which the metric is good enough to end. Default: none'),
+  })
+  .refine(
+    ({ patience, reaches }) => patience !== undefined || reaches !== undefined,
+    'expected patience, reaches, or both',
+  )
+  .refine(({ patience, minDelta }) => patience !== undefined || minDelta === undefined, {
+    path: ['minDelta'],
+    error: 'belongs to patience',
+  });
+
 export const TrainSection = z
   .strictObject({
     steps: z.number().int().positive().describe('optimizer steps in all'),
@@ -156,6 +191,10 @@ export const TrainSection = z
       ),
     checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
     keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
+    keepBest: KeepBestSection.optional().describe(
+      'the checkpoint with the best value of a metric is kept beside the newest ones, and linked as `best`',
+    ),
+    stopWhen: StopWhenSection.optional().describe('ends training before its last step, by a metric'),
     crossAttentionWarmupSteps: count()
       .default(0)
       .describe(

@@ -10,7 +10,10 @@ export interface NamedToken {
   readonly kind: 'special' | 'unused' | 'added';
 }
 
-/** Facts about a tokenizer's ids without the tokenizer: plain data, which can be sent between threads. */
+/**
+ * Facts about a tokenizer's ids without the tokenizer: all but `byteLength` are plain data, which can be sent between
+ * threads.
+ */
 export interface TokenizerFacts {
   /** Ids from this number on do not belong to the tokenizer: no text produces them. */
   readonly vocabularySize: number;
@@ -20,6 +23,11 @@ export interface TokenizerFacts {
   readonly padId?: number;
   readonly bosId?: number;
   readonly eosId?: number;
+  /**
+   * UTF-8 bytes of the text that a token stands for in the middle of a text; 0 for special and unused tokens, and for
+   * ids outside the vocabulary. A token may be part of a character. Measures per byte need it. Default: unknown.
+   */
+  byteLength?(id: number): number;
 }
 
 export interface Tokenizer extends TokenizerFacts {

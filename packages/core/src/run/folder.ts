@@ -15,16 +15,16 @@ import {
 import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import type { RunEnvironment, RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
 import type { configFacts } from './run-info';
-import type { RunSink, SnapshotContents } from '../training/run-sink';
+import type { BestCheckpoint, KeptCheckpoints, RunSink, SnapshotContents } from '../training/run-sink';
 import { runId } from './identity';
 import { firstLoss, MetricsFile } from './metrics';
-import { sweepSnapshots, writeSnapshot } from './snapshots';
+import { removeSuperseded, sweepSnapshots, writeSnapshot } from './snapshots';
 import { unmakable } from './unmakable';
 import { nextSequence, readRunRecord, type RunRecord } from './record';
 
@@ -190,16 +190,7 @@ export class RunFolder implements RunSink {
     const { kind } = this.record;
     if (kind === 'evaluation' && other?.kind !== kind && (await isCheckpointIn(join(link, 'checkpoints')))) return;
     if (this.isNew && other?.kind === kind && (other?.sequence ?? 0) > (this.record.sequence ?? 0)) return;
-    const temporary = join(dirname(this.path), `${TEMPORARY_PREFIX}latest-${randomBytes(4).toString('hex')}`);
-    try {
-      // Anything else with that name belongs to the user: leave it.
-      if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
-      await symlink(this.record.id, temporary);
-      await rename(temporary, link);
-      await syncFolder(dirname(link));
-    } catch {
-      await unlink(temporary).catch(() => undefined);
-    }
+    await replaceLink(link, this.record.id);
   }
 
   /**
@@ -269,13 +260,38 @@ export class RunFolder implements RunSink {
     return firstLoss(this.metricsFile);
   }
 
-  writeSnapshot(keep: number, contents: SnapshotContents): Promise<string> {
+  async snapshotSteps(): Promise<number[]> {
+    return (await listSnapshots(this.checkpoints)).map(({ step }) => step);
+  }
+
+  writeSnapshot(keep: KeptCheckpoints, contents: SnapshotContents): Promise<string> {
     return writeSnapshot(this.checkpoints, keep, contents);
+  }
+
+  /** Also points `best` in the run's folder to it; on file systems without links, only run.json names it. */
+  async keepBest(newest: number, best: BestCheckpoint): Promise<void> {
+    await this.update({ best });
+    await replaceLink(join(this.path, 'best'), join('checkpoints', `step-${best.step}`));
+    await removeSuperseded(this.checkpoints, { newest, best: best.step });
   }
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
     await this.check();
     await replaceJson(this.evaluationsFile, maskedRecord(records));
+  }
+}
+
+/** Points a link to a target relative to its folder. Does nothing on file systems without links. */
+async function replaceLink(link: string, target: string): Promise<void> {
+  const temporary = join(dirname(link), `${TEMPORARY_PREFIX}${basename(link)}-${randomBytes(4).toString('hex')}`);
+  try {
+    // Anything else with that name belongs to the user: leave it.
+    if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
+    await symlink(target, temporary);
+    await rename(temporary, link);
+    await syncFolder(dirname(link));
+  } catch {
+    await unlink(temporary).catch(() => undefined);
   }
 }
 

@@ -3,6 +3,12 @@ export { listRuns, readRunRecord, type ListedRun } from './record';
 export { findCheckpoints, findResumableRun, findRunFolder, type ResumeRequest, type RunCheckpoints } from './reader';
 export { readMetrics, type MetricLines } from './metric-lines';
 export { dryRun, type DryRun, type DryRunOptions } from './dry-run';
+export {
+  findLearningRate,
+  type LearningRateOptions,
+  type LearningRatePoint,
+  type LearningRateRange,
+} from './learning-rate-range';
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 export { fillParameters, countParameters } from './parameters';

@@ -5,6 +5,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';
+import type { BestCheckpoint } from '../training/run-sink';
 import type { SpecialTokensSection } from '../config/schema';
 
 /** How a run goes or went, as in run.json. */
@@ -43,7 +44,9 @@ export interface RunRecord {
   /** One line about the engine that executed it. */
   engine?: string;
   versions?: Readonly<Record<string, string>>;
-  /** If a callback ended the training before its last step: which one, and why. */
+  /** The best of its checkpoints, by `train.keepBest`. */
+  best?: BestCheckpoint;
+  /** If a callback or `train.stopWhen` ended the training before its last step: which one, and why. */
   stopped?: string;
   /** The error message of a failed run. */
   error?: string;
@@ -71,6 +74,8 @@ const SCHEMA = z.looseObject({
   workers: count.optional(),
   engine: z.string().optional(),
   versions: z.record(z.string(), z.string()).optional(),
+  // A value that is not finite is null in JSON.
+  best: z.looseObject({ step: count, metric: z.string(), value: z.number().nullable() }).optional(),
   stopped: z.string().optional(),
   error: z.string().optional(),
   process: z

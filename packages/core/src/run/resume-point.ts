@@ -67,11 +67,15 @@ export class ResumePoint {
 
   static async find(context: ResumeContext, family: ModelFamily): Promise<ResumePoint> {
     const { checkpoints, components, config, group } = context;
-    if (checkpoints === undefined) {
-      const [sent] = await group!.exchange<SentPoint | null>(null);
+    if (checkpoints === undefined && group) {
+      const [sent] = await group.exchange<SentPoint | null>(null);
       return new ResumePoint(context, family, sent!);
     }
-    const snapshot = await findSnapshot(checkpoints, { seed: config.seed, steps: config.train.steps });
+    // Without a folder, a training leaves nothing, and begins at its first step.
+    const snapshot =
+      checkpoints === undefined
+        ? undefined
+        : await findSnapshot(checkpoints, { seed: config.seed, steps: config.train.steps });
     const point = snapshot
       ? await ResumePoint.behind(snapshot, context, family)
       : await ResumePoint.atFirstStep(await components.create('initializer', config.initializer), context, family);

@@ -12,6 +12,8 @@ const FREE = {
     'evaluators',
     'train.checkpointEvery',
     'train.keepCheckpoints',
+    'train.keepBest',
+    'train.stopWhen',
     'train.logEvery',
     'train.shardOptimizer',
     'train.mesh',

@@ -19,7 +19,7 @@ import { isPacked, wideShape } from '../training/parameter-storage';
 import { isObject } from '../util/objects';
 import { lastGood, TrainingError } from '../util/training-error';
 import type { StoredTensor } from '../distributed/optimizer-shards';
-import type { SnapshotContents, TrainerState } from '../training/run-sink';
+import type { KeptCheckpoints, SnapshotContents, TrainerState } from '../training/run-sink';
 import { readTrainerState, type Expected } from './trainer-state';
 
 /** Throws for invalid values of a tensor before they are written; 16-bit ones are bfloat16. */
@@ -112,10 +112,14 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
 }
 
 /**
- * Writes `checkpoints/step-N`, which appears only once it is complete, and removes all but the newest `keep`. Returns
- * its folder. Throws TrainingError, leaving no folder, if a trained parameter is not finite.
+ * Writes `checkpoints/step-N`, which appears only once it is complete, and removes the others that are not to keep.
+ * Returns its folder. Throws TrainingError, leaving no folder, if a trained parameter is not finite.
  */
-export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
+export async function writeSnapshot(
+  checkpoints: string,
+  keep: KeptCheckpoints,
+  contents: SnapshotContents,
+): Promise<string> {
   const { model, extraFiles, carried = [], parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
   const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
@@ -133,9 +137,14 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
         : undefined,
     state,
   });
-  const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
-  for (const { folder: superseded } of old) await removeWhole(superseded);
+  await removeSuperseded(checkpoints, keep);
   return folder;
+}
+
+/** Removes the snapshots that are neither among the newest nor the best. */
+export async function removeSuperseded(checkpoints: string, { newest, best }: KeptCheckpoints): Promise<void> {
+  const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, newest));
+  for (const { folder, step } of old) if (step !== best) await removeWhole(folder);
 }
 
 /** The config of a checkpoint, whose entries on the dtype of its weights say that one. */

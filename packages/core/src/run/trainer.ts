@@ -10,7 +10,7 @@ import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../da
 import { ThreadedDataset } from '../data/threads/dataset';
 import { compareFiles } from '../distributed/group';
 import type { Placement } from '../distributed/placement';
-import type { ComponentFactory, Dataset, Model, Objective, RunInfo, Settled } from '../interfaces';
+import type { ComponentFactory, Dataset, Model, Objective, Optimizer, RunInfo, Schedule, Settled } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
 import { TrainingLoop } from '../training/loop';
 import type { NamedCallback } from '../training/callbacks';
@@ -20,10 +20,11 @@ import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
-import { checkAmountOfData, checkEvaluators } from './before-first-step';
+import { checkAmountOfData, checkChoices, checkEvaluators } from './before-first-step';
 import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
+import { describeLonger, stepsIn } from './longer-run';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { ResumePoint } from './resume-point';
@@ -42,6 +43,8 @@ export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep
   readonly trackers: Trackers;
   readonly logger: Logger;
   readonly quiet: boolean;
+  /** A schedule in place of the config's. */
+  readonly schedule?: (optimizer: Optimizer) => Schedule;
 }
 
 /** A loop that is ready for its first step. */
@@ -93,6 +96,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     if (folder && repeated !== undefined) logger.warn(repeated);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
+    // The other workers do not evaluate.
+    if (folder) checkChoices(config.train, evaluators);
     checkModelKind(model, objective);
     checkTakesSides(config.dataset, dataset, registry);
     checkSides(dataset, model);
@@ -105,7 +110,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     await checkEvaluators(evaluators, model, signal);
     const tight = loadWarning(model, config.train);
     if (tight) logger.warn(tight);
-    const schedule = await components.create('schedule', config.schedule);
+    const schedule = request.schedule?.(optimizer) ?? (await components.create('schedule', config.schedule));
     const callbacks = await createCallbacks(config, components);
     const parts: TrainingParts = {
       engine,
@@ -141,6 +146,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const carried = folder && (await resumePoint.carried());
     if (carried) owned.add('what the checkpoints carry', carried);
     const start = await resumePoint.start(parts, placement);
+    const before = folder && stepsIn(await folder.config());
+    const longer = describeLonger(schedule, { step: start.step, before, now: config.train.steps });
     if (folder && start.step > 0) warnOfUnrecorded(settled, run, start.step, logger);
 
     const context: TrainingContext = {
@@ -166,7 +173,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       loop,
       model,
       run,
-      summary: summaryOf(resumePoint, start, placement, settled),
+      summary: [...summaryOf(resumePoint, start, placement, settled), ...(longer === undefined ? [] : [longer])],
       dispose: () => owned.dispose(signal?.aborted),
     };
   } catch (error) {

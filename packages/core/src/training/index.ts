@@ -5,6 +5,6 @@ export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups
 export { TrainingLoop } from './loop';
 export { availableMemory, formatMemory } from './memory';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
-export type { TrainerState } from './run-sink';
+export type { BestCheckpoint, TrainerState } from './run-sink';
 export { Trackers } from './trackers';
 export { formatDuration } from './duration';

@@ -6,6 +6,7 @@ import type { RandomStream } from '../random/streams';
 import type { EvaluationRecord, NamedEvaluator } from '../evaluation/evaluations';
 import type { NamedCallback } from './callbacks';
 import type { LossMonitorSettings } from './loss-monitor';
+import type { StopWhen, WatchedMetric } from './metric-choice';
 import type { ParameterGroupSettings } from './parameter-groups';
 import type { ParameterStorage } from './parameter-storage';
 import type { RunSink } from './run-sink';
@@ -35,6 +36,10 @@ export interface TrainingSettings extends LossMonitorSettings, ParameterStorage 
   /** Steps between checkpoints; 0: only at the end. */
   readonly checkpointEvery: number;
   readonly keepCheckpoints: number;
+  /** The metric by which the best checkpoint is kept, too. Default: none. */
+  readonly keepBest?: WatchedMetric;
+  /** When training ends before its last step. Default: never. */
+  readonly stopWhen?: StopWhen;
   /** Steps at the start in which only cross-attention trains. Default 0. */
   readonly crossAttentionWarmupSteps?: number;
   readonly groups?: readonly ParameterGroupSettings[];
@@ -67,7 +72,9 @@ export interface TrainingResult {
   readonly steps: number;
   readonly lastMetrics: Readonly<Record<string, number>>;
   readonly evaluations: readonly EvaluationRecord[];
-  /** If a callback ended the training before its last step: which one, and why. Only worker 0 knows it. */
+  /**
+   * If a callback or `stopWhen` ended the training before its last step: which one, and why. Only worker 0 knows it.
+   */
   readonly stopped?: string;
 }
 

@@ -5,11 +5,11 @@ import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
 import { Callbacks } from './callbacks';
 import { ChangingModel } from './changing-model';
+import { MetricChoices } from './metric-choice';
 import { LossMonitor } from './loss-monitor';
-import { BatchLoader, type LoadedBatch } from '../data/loader';
+import type { BatchLoader, LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 import { ParameterGroups, warmupWarning } from './parameter-groups';
-import { GradientCheck } from './gradient-check';
 import { explainOutOfMemory, memoryAdvice } from './memory';
 import { MemoryWatch } from './memory-watch';
 import { checkPosition } from '../data/positions';
@@ -19,7 +19,8 @@ import type { Progress } from './progress-types';
 import type { MetricsSink } from './run-sink';
 import { measureResources } from './resource-use';
 import { stepMetrics } from './step-metrics';
-import { Stepper } from './stepper';
+import type { Stepper } from './stepper';
+import { createLoader, createStepper } from './step-parts';
 import type { TrainingState } from './update';
 import { tokensOfAll } from './whole-batch';
 
@@ -32,6 +33,7 @@ interface Open {
   /** Only in worker 0. */
   readonly metrics?: MetricsSink;
   readonly evaluations?: Evaluations;
+  readonly choices?: MetricChoices;
   readonly progress: Progress;
   readonly stepper: Stepper;
 }
@@ -104,13 +106,18 @@ export class TrainingLoop {
         sink,
         onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
       }));
+    const choices = sink && new MetricChoices(settings, evaluations!.records, await sink.snapshotSteps());
     const metrics = await sink?.openMetrics(this.step);
     this.lossMonitor = this.newLossMonitor(await this.firstLoss());
     const open: Open = {
       metrics,
       evaluations,
-      loader: this.newLoader(),
-      stepper: this.newStepper(groups, () => open.progress.begin(`compiling step ${this.step + 1}`)),
+      choices,
+      loader: createLoader(parts, settings, context, this.step),
+      stepper: createStepper({ ...parts, changing: this.changing }, settings, context, groups, (temporaryBytes) => {
+        this.memory.warn(this.trained, temporaryBytes);
+        open.progress.begin(`compiling step ${this.step + 1}`);
+      }),
       progress: createProgress({
         name: context.run.name,
         from: this.step,
@@ -136,50 +143,13 @@ export class TrainingLoop {
       steps: this.step,
       lastMetrics: this.lastMetrics,
       evaluations: evaluations?.records ?? [],
-      stopped: this.isStopped ? this.callbacks.stopReason : undefined,
+      stopped: this.isStopped ? this.stopReason(open) : undefined,
     };
   }
 
   /** Frees parameters and optimizer state. */
   dispose(): void {
     tf.dispose(this.trained as unknown as tf.TensorContainer);
-  }
-
-  private newLoader(): BatchLoader {
-    const { parts, settings, context, step } = this;
-    const { objective, dataset, model } = parts;
-    const { random, placement } = context;
-    return new BatchLoader({
-      dataset,
-      objective,
-      model,
-      batchSize: settings.batchSize,
-      random: random.data,
-      step,
-      variantAt: (at) => objective.variantAt?.(at, random.dropout.fork('variant')),
-      batchSlice: placement.slice,
-    });
-  }
-
-  private newStepper(groups: ParameterGroups, onCompile: () => void): Stepper {
-    const { parts, settings, context } = this;
-    const { logger, random, placement } = context;
-    const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
-      logger.warn(message),
-    );
-    return new Stepper(
-      { ...parts, random: random.dropout, rounding: random.rounding, placement, changing: this.changing },
-      {
-        ...settings,
-        groups,
-        skipNonFinite: settings.nonFinite === 'skip',
-        onTrace: ({ temporaryBytes }) => {
-          this.memory.warn(this.trained, temporaryBytes);
-          onCompile();
-        },
-        onGradients: (report) => gradients.check(report),
-      },
-    );
   }
 
   private newLossMonitor(first?: number): LossMonitor {
@@ -194,17 +164,25 @@ export class TrainingLoop {
     return placement.group ? ((await placement.group.exchange(own ?? null))[0] ?? undefined) : own;
   }
 
+  /** Why worker 0 ends the training before its last step. */
+  private stopReason({ choices }: Open): string | undefined {
+    return this.callbacks.stopReason ?? choices?.stopReason;
+  }
+
   /**
-   * Whether to do another step: not if the user of any worker wants to stop, or a callback does (worker 0's). All
-   * workers stop at the same step.
+   * Whether to do another step: not if the user of any worker wants to stop, or a callback or a metric does (worker
+   * 0's). All workers stop at the same step. Saves a step that was found to be the best, which all workers do together.
    */
-  private async goesOn(): Promise<boolean> {
+  private async goesOn(open: Open): Promise<boolean> {
     const own = {
       interrupted: this.context.signal?.aborted ?? false,
-      stopped: this.callbacks.stopReason !== undefined,
+      stopped: this.stopReason(open) !== undefined,
+      isBest: open.choices?.toKeep?.step === this.step,
     };
     const { group } = this.context.placement;
     const all = group ? await group.exchange(own) : [own];
+    if (all.some(({ isBest }) => isBest)) await this.checkpoint(open);
+    await this.keepBest(open);
     if (all.some(({ interrupted }) => interrupted)) return false;
     this.isStopped = all.some(({ stopped }) => stopped);
     return !this.isStopped;
@@ -219,22 +197,24 @@ export class TrainingLoop {
     const { settings, context } = this;
     await this.callbacks.start(this.callbackStates);
     await this.evaluate(open);
-    while (this.step < settings.steps && (await this.goesOn())) {
+    while (this.step < settings.steps && (await this.goesOn(open))) {
       if (!(await this.oneStep(open))) break;
       const due = settings.checkpointEvery > 0 && this.step % settings.checkpointEvery === 0;
       // Before the evaluations, which may fail or take a long time; a resumed run catches up on them.
-      if (due || this.step === settings.steps) await this.checkpoint(open.metrics);
+      if (due || this.step === settings.steps) await this.checkpoint(open);
       await this.evaluate(open);
       // Node delivers signals between turns of the event loop, and a step that computes on this thread does not end the
       // turn.
       await nextTurn();
     }
-    await this.checkpoint(open.metrics);
+    await this.checkpoint(open);
     if (this.isStopped) {
-      if (context.sink) open.progress.note(`Stopped after step ${this.step} by callback ${this.callbacks.stopReason}.`);
+      const by = this.callbacks.stopReason === undefined ? 'by' : 'by callback';
+      if (context.sink) open.progress.note(`Stopped after step ${this.step} ${by} ${this.stopReason(open)}.`);
       open.evaluations?.endAt(this.step);
       await this.evaluate(open);
     }
+    await this.keepBest(open);
     await this.callbacks.end(this.status(open));
   }
 
@@ -315,7 +295,7 @@ export class TrainingLoop {
     }
   }
 
-  private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
+  private async checkpoint({ metrics, choices }: Pick<Open, 'metrics' | 'choices'>): Promise<void> {
     if (this.savedStep === this.step) return;
     const { sink, extraFiles, carried, placement } = this.context;
     const model = this.changing.after(this.step);
@@ -328,22 +308,25 @@ export class TrainingLoop {
     try {
       await metrics?.flush();
       await sink.check();
-      this.lastCheckpoint = await sink.writeSnapshot(this.settings.keepCheckpoints, {
-        model,
-        extraFiles,
-        carried,
-        parameters,
-        ...stored!,
-        state: {
-          step: this.step,
-          seed: this.settings.seed,
-          data: this.position,
-          metricsLines: this.step,
-          callbacks: this.callbacks.states(),
+      this.lastCheckpoint = await sink.writeSnapshot(
+        { newest: this.settings.keepCheckpoints, best: choices?.best?.step },
+        {
+          model,
+          extraFiles,
+          carried,
+          parameters,
+          ...stored!,
+          state: {
+            step: this.step,
+            seed: this.settings.seed,
+            data: this.position,
+            metricsLines: this.step,
+            callbacks: this.callbacks.states(),
+          },
+          trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
+          before: this.lastCheckpoint,
         },
-        trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
-        before: this.lastCheckpoint,
-      });
+      );
     } catch (error) {
       this.worthSaving = false;
       // The better reason, if the folder was taken away during a write.
@@ -355,13 +338,27 @@ export class TrainingLoop {
     await this.callbacks.saved(this.lastCheckpoint);
   }
 
+  /** Marks the best checkpoint, once it has been written. */
+  private async keepBest({ choices, progress }: Open): Promise<void> {
+    const { sink } = this.context;
+    const { keepBest, keepCheckpoints } = this.settings;
+    const best = choices?.toKeep;
+    if (!sink || !keepBest || !best || best.step > this.savedStep) return;
+    await sink.keepBest(keepCheckpoints, { ...best, metric: keepBest.metric });
+    choices.kept(best);
+    // A resumed run marks again what it had marked.
+    if (best.step >= this.firstStep)
+      progress.note(`The best checkpoint by ${keepBest.metric} is now that of step ${best.step}.`);
+  }
+
   /** A run that fails for a reason other than its parameters keeps the steps that it did. */
-  private async rescue({ metrics, progress }: Open): Promise<void> {
+  private async rescue(open: Open): Promise<void> {
+    const { progress } = open;
     progress.stop();
     const { sink, placement } = this.context;
     if (!this.worthSaving || this.savedStep === this.step || !sink || !placement.savesAlone) return;
     try {
-      await this.checkpoint(metrics);
+      await this.checkpoint(open);
       progress.note(`Saved at step ${this.step}.`);
     } catch {
       // The error that led here is the one to report.
@@ -382,7 +379,7 @@ export class TrainingLoop {
     if (open.evaluations?.isDue(this.step)) await withWidened(stored, (wide) => this.evaluateWith(wide, open));
   }
 
-  private async evaluateWith(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
+  private async evaluateWith(parameters: Parameters, { evaluations, choices, progress }: Open): Promise<void> {
     const { trackers } = this.parts;
     const { signal, placement } = this.context;
     const signals = [signal, placement.group?.lost].filter((one) => one !== undefined);
@@ -392,6 +389,7 @@ export class TrainingLoop {
       async (record) => {
         const { step, evaluator, metrics } = record;
         trackers.logEvaluation(record);
+        choices?.take(record);
         const numbers = Object.entries(metrics).map(([key, value]) => `${key} ${Number(value.toPrecision(6))}`);
         progress.note(`${evaluator} at step ${step}: ${numbers.join(', ')}`);
         await this.callbacks.evaluated(record);

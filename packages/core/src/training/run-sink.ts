@@ -36,6 +36,22 @@ export interface SnapshotContents {
   readonly before?: string;
 }
 
+/** Which checkpoints a run keeps. */
+export interface KeptCheckpoints {
+  /** Number of the newest ones. */
+  readonly newest: number;
+  /** The step of the best one, which is kept beside them. Default: none. */
+  readonly best?: number;
+}
+
+/** The best checkpoint of a run, as run.json records it. */
+export interface BestCheckpoint {
+  readonly step: number;
+  /** Evaluator and metric: `loss/loss`. */
+  readonly metric: string;
+  readonly value: number;
+}
+
 /** Receives one line of metrics after each step. */
 export interface MetricsSink {
   /** Throws the error that kept an earlier line from being written. */
@@ -57,11 +73,12 @@ export interface RunSink extends EvaluationSink {
   openMetrics(steps: number): Promise<MetricsSink>;
   /** The loss of the run's first step; undefined before that step, and if the loss was not a number. */
   firstLoss(): Promise<number | undefined>;
-  /**
-   * Writes a snapshot, which appears only once it is complete, keeps the newest `keep`, and returns the path of the new
-   * one.
-   */
-  writeSnapshot(keep: number, contents: SnapshotContents): Promise<string>;
+  /** The steps of all snapshots. */
+  snapshotSteps(): Promise<number[]>;
+  /** Writes a snapshot, which appears only once it is complete, removes those not to keep, and returns its path. */
+  writeSnapshot(keep: KeptCheckpoints, contents: SnapshotContents): Promise<string>;
+  /** Records which snapshot is the best one, and removes those not to keep beside it. */
+  keepBest(newest: number, best: BestCheckpoint): Promise<void>;
   /** Records the step of the newest snapshot. */
   update(changes: { readonly steps: number }): Promise<void>;
   /** Makes this run the one that `latest` names. */

@@ -32,6 +32,16 @@ describe('broken rules of tokenizers', () => {
     /distinct ids/,
   );
   finds(
+    'characters counted instead of bytes',
+    () => conformance.tokenizer(odd({ byteLength: (id) => own.decode([id]).length }), { texts: ['é'] }),
+    /bytes of the tokens of a text/,
+  );
+  finds(
+    'bytes of an end token',
+    () => conformance.tokenizer(odd({ byteLength: () => 1 })),
+    /bytes of the tokens of a text/,
+  );
+  finds(
     'a cut that changes the ids',
     // It joins "a" and "b".
     () =>

@@ -96,6 +96,21 @@ export function tokenizer(
         seen.add(id);
       }
     }),
+    check('tokenizer', 'byteLength', 'the bytes of the tokens of a text are those of the text', async (broken) => {
+      const made = await make();
+      if (!made.byteLength) return;
+      const of = (ids: Int32Array): number => ids.reduce((sum, id) => sum + made.byteLength!(id), 0);
+      for (const text of texts) {
+        // A difference, since some tokenizers add a space before a text, or drop one there.
+        const whole = of(made.encode(`${text} ${text}`)) - of(made.encode(text));
+        const expected = Buffer.byteLength(decoded(`${text} ${text}`)) - Buffer.byteLength(decoded(text));
+        if (whole !== expected)
+          broken(`the tokens of ${shown(text)} after a space have ${whole} bytes, the text has ${expected}.`);
+      }
+      for (const id of [made.bosId, made.eosId, made.padId, made.vocabularySize])
+        if (made.byteLength(id) !== 0)
+          broken(`the token ${id}, which stands for no text, has ${made.byteLength(id)} bytes.`);
+    }),
     check(
       'tokenizer',
       'files',

@@ -1,8 +1,12 @@
 import { IGNORED_LABEL, withoutModelInput, type HostFields, type Model } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { stretchesOf } from './segments';
+import { NO_ORIGIN, originalSequences } from './text-origins';
 
-/** The source of a row (or of a segment) in a student's batch, and its target up to the last label that counts. */
+/**
+ * What a teacher reads of a row (or of a segment) in a student's batch, and the tokens after it that it predicts: the
+ * student's source, and its target up to the last label that counts. Of a corrupted text, its first token and the rest.
+ */
 export interface Sequence {
   readonly source: Int32Array;
   readonly target: Int32Array;
@@ -15,12 +19,15 @@ export interface PlacedSequence extends Sequence {
   readonly at: number;
   /** Its segment number in the row; 1 if the row is one sequence. */
   readonly segment: number;
+  /** For each label from `at` on, the index of its token in `target`; NO_ORIGIN: it is none of them. */
+  readonly indices: Int32Array;
 }
 
 /**
  * Extracts the sequences of an encoder-decoder batch, one per row or per segment, without padding and without the
  * special tokens that the student's policy puts around a source. Where an ignored label lies inside the target, its
- * token is the one that the decoder reads at the next position.
+ * token is the one that the decoder reads at the next position. If the batch has the uncorrupted texts of its rows
+ * (`text_ids`), the sequences are these, whatever the source is.
  *
  *     input_ids [5, 6, 7, 0], decoder_input_ids [2, 8, 9, 1], labels [-100, 9, 1, -100]   ->   [5, 6, 7] and [8, 9, 1]
  */
@@ -28,6 +35,7 @@ export function sequencesInBatch(batch: HostFields, student: Model): PlacedSeque
   const { input_ids: ids, attention_mask: mask, labels, decoder_input_ids: read } = batch;
   const { segment_ids: segments, decoder_segment_ids: targetSegments } = batch;
   const [rows, sourceLength] = ids.shape;
+  if (batch.text_ids) return Array.from({ length: rows }, (_, row) => textsOfRow(batch, row)).flat();
   const targetLength = labels.shape[1];
   const ofRow = (row: number): PlacedSequence[] => {
     const [from, first] = [row * sourceLength, row * targetLength];
@@ -42,6 +50,7 @@ export function sequencesInBatch(batch: HostFields, student: Model): PlacedSeque
         row,
         at: start,
         segment: id,
+        indices: Int32Array.from({ length: counting }, (_label, i) => i),
         source: withoutModelInput(
           student,
           Int32Array.from(
@@ -57,6 +66,17 @@ export function sequencesInBatch(batch: HostFields, student: Model): PlacedSeque
     });
   };
   return Array.from({ length: rows }, (_, row) => ofRow(row)).flat();
+}
+
+/** Split after the first token, which only a start token can predict and no span holds. */
+function textsOfRow(batch: HostFields, row: number): PlacedSequence[] {
+  return originalSequences(batch, row).map(({ tokens, origins, ...place }) => ({
+    row,
+    ...place,
+    source: tokens.slice(0, 1),
+    target: tokens.slice(1),
+    indices: origins.map((origin) => (origin === NO_ORIGIN ? NO_ORIGIN : origin - 1)),
+  }));
 }
 
 /**

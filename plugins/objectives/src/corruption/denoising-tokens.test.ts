@@ -23,7 +23,7 @@ const settle = (
   options: object,
   tokenizer: TokenizerFacts | undefined = gemma,
   recorded?: Settled['record'],
-): Settled => new Ul2(ul2Options.parse(options), recorded?.ul2).settle({ model, tokenizer });
+): Settled => new Ul2(ul2Options.parse(options), { recorded: recorded?.ul2 }).settle({ model, tokenizer });
 const recordOf = (...args: Parameters<typeof settle>): unknown => settle(...args).record.ul2;
 const refused = (message: string, hint = ''): Error =>
   expect.objectContaining({
@@ -161,7 +161,7 @@ describe('names of tokens', () => {
     const inNewRun =
       (options: Ul2Options, recorded?: JsonValue): (() => unknown) =>
       () =>
-        new Ul2(options, recorded, true).settle(given).warnings;
+        new Ul2(options, { recorded, isNewRun: true }).settle(given).warnings;
     const overlapping = { sentinels: { count: 100 } };
     expect(inNewRun(overlapping)).toThrow(
       refused(
@@ -192,7 +192,9 @@ describe('the tokens that a checkpoint was trained with', () => {
       record,
     });
     // Nothing needs to be known of the tokenizer.
-    expect(new Ul2(ul2Options.parse({ modeTokens: 'auto' }), record.ul2).settle({ model }).record).toEqual(record);
+    expect(
+      new Ul2(ul2Options.parse({ modeTokens: 'auto' }), { recorded: record.ul2 }).settle({ model }).record,
+    ).toEqual(record);
     const again = settle({ sentinels: { reuse: true } });
     expect(again.record.ul2).toMatchObject({ reuse: true });
     expect(settle({}, gemma, again.record).record).toEqual(again.record);
@@ -280,7 +282,7 @@ test('a part of a mixture continues with its own record, whatever other parts ch
     const options = { a: { sentinels: ['<unused3>', '<unused2>'] }, b: {} };
     const parts = Object.entries(options).map(([name, own]) => ({
       ...{ name, rate: 1, fromStep: 0 },
-      objective: new Ul2(ul2Options.parse(own), recorded?.ul2),
+      objective: new Ul2(ul2Options.parse(own), { recorded: recorded?.ul2 }),
     }));
     return new Mixture(parts, undefined, recorded);
   };

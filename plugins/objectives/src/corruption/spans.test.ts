@@ -12,6 +12,7 @@ test('corrupt gives the docstring example', () => {
     source: [5, 99, 8, 98],
     target: [99, 6, 7, 98, 9],
     origins: [1, 1, 2, 4, 4],
+    fromText: [false, true, true, false, true],
   });
 });
 

@@ -59,12 +59,13 @@ export function drawSpans(length: number, { noiseTokens, spans }: NoisePlan, ran
 
 /**
  * A corrupted sequence. `origins`: for each token of the target, the index of the original token; for a sentinel, that
- * of its span's first token.
+ * of its span's first token. `fromText`: for each of them, whether it is that token, and not one that was added.
  */
 export interface Corrupted {
   readonly source: number[];
   readonly target: number[];
   readonly origins: number[];
+  readonly fromText: boolean[];
 }
 
 /** What differs between source and target where each has a tokenizer of its own. */
@@ -78,9 +79,10 @@ export interface CorruptedSides {
  * Replaces each span in the source by its sentinel. The target contains each sentinel, followed by the span's tokens.
  *
  *     tokens [5, 6, 7, 8, 9], spans 1..3 and 4..5, sentinels 99, 98
- *       source  [5, 99, 8, 98]
- *       target  [99, 6, 7, 98, 9]
- *       origins [1, 1, 2, 4, 4]
+ *       source   [5, 99, 8, 98]
+ *       target   [99, 6, 7, 98, 9]
+ *       origins  [1, 1, 2, 4, 4]
+ *       fromText [false, true, true, false, true]
  *
  * `sides`: the sentinels of source and target, and what the source has of tokens `start` to `end` - 1, if these are not
  * the same on both sides.
@@ -102,6 +104,7 @@ export function corrupt(
   };
   const target: number[] = [];
   const origins: number[] = [];
+  const fromText: boolean[] = [];
   let at = 0;
   spans.forEach(({ start, end }, i) => {
     keep(at, start);
@@ -109,11 +112,13 @@ export function corrupt(
     source.push(sourceSentinel(i));
     target.push(sentinel(i));
     origins.push(start);
+    fromText.push(false);
     for (; at < end; at++) {
       target.push(tokens[at]);
       origins.push(at);
+      fromText.push(true);
     }
   });
   keep(at, tokens.length);
-  return { source, target, origins };
+  return { source, target, origins, fromText };
 }

@@ -41,7 +41,7 @@ import { inDecoderIds } from '../batch/side-sequences';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
-import { teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-objective';
+import { readsVariant, teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-objective';
 
 /** Options of `cacheTeacher`. */
 export interface CacheTeacherOptions {
@@ -207,7 +207,7 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, read, writer, sampler);
+      if (readsVariant(build.plan.listed, variantAt(step))) await addMissing(batch.fields, read, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -290,8 +290,8 @@ function keptOf(
 interface CachePlan {
   readonly teacher: string;
   readonly folder: string;
-  /** The variant of the objective that has the teacher. */
-  readonly variant: string | undefined;
+  /** The teacher as the objective lists it. */
+  readonly listed: ObjectiveTeacher;
   readonly distillation: ResolvedDistillationOptions;
   readonly selection: TeacherCacheIndex['selection'];
   /** Number of tokens stored per distribution. */
@@ -300,14 +300,15 @@ interface CachePlan {
 
 /** Throws UsageError if command and objective do not name a teacher and a cache, or contradict each other. */
 async function planOf(objective: Objective, options: CacheTeacherOptions): Promise<CachePlan> {
-  const { variant, distillation } = oneOf(teachersOf(objective));
+  const listed = oneOf(teachersOf(objective));
+  const { distillation } = listed;
   const teacher = options.teacher ?? distillation.teacher;
   const folder = options.folder ?? distillation.cache;
   if (teacher === undefined) throw unnamed('teacher', '--teacher FOLDER', 'teacher');
   if (folder === undefined) throw unnamed('cache', '--out FOLDER', 'cache');
   const kept = keptOf(distillation, options);
   await checkCacheFolder(folder);
-  return { teacher, folder, variant, distillation, ...kept };
+  return { teacher, folder, listed, distillation, ...kept };
 }
 
 function oneOf(teachers: readonly ObjectiveTeacher[]): ObjectiveTeacher {
@@ -318,7 +319,7 @@ function oneOf(teachers: readonly ObjectiveTeacher[]): ObjectiveTeacher {
       : `has several (${teachers.map(({ variant }) => variant).join(', ')})`;
   throw new UsageError(`The objective of this config ${what}; a cache is of one.`, {
     code: 'distillation.which',
-    hint: 'Give objective `prefix-lm` a `distillation: { cache: FOLDER }`.',
+    hint: 'Give objective `prefix-lm` or `ul2` a `distillation: { cache: FOLDER }`.',
   });
 }
 

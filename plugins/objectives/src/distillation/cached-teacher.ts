@@ -14,6 +14,7 @@ import { tf } from '@graft/engine';
 import { knownTargets, distillationSettings, type ResolvedDistillationOptions } from './distillation';
 import type { TeacherTargets, DistillationSettings, SoftTargets } from './teacher-targets';
 import { keyOf, sequencesInBatch } from '../batch/sequences';
+import { NO_ORIGIN } from '../batch/text-origins';
 import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
 
@@ -64,10 +65,14 @@ export class CachedTeacher implements TeacherTargets {
       if (target.length === 0) continue;
       const stored = this.cache.read(keyOf(sequence));
       if (stored?.positions !== target.length) throw missing(this.cache, row);
-      const at = row * length + sequence.at;
-      tokens.set(stored.tokens, at * topK);
-      logProbabilities.set(stored.logProbabilities, at * topK);
-      logRest.set(stored.logRest, at);
+      sequence.indices.forEach((index, j) => {
+        if (index === NO_ORIGIN) return;
+        const at = row * length + sequence.at + j;
+        const [from, to] = [index * topK, (index + 1) * topK];
+        tokens.set(stored.tokens.subarray(from, to), at * topK);
+        logProbabilities.set(stored.logProbabilities.subarray(from, to), at * topK);
+        logRest[at] = stored.logRest[index];
+      });
     }
     return {
       teacher_tokens: { dtype: 'int32', shape: [rows, length, topK], values: tokens },

@@ -19,6 +19,9 @@ import { topKDivergence, topKEntropy } from '../loss/top-k-divergence';
  * A student's loss: the weighted mean over the labels that count, with their total weight. If `chunkTokens` is set,
  * both output layers are computed in chunks. Metrics, whatever their share in the loss: `crossEntropy` of the labels
  * and `divergence` from the teacher.
+ *
+ * A label without an origin in the text (`label_origins`), such as a sentinel, has a one-hot distribution instead of
+ * the teacher's: its divergence is its cross-entropy, at temperature 1, since there is nothing to soften.
  */
 export function distillationLoss(
   model: Model,
@@ -32,13 +35,14 @@ export function distillationLoss(
   const { count, weight, weights, classes } = labelWeights(labels, given);
   const targets = withoutGradient(() => teacher.targets(batch));
   const total = labels.size;
+  const oneHot = batch.label_origins && oneHotWeights(batch.label_origins, weights);
   const lossOf = (logits: tf.Tensor2D, from: number, behind: readonly tf.Tensor[] = []) => {
     const size = logits.shape[0];
     const whole = size === total;
     const target = withoutGradient(() => targets.slice(from, size, behind));
-    const at = whole ? classes : tf.slice(classes, from, size);
-    const w = whole ? weights : tf.slice(weights, from, size);
-    return lossAgainst(logits, at, w, target, teacher.options, settings);
+    const part = (all: tf.Tensor1D): tf.Tensor1D => (whole ? all : tf.slice(all, from, size)); // [C]
+    const of = { classes: part(classes), weights: part(weights), oneHot: oneHot && part(oneHot) };
+    return lossAgainst(logits, of, target, teacher.options, settings);
   };
   const { loss, metrics } =
     chunkTokens === undefined
@@ -54,11 +58,22 @@ export function distillationLoss(
   }
 }
 
+/** The weights [N] of the labels without an origin; 0 for the others. */
+function oneHotWeights(origins: tf.Tensor, weights: tf.Tensor1D): tf.Tensor1D {
+  return tf.mul(tf.less(origins.reshape([-1]), 0).toFloat(), weights);
+}
+
+interface Labels {
+  readonly classes: tf.Tensor1D;
+  readonly weights: tf.Tensor1D;
+  /** The part of `weights` whose target is one-hot. Default: none. */
+  readonly oneHot?: tf.Tensor1D;
+}
+
 /** Weighted sums over logits [C, V] and labels [C]: the loss, and the metrics cross-entropy and divergence. */
 function lossAgainst(
   logits: tf.Tensor2D,
-  classes: tf.Tensor1D,
-  weights: tf.Tensor1D,
+  { classes, weights, oneHot }: Labels,
   target: SoftTarget,
   { loss: kind = 'blend', alpha: ofBlend, temperature }: DistillationSettings,
   settings: CrossEntropySettings,
@@ -67,17 +82,20 @@ function lossAgainst(
   // A term of weight 0 is only measured, without a gradient.
   const measured = (weight: number, fn: () => tf.Scalar): tf.Scalar => (weight > 0 ? fn() : withoutGradient(fn));
   const crossEntropy = measured(alpha, () => weightedCrossEntropy(logits, classes, weights, settings));
+  const taught = oneHot ? tf.sub<tf.Tensor1D>(weights, oneHot) : weights;
   const divergence = measured(1 - alpha, () => {
     const soft = temperature === 1 ? logits : tf.mul<tf.Tensor2D>(logits, 1 / temperature);
     const sum =
-      'logits' in target ? denseDivergence(soft, target.logits, weights) : topKDivergence(soft, target, weights);
-    return scaled(sum, temperature ** 2);
+      'logits' in target ? denseDivergence(soft, target.logits, taught) : topKDivergence(soft, target, taught);
+    const ofTeacher = scaled(sum, temperature ** 2);
+    // Without smoothing and z-loss, which belong to the labels' share.
+    return oneHot ? tf.add(ofTeacher, weightedCrossEntropy(logits, classes, oneHot, {})) : ofTeacher;
   });
   const metrics = [crossEntropy, divergence];
   if (kind === 'blend') return { loss: tf.add(scaled(crossEntropy, alpha), scaled(divergence, 1 - alpha)), metrics };
   // The published losses are cross-entropies: the divergence plus the entropy of the teacher.
   const entropy = withoutGradient(() =>
-    'logits' in target ? denseEntropy(target.logits, weights) : topKEntropy(target, weights),
+    'logits' in target ? denseEntropy(target.logits, taught) : topKEntropy(target, taught),
   );
   return { loss: tf.add(divergence, scaled(entropy, temperature ** 2)), metrics };
 }

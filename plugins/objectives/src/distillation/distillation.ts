@@ -29,6 +29,7 @@ import {
 import { paddingMask, padRows, roundUp } from '../batch/padding';
 import { checkSegments } from '../batch/segments';
 import { sequencesInBatch, type Sequence } from '../batch/sequences';
+import { NO_ORIGIN } from '../batch/text-origins';
 import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
 import type { TopK } from '../loss/top-k-divergence';
@@ -102,7 +103,12 @@ export function distillationSettings({
 
 /** The teacher's inputs, in addition to the student's fields. */
 export const TEACHER_FIELDS = {
-  inputIds: { name: 'teacher_input_ids', dtype: 'int32', rank: 2, meaning: 'source and target without a gap' },
+  inputIds: {
+    name: 'teacher_input_ids',
+    dtype: 'int32',
+    rank: 2,
+    meaning: 'what the teacher reads: source and target without a gap, or the uncorrupted text',
+  },
   attentionMask: { name: 'teacher_attention_mask', dtype: 'int32', rank: 2, meaning: '1 for a token, 0 for padding' },
   positions: {
     name: 'teacher_positions',
@@ -137,6 +143,13 @@ export class Teacher implements TeacherTargets {
    *     source [5, 6, 7], target [8, 9, 1], start 2
    *       teacher_input_ids [2, 5, 6, 7, 8, 9]
    *       teacher_positions [3, 4, 5]
+   *
+   * Of a corrupted text it reads the text as it was, once, whatever spans were drawn; a label that is not from it has
+   * position 0, which the loss does not use:
+   *
+   *     text [5, 6, 7, 8, 9], target [99, 6, 7, 98, 9, 1]
+   *       teacher_input_ids [2, 5, 6, 7, 8]
+   *       teacher_positions [0, 1, 2, 0, 4, 0]
    */
   fields(
     batch: HostFields,
@@ -152,15 +165,19 @@ export class Teacher implements TeacherTargets {
     const inputSegments: number[][] = Array.from({ length: rows }, () => []);
     const bos = teacherBos(this.model, student);
     for (const sequence of sequencesInBatch(batch, student)) {
-      const { row, at, segment, target } = sequence;
+      const { row, at, segment, indices } = sequence;
       const { input, first } = readByTeacher(sequence, bos);
-      target.forEach((_, j) => (positions[row * targetLength + at + j] = inputs[row].length + first + j));
+      indices.forEach((index, j) => {
+        if (index !== NO_ORIGIN) positions[row * targetLength + at + j] = inputs[row].length + first + index;
+      });
       for (const id of input) {
         inputs[row].push(id);
         inputSegments[row].push(segment);
       }
     }
-    const length = roundUp(Math.max(...inputs.map((input) => input.length)), padToMultipleOf);
+    // An uncorrupted text is padded to the length of the longest that its step may have.
+    const least = batch.text_ids?.shape[1] ?? 0;
+    const length = roundUp(Math.max(least, ...inputs.map((input) => input.length)), padToMultipleOf);
     return {
       teacher_input_ids: padRows(inputs, length, this.model.specialTokens.pad), // [B, L]
       teacher_attention_mask: paddingMask(inputs, length), // [B, L]

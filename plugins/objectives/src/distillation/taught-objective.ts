@@ -3,7 +3,7 @@ import type { ResolvedDistillationOptions } from './distillation';
 
 /** A teacher of an objective, and its place in the objective's section of the config. */
 export interface ObjectiveTeacher {
-  /** The variant of the objective whose batches the teacher reads; undefined: all batches. */
+  /** The variant of the objective whose batches the teacher reads, with all its own; undefined: all batches. */
   readonly variant?: string;
   /** Path of keys and indices from the objective's section to the teacher's: `['distillation']`. */
   readonly section: readonly (string | number)[];
@@ -20,6 +20,14 @@ export interface TaughtObjective extends Objective {
 
 export function teachersOf(objective: Objective): readonly ObjectiveTeacher[] {
   return (objective as Partial<TaughtObjective>).teachers ?? [];
+}
+
+/** Separates a variant of an objective from the variants of that variant: `ul2/R-X`. */
+export const VARIANT_SEPARATOR = '/';
+
+/** Whether the teacher reads the batches of a variant. */
+export function readsVariant({ variant: taught }: ObjectiveTeacher, variant: string | undefined): boolean {
+  return taught === undefined || variant === taught || Boolean(variant?.startsWith(`${taught}${VARIANT_SEPARATOR}`));
 }
 
 /** An objective's section without its teachers' sections. All other keys keep their order. */

@@ -73,6 +73,36 @@ describe('LossEvaluator', () => {
     }
   });
 
+  it('bits per byte are the loss of all target tokens over the bytes of their text, whatever the batch size', async () => {
+    // The end token 1 has no bytes, and token 9 has as many as its id.
+    const byteLength = (id: number): number => (id === 1 ? 0 : id);
+    const ended = sequences.map((tokens) => [...tokens, 1]);
+    const weights = ended.map((tokens, i) => Float32Array.from(tokens, (_, k) => ((i + k) % 3) / 2));
+    const measure = async (own: readonly HostFields[], batchSize: number): Promise<Record<string, number>> => {
+      const dataset = { ...inMemory(own), tokenizer: { vocabularySize: 12, byteLength } };
+      return evaluate(evaluator(dataset, 100, batchSize));
+    };
+    const plain = ended.map((tokens) => ({ tokens: int32(tokens) }));
+    const weighted = plain.map((item, i) => ({
+      ...item,
+      weights: { dtype: 'float32' as const, shape: [ended[i].length], values: weights[i] },
+    }));
+    const bytesOf = (weigh: (i: number, k: number) => number): number =>
+      ended.reduce((all, tokens, i) => tokens.reduce((sum, id, k) => sum + weigh(i, k) * byteLength(id), all), 0);
+    const weight = weights.reduce((all, own) => own.reduce((sum, one) => sum + one, all), 0);
+    for (const batchSize of [1, 3, 64]) {
+      const { loss, tokens, bytes, bitsPerByte } = await measure(plain, batchSize);
+      expect(bytes).toBe(bytesOf(() => 1));
+      expect(bitsPerByte).toBeCloseTo((loss * tokens) / bytes / Math.log(2), 6);
+      const own = await measure(weighted, batchSize);
+      expect(own.bytes).toBe(bytesOf((i, k) => Math.ceil(weights[i][k])));
+      expect(own.bitsPerByte).toBeCloseTo((own.loss * weight) / bytesOf((i, k) => weights[i][k]) / Math.log(2), 5);
+    }
+    expect(Object.keys(await evaluate(evaluator(inMemory(plain), 100, 3)))).toEqual(['loss', 'perplexity', 'tokens']);
+    const textless = { ...inMemory(plain), tokenizer: { vocabularySize: 12, byteLength: () => 0 } };
+    expect(Object.keys(await evaluate(evaluator(textless, 100, 3)))).toEqual(['loss', 'perplexity', 'tokens']);
+  });
+
   it('every evaluation sees the same batches, stops at the configured number, and keeps no tensor', async () => {
     const it = evaluator(inMemory(items), 2, 2);
     const first = await evaluate(it, 5);

@@ -26,6 +26,7 @@ import {
   type ObjectiveSource,
   type Parameters,
   type RandomStream,
+  type TokenizerFacts,
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
@@ -66,7 +67,9 @@ interface Parts {
 
 /**
  * Held-out loss. Returns `loss` (nats per target token), `perplexity` (its exponential) and `tokens` (number of target
- * tokens measured). Every evaluation uses the same batches, whatever the step and the state of the training data. For a
+ * tokens measured). If the dataset's tokenizer knows the bytes of its tokens, also `bitsPerByte` (the same loss in bits
+ * per byte of the target text) and `bytes` (their number), which compare models with different tokenizers. Tokens that
+ * stand for no text, such as end tokens, have their loss and no bytes. Every evaluation uses the same batches, whatever the step and the state of the training data. For a
  * mixture, it measures each part separately: `loss/<part>` and so on.
  */
 export class LossEvaluator implements Evaluator {
@@ -119,6 +122,7 @@ export class LossEvaluator implements Evaluator {
     let sum = 0;
     let weight = 0;
     let tokens = 0;
+    const text = { weight: 0, bytes: 0 };
     let measured = 0;
     await this.parts.dataset.restore(this.start);
     this.parts.dataset.select?.(variant);
@@ -126,7 +130,7 @@ export class LossEvaluator implements Evaluator {
       signal?.throwIfAborted();
       progress?.({ done: measured, total: this.total(), unit: 'batches', part: variant });
       measured++;
-      const counted = countTargets(fields);
+      const counted = countTargets(fields, this.parts.dataset.tokenizer);
       if (counted.weight === 0) continue;
       const batch = uploadBatch(fields);
       let mean: tf.Scalar | undefined;
@@ -136,6 +140,8 @@ export class LossEvaluator implements Evaluator {
         sum += (await mean.data())[0] * counted.weight;
         weight += counted.weight;
         tokens += counted.labels;
+        text.weight += counted.weightOfBytes;
+        text.bytes += counted.bytes;
       } finally {
         mean?.dispose();
         tf.dispose(batch);
@@ -143,7 +149,9 @@ export class LossEvaluator implements Evaluator {
     }
     if (measured > 0 && weight === 0) throw allLabelsIgnored("The evaluator's dataset");
     if (measured === 0) throw nothingHeldOut(variant);
-    return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
+    const perByte: Record<string, number> =
+      text.weight > 0 ? { bitsPerByte: sum / text.weight / Math.LN2, bytes: text.bytes } : {};
+    return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens, ...perByte };
   }
 
   /** Number of batches to measure: fewer than `batches` if the dataset is known to be shorter. */
@@ -222,14 +230,30 @@ function nothingHeldOut(variant: string | undefined): DataError {
   });
 }
 
-/** Number of labels that count, and their total weight; a batch without labels counts as one label of weight 1. */
-function countTargets({ labels, label_weights: weights }: HostFields): { labels: number; weight: number } {
-  if (!labels) return { labels: 1, weight: 1 };
-  const counted = { labels: 0, weight: 0 };
+interface CountedTargets {
+  /** Number of labels that count, and their total weight. */
+  readonly labels: number;
+  readonly weight: number;
+  /** UTF-8 bytes of these labels, and their total weight, each with that of its label; 0 if they are unknown. */
+  readonly bytes: number;
+  readonly weightOfBytes: number;
+}
+
+/** A batch without labels counts as one label of weight 1. */
+function countTargets(
+  { labels, label_weights: weights }: HostFields,
+  tokenizer: TokenizerFacts | undefined,
+): CountedTargets {
+  const counted = { labels: 0, weight: 0, bytes: 0, weightOfBytes: 0 };
+  if (!labels) return { ...counted, labels: 1, weight: 1 };
   labels.values.forEach((label, i) => {
     if (label === IGNORED_LABEL) return;
+    const weight = weights ? weights.values[i] : 1;
+    const bytes = tokenizer?.byteLength?.(label) ?? 0;
     counted.labels++;
-    counted.weight += weights ? weights.values[i] : 1;
+    counted.weight += weight;
+    counted.bytes += bytes;
+    counted.weightOfBytes += weight * bytes;
   });
   return counted;
 }
@@ -246,7 +270,7 @@ function runObjective({ run }: ComponentContext<ResolvedLossEvaluatorOptions>): 
 export const lossEvaluator = defineComponent({
   interface: 'evaluator',
   id: 'loss',
-  description: 'held-out loss and perplexity of an objective',
+  description: 'held-out loss, perplexity and bits per byte of an objective',
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
     const { options, components, engine, random, logger } = context;

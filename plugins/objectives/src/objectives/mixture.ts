@@ -22,7 +22,12 @@ import type { tf } from '@graft/engine';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { optional } from '../batch/fields';
-import { teachersOf, type ObjectiveTeacher, type TaughtObjective } from '../distillation/taught-objective';
+import {
+  teachersOf,
+  VARIANT_SEPARATOR,
+  type ObjectiveTeacher,
+  type TaughtObjective,
+} from '../distillation/taught-objective';
 import { countMaskedTokens } from '../loss/language-model-loss';
 
 /** The options of the objective `mixture`. */
@@ -68,9 +73,6 @@ export interface MixtureMember {
 
 type Member = MixtureMember & { readonly rate: number; readonly fromStep: number };
 
-/** Separates a member's name from its own variant. */
-const SEPARATOR = '/';
-
 /**
  * Several objectives, of which each step draws one according to its rate. The draw depends only on the seed and the
  * step, so that a resumed run makes the same draws. Owns its members.
@@ -103,12 +105,12 @@ export class Mixture implements TaughtObjective {
     this.modelKind = commonKind(members);
     this.variants = members.flatMap(({ name, objective }) =>
       // A part without `variants` counts as one variant.
-      objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
+      objective.variants ? objective.variants.map((inner) => `${name}${VARIANT_SEPARATOR}${inner}`) : [name],
     );
     this.batchFields = union(members.map(({ objective }) => objective.batchFields));
     this.teachers = members.flatMap(({ name, objective }, i) =>
       teachersOf(objective).map(({ variant, section, distillation }) => ({
-        variant: variant === undefined ? name : `${name}${SEPARATOR}${variant}`,
+        variant: variant === undefined ? name : `${name}${VARIANT_SEPARATOR}${variant}`,
         section: ['objectives', i, 'objective', ...section],
         distillation,
       })),
@@ -132,7 +134,7 @@ export class Mixture implements TaughtObjective {
     const drawn = active.find(({ rate }) => (left -= rate) < 0) ?? active.at(-1);
     if (!drawn) throw noneAt(step);
     const inner = drawn.objective.variantAt?.(step, random.fork(drawn.name));
-    return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
+    return inner === undefined ? drawn.name : `${drawn.name}${VARIANT_SEPARATOR}${inner}`;
   }
 
   /**
@@ -151,7 +153,7 @@ export class Mixture implements TaughtObjective {
     for (const { name, record: own } of settled)
       for (const [section, value] of Object.entries(own)) {
         const isNew = record[section] === undefined || isDeepStrictEqual(record[section], value);
-        record[isNew ? section : `${section}${SEPARATOR}${name}`] = value;
+        record[isNew ? section : `${section}${VARIANT_SEPARATOR}${name}`] = value;
       }
     return { notes: [...new Set(notes)], warnings: [...new Set(warnings)], record };
   }
@@ -208,7 +210,7 @@ export class Mixture implements TaughtObjective {
   }
 
   private find(variant: string | undefined): { member: Member; inner?: string } {
-    const at = variant?.indexOf(SEPARATOR) ?? -1;
+    const at = variant?.indexOf(VARIANT_SEPARATOR) ?? -1;
     const wanted = at < 0 ? variant : variant!.slice(0, at);
     const member = this.members.find(({ name }) => name === wanted);
     if (member) return { member, inner: at < 0 ? undefined : variant!.slice(at + 1) };
@@ -224,7 +226,7 @@ export class Mixture implements TaughtObjective {
 
 /** The sections that a part reads: sections with its name override the shared ones. */
 function ownRecord(recorded: NonNullable<RunInfo['recorded']>, part: string): NonNullable<RunInfo['recorded']> {
-  const behind = `${SEPARATOR}${part}`;
+  const behind = `${VARIANT_SEPARATOR}${part}`;
   const own = Object.entries(recorded).filter(([section]) => section.endsWith(behind));
   return {
     ...recorded,

@@ -7,30 +7,22 @@ import {
   modelInputSurplus,
   parseOptions,
   tokensOfSide,
-  type BatchTensors,
   type FieldSpec,
   type HostFields,
-  type LossOutput,
   type Model,
   type ObjectiveContext,
   type ObjectiveSource,
-  type Parameters,
 } from '@graft/core';
-import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { openCachedTeacher } from '../distillation/cached-teacher';
-import { distillationOptions, loadTeacher } from '../distillation/distillation';
-import type { ObjectiveTeacher, TaughtObjective } from '../distillation/taught-objective';
+import { distillationOptions } from '../distillation/distillation';
 import type { TeacherTargets } from '../distillation/teacher-targets';
-import { distillationLoss } from '../distillation/distillation-loss';
-import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
+import { requireModelKind, TEXT_FIELDS } from '../batch/fields';
 import { lossOptions } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
 import { dividedText, inDecoderIds, someSource } from '../batch/side-sequences';
-import { LanguageModelObjective } from './language-model-objective';
 import { Seq2Seq } from './seq2seq';
-import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
 import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
+import { openTeacher, TaughtLanguageModelObjective } from './taught-language-model';
 
 /** The options of the objective `prefix-lm`. */
 export const prefixLmOptions = z.strictObject({
@@ -69,30 +61,12 @@ export type ResolvedPrefixLmOptions = z.output<typeof prefixLmOptions>;
  * nothing to predict and is omitted. With `split: random`, both sides are padded to the length of the whole sequence,
  * so that one compiled step serves every split.
  */
-export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> implements TaughtObjective {
-  readonly modelKind = 'encoder-decoder';
-  readonly batchFields: readonly FieldSpec[];
-  readonly teachers: readonly ObjectiveTeacher[];
+export class PrefixLm extends TaughtLanguageModelObjective<ResolvedPrefixLmOptions> {
   /** A ready batch already consists of source and target; it is completed as for `seq2seq`. */
   private readonly ready = new Seq2Seq();
 
-  constructor(
-    given: PrefixLmOptions = {},
-    private readonly teacher?: TeacherTargets,
-  ) {
-    const options = parseOptions(prefixLmOptions, given, 'PrefixLm');
-    super(options);
-    const { distillation } = options;
-    this.teachers = distillation ? [{ section: ['distillation'], distillation }] : [];
-    const settings = teacher?.options;
-    const idle = (['labelSmoothing', 'zLoss'] as const).find((name) => (options[name] ?? 0) > 0);
-    if (settings?.alpha === 0 && idle) {
-      throw new DataError(
-        `objective.${idle} is of the labels' cross-entropy, which has no part in the loss with distillation.${(settings.loss ?? 'blend') === 'blend' ? 'alpha 0' : `loss ${settings.loss}`}.`,
-        { code: 'distillation.idle-option', exitCode: 2, hint: `Leave ${idle} out.` },
-      );
-    }
-    this.batchFields = [...ENCODER_DECODER_FIELDS, ...(teacher?.batchFields ?? []).map(optional)];
+  constructor(given: PrefixLmOptions = {}, teacher?: TeacherTargets) {
+    super(parseOptions(prefixLmOptions, given, 'PrefixLm'), teacher);
   }
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
@@ -102,15 +76,12 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     this.checkSources(source, context.model);
     const batch = source.kind === 'batch' ? this.ready.prepare(source, context) : this.split(source.examples, context);
-    // An evaluation measures only the cross-entropy.
-    if (!this.teacher || context.step === undefined) return batch;
-    const { model } = context;
-    this.teacher.checkStudent(model);
     const padTo = source.kind === 'batch' ? 1 : this.options.padToMultipleOf;
-    const read = context.tokenizers ? inDecoderIds(model) : model;
-    const shown =
-      read === model || source.kind === 'batch' ? batch : this.split(source.examples, { ...context, model: read });
-    return { ...batch, ...this.teacher.fields(shown, padTo, read, (row) => exampleRandom(context, row)) };
+    const read = context.tokenizers ? inDecoderIds(context.model) : context.model;
+    if (!this.teacher || read === context.model || source.kind === 'batch')
+      return this.withTeacher(batch, padTo, context);
+    const ofTeacher = { ...context, model: read };
+    return { ...batch, ...this.teacherFields(this.split(source.examples, ofTeacher), padTo, ofTeacher) };
   }
 
   /** A teacher has the decoder's vocabulary; texts are encoded for it, but ready batches are not. */
@@ -122,28 +93,6 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
       `The sources of ready batches are of the encoder's vocabulary of ${ofEncoder} tokens, but the teacher reads the decoder's of ${vocabularySize}.`,
       { code: 'distillation.vocabulary', exitCode: 2, hint: 'Give texts, which are encoded for both.' },
     );
-  }
-
-  override loss(
-    model: Model,
-    parameters: Parameters,
-    batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
-  ): LossOutput {
-    if (!this.teacher || !options.training) return super.loss(model, parameters, batch, options);
-    return distillationLoss(model, parameters, batch, options, this.options, this.teacher);
-  }
-
-  async fileDigests(): Promise<Record<string, string>> {
-    const { teacher, cache } = this.options.distillation ?? {};
-    return {
-      ...(teacher !== undefined && { [`the teacher ${teacher}`]: await teacherFingerprint(teacher) }),
-      ...(cache !== undefined && { [`the teacher's cache ${cache}`]: await cacheFingerprint(cache) }),
-    };
-  }
-
-  dispose(): void {
-    this.teacher?.dispose();
   }
 
   private split(examples: readonly HostFields[], context: ObjectiveContext): HostFields {
@@ -189,16 +138,5 @@ export const prefixLm = defineComponent({
   id: 'prefix-lm',
   description: 'the encoder reads the first part of a sequence, the decoder predicts the rest',
   options: prefixLmOptions,
-  useFactory: async (context) => {
-    const { options, purpose } = context;
-    const { distillation } = options;
-    // Only the training loss needs a teacher.
-    if (!distillation || purpose !== 'training') return new PrefixLm(options);
-    const { teacher, cache } = distillation;
-    if (cache !== undefined) return new PrefixLm(options, await openCachedTeacher({ ...distillation, cache }));
-    return new PrefixLm(
-      options,
-      teacher === undefined ? undefined : await loadTeacher({ ...distillation, teacher }, context),
-    );
-  },
+  useFactory: async (context) => new PrefixLm(context.options, await openTeacher(context)),
 });

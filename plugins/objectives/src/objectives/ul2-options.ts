@@ -1,6 +1,7 @@
 import { DataError, didYouMean } from '@graft/core';
 import { z } from 'zod';
 import { denoiserOption, UL2_PRESETS, type Denoiser } from '../corruption/denoisers';
+import { distillationOptions } from '../distillation/distillation';
 import { lossOptions } from '../loss/language-model-loss';
 import { AUTO, modeTokenOptions, sentinelOptions } from '../corruption/sentinels';
 
@@ -62,6 +63,11 @@ export const ul2Options = z
       .optional()
       .describe(
         'Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`.',
+      ),
+    distillation: distillationOptions
+      .optional()
+      .describe(
+        'A teacher that reads the uncorrupted text, whose distributions the student learns for the tokens of spans (T5Gemma 2).',
       ),
     ...lossOptions,
   })

@@ -21,7 +21,6 @@ import {
   lengthsOf,
   longestOf,
   refitGroups,
-  suffixLength,
   type Additions,
   type Denoiser,
   type DenoiserGroup,
@@ -29,21 +28,34 @@ import {
   type FittedDenoiser,
   type Lengths,
 } from '../corruption/denoisers';
-import { requireModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
+import { requireModelKind, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
 import { roundUp } from '../batch/padding';
 import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
-import { LanguageModelObjective } from './language-model-objective';
 import { checkPrefixes, denoisersOf, ul2Options, type ResolvedUl2Options, type Ul2Options } from './ul2-options';
-import { dividedText, someSource, type DividedText } from '../batch/side-sequences';
+import { dividedText, someSource } from '../batch/side-sequences';
+import { batchOfRows, isPacked, segmentsOfExample, tokensOf, type SplitSequence } from '../batch/sequence-rows';
+import { NO_ORIGIN, textOriginFields, TEXT_ORIGIN_FIELDS, type TextOrigins } from '../batch/text-origins';
+import { denoise, type CorruptionTokens } from '../corruption/denoise';
 import { chooseSideTokens } from '../corruption/side-tokens';
-import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
-import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
+import { planNoise } from '../corruption/spans';
+import type { TeacherTargets } from '../distillation/teacher-targets';
+import { openTeacher, TaughtLanguageModelObjective } from './taught-language-model';
 
 const EVERY_LENGTH_MULTIPLE = 32;
 /** With `inputTokens`, there are only a few lengths, so that a small multiple is enough. */
 const FITTED_LENGTH_MULTIPLE = 8;
 /** Number of steps in a round, within which each group occurs in proportion to its weight, up to whole steps. */
 const ROUND = 32;
+
+/** What `Ul2` is made of besides its options. */
+export interface Ul2Parts {
+  /** The sentinels and mode tokens that the checkpoint was trained with; `auto` uses them. */
+  readonly recorded?: JsonValue;
+  /** Whether tokens that text can produce are an error, as long as the options do not allow them. Default: a warning. */
+  readonly isNewRun?: boolean;
+  /** Default: none, even if the options name one; the labels are then all that is learnt. */
+  readonly teacher?: TeacherTargets;
+}
 
 /**
  * UL2: a mixture of denoisers. Each example draws one. A span denoiser replaces spans of tokens by sentinels, and the
@@ -59,29 +71,25 @@ const ROUND = 32;
  * segment of a row with `segments` draws its own denoiser, as a separate sequence would; a segment of a single token is
  * omitted. An example's `weights` determine how much its tokens count as labels: a sentinel counts as much as its
  * span's first token, and the end token as much as the last token.
+ *
+ * With `distillation`, a teacher reads the uncorrupted text, without sentinels and mode tokens. `label_origins` names
+ * the token of it that each label is; other labels (sentinels, and end tokens that are not in the text) are learnt
+ * one-hot, as in the ablation of T5Gemma 2.
  */
-export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
-  readonly modelKind = 'encoder-decoder';
-  readonly batchFields = ENCODER_DECODER_FIELDS;
+export class Ul2 extends TaughtLanguageModelObjective<ResolvedUl2Options> {
   /** Names of the groups, if there are several. */
   readonly variants?: readonly string[];
   private readonly denoisers: readonly Denoiser[];
   private readonly groups: readonly DenoiserGroup[] | undefined;
   private readonly recorded: DenoisingTokens | undefined;
+  private readonly isNewRun: boolean;
   private chosen:
     { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
-  /**
-   * `recorded`: the sentinels and mode tokens that the checkpoint was trained with; `auto` uses them. `isNewRun`: whether
-   * tokens that text can produce are an error, as long as the options do not allow them. Default: a warning.
-   */
-  constructor(
-    given: Ul2Options = {},
-    recorded?: JsonValue,
-    private readonly isNewRun = false,
-  ) {
+  constructor(given: Ul2Options = {}, { recorded, isNewRun = false, teacher }: Ul2Parts = {}) {
     const options = parseOptions(ul2Options, given, 'Ul2');
-    super(options);
+    super(options, teacher, options.distillation || teacher ? Object.values(TEXT_ORIGIN_FIELDS) : []);
+    this.isNewRun = isNewRun;
     this.recorded = recordedTokens(recorded);
     this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);
     if (this.denoisers.length === 0) {
@@ -192,13 +200,21 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
         const one = drawn(denoisers, ({ weight }) => weight, random);
         const fit = fitted?.[denoisers.indexOf(one)];
         if (fit) this.checkFits(end - start, fit, where);
-        const own = tokens.values.subarray(start, end) as Int32Array;
-        const text = dividedText(own, context, where);
-        const { origins, ...sides } = this.denoise(own, text, one, model, chosen, random);
+        const text = tokens.values.subarray(start, end) as Int32Array;
+        const divided = dividedText(text, context, where);
+        const { source, target, origins, fromText } = denoise(
+          text,
+          divided,
+          one,
+          this.tokensFor(one, model, chosen),
+          random,
+        );
         return {
-          ...sides,
-          source: modelInput(model, someSource(sides.source, where)),
+          source: modelInput(model, someSource(source, where)),
+          target,
           weights: weights && origins.map((origin) => weights.values[start + origin]),
+          text,
+          origins: origins.map((origin, at) => (fromText[at] ? origin : NO_ORIGIN)),
         };
       });
       return { sequences, needed: parts.map(({ start, end }) => this.neededLengths(end - start)) };
@@ -207,8 +223,8 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     const sequences = rows.map((row) => row.sequences);
     if (fitted) {
       const shape = longestOf(this.groupsOf(context.variant, model).map((group) => group.shape));
-      const layout = { sourceLength: shape.source, targetLength: shape.target, packed };
-      return batchOfRows(sequences, layout, context, 'The ul2 batch');
+      const textLength = roundUp(Math.max(...fitted.map(({ tokens }) => tokens)), padToMultipleOf);
+      return this.batch(sequences, { shape, textLength, packed }, context);
     }
     const surplus = { source: modelInputSurplus(model), target: 0 };
     const longest = (side: 'source' | 'target'): number =>
@@ -223,12 +239,31 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
       );
     this.checkLength('source', 'maxSourceTokens', longest('source'));
     this.checkLength('target', 'maxTargetTokens', longest('target'));
-    const layout = {
-      sourceLength: roundUp(longest('source'), padToMultipleOf),
-      targetLength: roundUp(longest('target'), padToMultipleOf),
-      packed,
+    const shape = {
+      source: roundUp(longest('source'), padToMultipleOf),
+      target: roundUp(longest('target'), padToMultipleOf),
     };
-    return batchOfRows(sequences, layout, context, 'The ul2 batch');
+    const texts = sequences.map((row) => row.reduce((sum, { text }) => sum + text.length, 0));
+    const textLength = roundUp(Math.max(...texts), padToMultipleOf);
+    return this.batch(sequences, { shape, textLength, packed }, context);
+  }
+
+  private batch(
+    rows: readonly (readonly (SplitSequence & TextOrigins)[])[],
+    { shape, textLength, packed }: { readonly shape: Lengths; readonly textLength: number; readonly packed: boolean },
+    context: ObjectiveContext,
+  ): HostFields {
+    const layout = { sourceLength: shape.source, targetLength: shape.target, packed };
+    const batch = batchOfRows(rows, layout, context, 'The ul2 batch');
+    if (!(this.options.distillation || this.teacher) || context.step === undefined) return batch;
+    const { pad } = context.model.specialTokens;
+    const whole = { ...batch, ...textOriginFields(rows, { targetLength: shape.target, textLength }, pad) };
+    if (!this.teacher) return whole;
+    // The step needs the teacher's own fields, not what they were made of.
+    return without(this.withTeacher(whole, 1, context), [
+      TEXT_ORIGIN_FIELDS.textIds,
+      TEXT_ORIGIN_FIELDS.textSegmentIds,
+    ]);
   }
 
   /**
@@ -288,45 +323,17 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return [`Denoisers read tokens of text, in batches of source + target: ${texts.join('; ')}.`];
   }
 
-  /** Source and target of a sequence, made by one denoiser. */
-  private denoise(
-    tokens: Int32Array,
-    text: DividedText,
+  private tokensFor(
     one: Denoiser,
     model: Model,
-    { sentinels, encoderSentinels = sentinels, modeTokens }: DenoisingTokens,
-    random: RandomStream,
-  ): Corrupted {
-    const mode = one.prefix === undefined ? undefined : modeTokens[one.prefix];
-    const prefix = mode === undefined ? [] : [mode];
-    const end = (sides: Corrupted): Corrupted => {
-      if (this.additionsOf(one).target === 0) return sides;
-      return {
-        ...sides,
-        target: [...sides.target, model.specialTokens.eos[0]],
-        origins: [...sides.origins, tokens.length - 1],
-      };
+    { sentinels, encoderSentinels, modeTokens }: DenoisingTokens,
+  ): CorruptionTokens {
+    return {
+      sentinels,
+      encoderSentinels,
+      mode: one.prefix === undefined ? undefined : modeTokens[one.prefix],
+      end: this.additionsOf(one).target === 0 ? undefined : model.specialTokens.eos[0],
     };
-    if (one.kind === 'suffix') {
-      const cut = text.cutNear(tokens.length - suffixLength(tokens.length, one.rate));
-      const target = Array.from(tokens.subarray(cut));
-      const source = [...prefix, ...Array.from(text.read(0, cut))];
-      return end({ source, target, origins: target.map((_, i) => cut + i) });
-    }
-    const { boundaries } = text;
-    // Where a character may be several tokens, spans consist of whole characters.
-    const length = boundaries ? boundaries.length - 1 : tokens.length;
-    if (length < 2) text.cutNear(1);
-    const drawnSpans = drawSpans(length, planNoise(length, one.rate, one.meanSpan), random);
-    const spans = boundaries
-      ? drawnSpans.map(({ start, end: last }) => ({ start: boundaries[start], end: boundaries[last] }))
-      : drawnSpans;
-    const { source, target, origins } = corrupt(tokens, spans, {
-      target: (i) => sentinels[i % sentinels.length],
-      source: (i) => encoderSentinels[i % encoderSentinels.length],
-      read: (start, last) => text.read(start, last),
-    });
-    return end({ source: [...prefix, ...source], target, origins });
   }
 
   /**
@@ -399,6 +406,10 @@ function chosenAt<T>(point: number, choices: readonly T[], weight: (one: T) => n
   return choices.find((one) => (left -= weight(one)) < 0) ?? choices[choices.length - 1];
 }
 
+function without(fields: HostFields, specs: readonly FieldSpec[]): HostFields {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !specs.some((spec) => spec.name === name)));
+}
+
 /** Weight of a denoiser, or the total weight of a group. */
 function weightOf(one: DenoiserGroup | FittedDenoiser): number {
   return 'members' in one ? one.members.reduce((sum, member) => sum + weightOf(member), 0) : one.denoiser.weight;
@@ -409,11 +420,13 @@ export const ul2 = defineComponent({
   id: 'ul2',
   description: 'a mixture of denoisers: span corruption with sentinels, and prefix language modelling',
   options: ul2Options,
-  useFactory: ({ options, run, purpose }) =>
-    new Ul2(
-      options,
-      run?.recorded?.[RECORD_SECTION],
+  useFactory: async (context) => {
+    const { options, run, purpose } = context;
+    return new Ul2(options, {
+      recorded: run?.recorded?.[RECORD_SECTION],
       // What an earlier run was trained with is resumed and measured as it is.
-      run !== undefined && purpose === 'training' && run.resumedFromStep === undefined,
-    ),
+      isNewRun: run !== undefined && purpose === 'training' && run.resumedFromStep === undefined,
+      teacher: await openTeacher(context),
+    });
+  },
 });

@@ -72,6 +72,10 @@ export class BytesTokenizer implements Tokenizer {
     return id >= FIRST_BYTE && id < SIZE ? byteToken(id - FIRST_BYTE) : SPECIAL[id];
   }
 
+  byteLength(id: number): number {
+    return id >= FIRST_BYTE && id < SIZE ? 1 : 0;
+  }
+
   /** Bytes that are not UTF-8 become U+FFFD, unused ids are left out, and special tokens need `keepSpecial`. */
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
     let text = '';

@@ -60,6 +60,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly folder: string;
   private readonly cleansUp: boolean;
   private named: readonly NamedToken[] | undefined;
+  /** Ids of special and unused tokens, as soon as bytes are counted. */
+  private textless: ReadonlySet<number> | undefined;
 
   private constructor(
     private readonly pipeline: TokenizerPipeline,
@@ -139,6 +141,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
   /** Tokens that the model alone makes of a word: without looking for added tokens, normalizing or splitting. */
   modelTokens(word: string): readonly string[] {
     return this.pipeline.model.encode(word).map((id) => this.pipeline.token(id)!);
+  }
+
+  /** Of the text as it is decoded: what a normalizer dropped or changed is not counted. */
+  byteLength(id: number): number {
+    this.textless ??= new Set(this.namedTokens.filter(({ kind }) => kind !== 'added').map((token) => token.id));
+    return this.textless.has(id) ? 0 : this.bounded(() => this.pipeline.byteLength(id));
   }
 
   /** Ids outside the vocabulary are left out. */

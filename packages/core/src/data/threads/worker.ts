@@ -70,7 +70,7 @@ function selectedOf(from: Dataset, variants: readonly Variant[]): Selected[] | u
   });
 }
 
-/** What a message can carry of a tokenizer. */
+/** What a message can carry of a tokenizer: not `byteLength`, which only evaluators call, in the thread that trains. */
 const factsOf = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): TokenizerFacts => ({
   vocabularySize,
   namedTokens,

@@ -5,7 +5,7 @@ import type { OnigurumaParser } from './oniguruma';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** One step from tokens back to text. */
-type Decoder = (tokens: readonly string[]) => string[];
+export type Decoder = (tokens: readonly string[]) => string[];
 
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });

@@ -8,6 +8,7 @@ import { createNormalizer } from './normalizers';
 import type { Normalizer } from './normalizer';
 import type { OnigurumaParser } from './oniguruma';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers';
+import { decoderTypes, tokenBytes } from './token-bytes';
 import { partOf, Unsupported, type Part } from './unsupported';
 import { WordCache } from './word-cache';
 import { WordCutter } from './word-cutter';
@@ -41,6 +42,8 @@ export class TokenizerPipeline {
   private readonly normalizer: Normalizer | undefined;
   private readonly preTokenizer: PreTokenizer | undefined;
   private readonly decoder: ReturnType<typeof createDecoder>;
+  private readonly decoderTypes: readonly string[];
+  private readonly bytes: (number | undefined)[] = [];
   /** Tokens found in the original text, and in the normalized text. */
   private readonly early: AddedTokenFinder;
   private readonly late: AddedTokenFinder;
@@ -58,6 +61,7 @@ export class TokenizerPipeline {
     this.preTokenizer = createPreTokenizer(file.pre_tokenizer, parse, this.normalizer?.dropsCharacters ?? false);
     this.model = createModel(partOf(file.model, 'model'));
     this.decoder = createDecoder(file.decoder, parse);
+    this.decoderTypes = decoderTypes(file.decoder);
     this.added = readAddedTokens(file.added_tokens).filter(({ content }) => content !== '');
     checkIds(this.added, this.model.vocabulary);
     const spelled = (token: AddedToken): string =>
@@ -132,6 +136,13 @@ export class TokenizerPipeline {
     const border = this.preTokenizer ? this.preTokenizer.border(...normal) : { isCut: false, sides: normal };
     if (!border) return false;
     return border.isCut || this.cutter?.separates(...border.sides) === true;
+  }
+
+  /** UTF-8 bytes of the text that a token stands for; 0 for an id outside the vocabulary. */
+  byteLength(id: number): number {
+    const token = this.spellings.get(id) ?? this.tokens[id];
+    if (token === undefined) return 0;
+    return (this.bytes[id] ??= tokenBytes(token, this.decoder, this.decoderTypes));
   }
 
   decode(ids: ArrayLike<number>, keepSpecial: boolean): string {
