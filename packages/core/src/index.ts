@@ -99,6 +99,10 @@ export {
   type CrossEntropySettings,
   type MaskedCrossEntropy,
 } from './loss/cross-entropy';
+export { Adapter, type AdapterModel } from './lora/adapter';
+export { LoraModel } from './lora/lora-model';
+export type { LoraSettings } from './lora/lora-section';
+export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './lora/pairs';
 export { createRandom, type RandomStream } from './random/streams';
 export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
 export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';

@@ -1,18 +1,39 @@
 import { CheckpointError } from '@graft/errors';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '../files/atomic';
-import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './names';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_FILE,
+  ADAPTER_FOLDER,
+  CONFIG_FILE,
+  GENERATION_CONFIG_FILE,
+  INDEX_FILE,
+  isPlainFileName,
+  SINGLE_FILE,
+} from './names';
 import { sourceBytes } from '../safetensors/header';
 import { configText, jsonText, writeSmallFile } from '../json/json';
 import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';
 
 const DEFAULT_SHARD_BYTES = 5e9;
 
+/** An adapter with PEFT's layout: the contents of adapter_config.json, and tensors with PEFT's names. */
+export interface AdapterContents {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorSource[];
+}
+
 /** What `writeCheckpoint` writes: configs, and tensors whose bytes are requested one after the other. */
 export interface CheckpointContents {
   readonly config: Readonly<Record<string, unknown>>;
   readonly generationConfig?: Readonly<Record<string, unknown>>;
   readonly tensors: readonly TensorSource[];
+  /**
+   * What training has changed, if that is kept apart: next to the configs if there are no other tensors, otherwise in
+   * the folder `adapter`. Default: nothing is.
+   */
+  readonly adapter?: AdapterContents;
   /**
    * Maximum bytes of a shard; larger models are split into several files and an index. Default 5 GB, as the Hub's tools
    * write.
@@ -45,10 +66,19 @@ export async function writeCheckpointInto(
   writeShard: WriteShard = (file, shard) => writeSafetensorsInto(file, shard, inOrder(shard, contents.concurrency)),
   writeSmall: (file: string, content: string | Uint8Array) => Promise<void> = writeSmallFile,
 ): Promise<void> {
-  const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
+  const { tensors, adapter, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
   checkContents(contents);
+  if (adapter) {
+    const alone = tensors.length === 0;
+    const into = alone ? folder : join(folder, ADAPTER_FOLDER);
+    if (!alone) await mkdir(into, { recursive: true });
+    await writeShard(join(into, ADAPTER_FILE), adapter.tensors);
+    await writeSmall(join(into, ADAPTER_CONFIG_FILE), jsonText(adapter.config));
+  }
   const shards = splitIntoShards(tensors, maxShardBytes);
-  if (shards.length <= 1) {
+  if (adapter && tensors.length === 0) {
+    // The adapter is all there is.
+  } else if (shards.length <= 1) {
     await writeShard(join(folder, SINGLE_FILE), tensors);
   } else {
     const weightMap: [string, string][] = [];
@@ -84,7 +114,8 @@ function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: Checkpoi
   }
   for (const name of Object.keys(extraFiles)) {
     const taken =
-      name === CONFIG_FILE || name === GENERATION_CONFIG_FILE || /\.safetensors(\.index\.json)?$/.test(name);
+      [CONFIG_FILE, GENERATION_CONFIG_FILE, ADAPTER_CONFIG_FILE].includes(name) ||
+      /\.safetensors(\.index\.json)?$/.test(name);
     if (taken || !isPlainFileName(name)) {
       throw new CheckpointError(`"${name}" cannot be the name of an extra file in a checkpoint.`, {
         code: 'checkpoint.extra-file',

@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DIGEST, digestOf, isDigest } from '../safetensors/digest';
 import { jsonText, parseObject, readJsonObject, readSettings } from '../json/json';
 import { stepOf } from './list-snapshots';
-import { exists, isPlainFileName } from '../folder/names';
+import { ADAPTER_FOLDER, exists, isPlainFileName } from '../folder/names';
 import { unreadable } from '../safetensors/problems';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -126,7 +126,10 @@ export class Manifest {
   static async over(folder: string): Promise<{ manifest: Manifest; prefix: string } | undefined> {
     const path = resolve(folder);
     const candidates: [string, string][] = [[folder, '']];
-    if (basename(path) === AVERAGE) candidates.push([dirname(path), `${AVERAGE}/`]);
+    const above = [basename(dirname(path)), basename(path)];
+    if ([AVERAGE, ADAPTER_FOLDER].includes(above[1])) candidates.push([dirname(path), `${above[1]}/`]);
+    if (above.join('/') === `${AVERAGE}/${ADAPTER_FOLDER}`)
+      candidates.push([dirname(dirname(path)), `${above.join('/')}/`]);
     for (const [candidate, prefix] of candidates)
       if (await isSnapshot(candidate)) return { manifest: await Manifest.read(candidate), prefix };
     return undefined;

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
 import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
+import { baseOf, withMerged } from '../lora/lora-model';
 import { Callbacks } from './callbacks';
 import { LossMonitor } from './loss-monitor';
 import { BatchLoader, type LoadedBatch } from '../data/loader';
@@ -55,6 +56,7 @@ export class TrainingLoop {
   private readonly callbacks: Callbacks;
   /** Of the checkpoint that the run is resumed from. */
   private readonly callbackStates: TrainingStart['callbacks'];
+  private readonly frozenDigest: string | undefined;
   private readonly memory: MemoryWatch;
   /** A callback has ended the training: no further step follows. */
   private isStopped = false;
@@ -72,6 +74,7 @@ export class TrainingLoop {
     this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
     this.callbackStates = start.callbacks;
+    this.frozenDigest = start.frozenDigest;
     this.position = structuredClone(parts.dataset.position());
     this.memory = new MemoryWatch(parts, settings, context);
     this.callbacks = new Callbacks(parts.callbacks, {
@@ -96,7 +99,7 @@ export class TrainingLoop {
         evaluators: parts.evaluators,
         step: this.step,
         totalSteps: settings.steps,
-        model: parts.model,
+        model: baseOf(parts.model),
         random: context.random.sampling,
         sink,
         onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
@@ -314,7 +317,7 @@ export class TrainingLoop {
 
   private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { sink, extraFiles, carried, placement } = this.context;
+    const { sink, extraFiles, carried, baseModel, placement } = this.context;
     const { model } = this.parts;
     const { parameters } = this.trained;
     const stored = await placement.stored(this.trained, sink !== undefined);
@@ -329,6 +332,7 @@ export class TrainingLoop {
         model,
         extraFiles,
         carried,
+        baseModel,
         parameters,
         ...stored!,
         state: {
@@ -337,6 +341,7 @@ export class TrainingLoop {
           data: this.position,
           metricsLines: this.step,
           callbacks: this.callbacks.states(),
+          ...(this.frozenDigest !== undefined && { frozenDigest: this.frozenDigest }),
         },
         trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
         before: this.lastCheckpoint,
@@ -370,13 +375,16 @@ export class TrainingLoop {
     if (this.settings.averageDecay === undefined) return this.evaluateOn(parameters, open);
     await this.context.placement.withAverage(average, {
       isDue: () => open.evaluations?.isDue(this.step) ?? false,
-      evaluate: (whole) => this.evaluateOn(whole, open),
+      // What never trains is its own average.
+      evaluate: (whole) => this.evaluateOn({ ...parameters, ...whole }, open),
     });
   }
 
   private async evaluateOn(stored: Parameters, open: Open): Promise<void> {
     // Any evaluator computes with float32 numbers; those of bfloat16 exist only meanwhile.
-    if (open.evaluations?.isDue(this.step)) await withWidened(stored, (wide) => this.evaluateWith(wide, open));
+    if (!open.evaluations?.isDue(this.step)) return;
+    const { model } = this.parts;
+    await withWidened(stored, (wide) => withMerged(model, wide, (merged) => this.evaluateWith(merged, open)));
   }
 
   private async evaluateWith(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
