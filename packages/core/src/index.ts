@@ -99,7 +99,8 @@ export {
   type CrossEntropySettings,
   type MaskedCrossEntropy,
 } from './loss/cross-entropy';
-export { Adapter, type AdapterModel } from './lora/adapter';
+export { Adapter, withAdapter, type AdapterModel } from './lora/adapter';
+export { mergeAdapter, type MergeAdapterReport, type MergeAdapterRequest } from './lora/merge-adapter';
 export { LoraModel } from './lora/lora-model';
 export type { LoraSettings } from './lora/lora-section';
 export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './lora/pairs';

@@ -14,6 +14,9 @@ export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /** The folder, in a snapshot, of the averaged parameters. */
 export const AVERAGE = 'average';
 
+/** The folders of a snapshot, in front of the name of a file. */
+const IN_OWN_FOLDER = new RegExp(`^(${AVERAGE}/)?(${ADAPTER_FOLDER}/)?`);
+
 /** Without digests. */
 const EARLIER_VERSION = 1;
 /** Incremented when the meaning of the manifest changes. */
@@ -91,7 +94,7 @@ export class Manifest {
     const { files } = content;
     if (typeof files !== 'object' || files === null || Array.isArray(files)) throw problem('lists no files');
     for (const name of Object.keys(files)) {
-      const plain = name.startsWith(`${AVERAGE}/`) ? name.slice(AVERAGE.length + 1) : name;
+      const plain = name.replace(IN_OWN_FOLDER, '');
       if (!isPlainFileName(plain)) throw problem(`lists ${JSON.stringify(name)}, which is not a file in it`);
     }
     const entries = Object.entries(files);

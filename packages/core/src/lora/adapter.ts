@@ -71,6 +71,12 @@ export class Adapter {
     return tensorOfPieces({ shape: info.shape, dtype: 'float32' }, this.reader.float32Chunks(info));
   }
 
+  /** The values of a matrix's pair: A [rank, in] and B [out, rank]. It must have one. */
+  async pairValues(weight: string): Promise<{ readonly a: Float32Array; readonly b: Float32Array }> {
+    const { a, b } = this.pairs.get(weight)!;
+    return { a: await this.reader.readFloat32(a), b: await this.reader.readFloat32(b) };
+  }
+
   /** The values of one tensor in order, widened to float32. */
   float32Chunks(info: TensorInfo): AsyncGenerator<Float32Array, undefined, undefined> {
     return this.reader.float32Chunks(info);
@@ -146,4 +152,19 @@ function fitted(
 function guess(module: string, known: ReadonlyMap<string, unknown>): string {
   const best = nearest(module, [...known.keys()].map(layerOf));
   return best === undefined ? '' : `; the nearest is "${best}"`;
+}
+
+/** Parameters of a model with the adapter in `folder` merged in, one by one. Takes ownership of those that it is given. */
+export async function* withAdapter(
+  folder: string | undefined,
+  model: AdapterModel,
+  parameters: AsyncIterable<readonly [string, tf.Tensor]>,
+): AsyncGenerator<readonly [string, tf.Tensor]> {
+  if (folder === undefined) return yield* parameters;
+  const adapter = await Adapter.open(folder, model);
+  try {
+    for await (const [name, value] of parameters) yield [name, await adapter.merged(name, value)];
+  } finally {
+    await adapter.close();
+  }
 }

@@ -61,7 +61,7 @@ function expression(source: string): RegExp {
   try {
     return new RegExp(`^(?:${source})$`);
   } catch (error) {
-    throw new ConfigError(`train.lora.targets is no regular expression: ${(error as Error).message}.`, {
+    throw new ConfigError(`train.lora.targets is not a regular expression: ${(error as Error).message}.`, {
       code: 'lora.target',
       exitCode: 2,
       hint: 'Write all-linear, a list of names such as [q_proj, v_proj], or a regular expression for whole names.',
@@ -85,6 +85,13 @@ function refuseIdle(
         exitCode: 2,
         hint: 'Name it in one of the two lists.',
       });
+    if (typeof targets === 'string' && linear.some(({ name }) => isTarget(layerOf(name), [target]))) {
+      throw new ConfigError(`train.lora.targets: the expression "${target}" matches the whole name of no linear layer.`, {
+        code: 'lora.target',
+        exitCode: 2,
+        hint: `Write a list, [${target}], for all layers whose name ends so.`,
+      });
+    }
     if (all.some((name) => isTarget(layerOf(name), one)))
       throw new ConfigError(`train.lora.targets names "${target}", which is not a linear layer.`, {
         code: 'lora.target',
