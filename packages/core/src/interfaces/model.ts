@@ -19,8 +19,8 @@ export interface ParameterSpec {
    */
   readonly initial: 'normal' | 'zeros' | 'ones';
   /**
-   * Whether it is the matrix W [out, in] of a linear layer x W^T, named `<layer>.weight`, to which `train.lora` can give
-   * a low-rank pair. Default false.
+   * Whether it is the matrix W [out, in] of a linear layer x W^T, to which `train.lora` can give a low-rank pair. A
+   * model that does not `readsPairs` may as well store W [in, out] for x W. Default false.
    */
   readonly linear?: boolean;
   /** Whether it never trains, as what `train.lora` leaves alone. Default false. */

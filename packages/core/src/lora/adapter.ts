@@ -115,15 +115,20 @@ function fitted(
   model: AdapterModel,
 ): [Map<string, StoredPair>, Map<string, TensorInfo>] {
   const byName = new Map<string, ParameterSpec>();
-  for (const spec of model.parameters)
-    for (const name of namesInAdapters(model, spec.name)) if (!byName.has(name)) byName.set(name, spec);
+  const byModule = new Map<string, ParameterSpec>();
+  for (const spec of model.parameters) {
+    for (const name of namesInAdapters(model, spec.name)) {
+      if (!byName.has(name)) byName.set(name, spec);
+      if (!byModule.has(layerOf(name))) byModule.set(layerOf(name), spec);
+    }
+  }
   const problems: string[] = [];
   const shown = (shape: readonly number[]): string => `[${shape.join(', ')}]`;
   const foundPairs = new Map<string, StoredPair>();
   for (const [module, pair] of pairs) {
-    const spec = byName.get(`${module}.weight`);
+    const spec = byModule.get(module);
     const fits = [pair.b.shape[0], pair.a.shape[1]];
-    if (!spec) problems.push(`the model has no module "${module}"${guess(module, byName)}`);
+    if (!spec) problems.push(`the model has no module "${module}"${guess(module, byModule)}`);
     else if (!spec.linear) problems.push(`"${module}" is not a linear layer of the model`);
     else if (fits.join() !== spec.shape.join())
       problems.push(`the pair of "${module}" fits a matrix ${shown(fits)}, but the model's is ${shown(spec.shape)}`);
@@ -132,7 +137,7 @@ function fitted(
   const foundComplete = new Map<string, TensorInfo>();
   for (const [name, info] of complete) {
     const spec = byName.get(name);
-    if (!spec) problems.push(`the model has no parameter "${name}"${guess(layerOf(name), byName)}`);
+    if (!spec) problems.push(`the model has no parameter "${name}"${guess(layerOf(name), byModule)}`);
     else if (info.shape.join() !== spec.shape.join())
       problems.push(`"${name}" has shape ${shown(info.shape)}, but the model's is ${shown(spec.shape)}`);
     else foundComplete.set(spec.name, info);
@@ -150,7 +155,7 @@ function fitted(
 }
 
 function guess(module: string, known: ReadonlyMap<string, unknown>): string {
-  const best = nearest(module, [...known.keys()].map(layerOf));
+  const best = nearest(module, [...known.keys()]);
   return best === undefined ? '' : `; the nearest is "${best}"`;
 }
 

@@ -126,7 +126,7 @@ interface Product {
 
 /** Adds factor B A to a piece of a matrix [out, width], which begins at its element `from`. */
 function addProduct(piece: Float64Array, from: number, { a, b, rank, width, factor }: Product): void {
-  for (let i = 0; i < piece.length; ) {
+  for (let i = 0; i < piece.length;) {
     const row = Math.floor((from + i) / width);
     const first = from + i - row * width;
     const count = Math.min(width - first, piece.length - i);

@@ -86,11 +86,14 @@ function refuseIdle(
         hint: 'Name it in one of the two lists.',
       });
     if (typeof targets === 'string' && linear.some(({ name }) => isTarget(layerOf(name), [target]))) {
-      throw new ConfigError(`train.lora.targets: the expression "${target}" matches the whole name of no linear layer.`, {
-        code: 'lora.target',
-        exitCode: 2,
-        hint: `Write a list, [${target}], for all layers whose name ends so.`,
-      });
+      throw new ConfigError(
+        `train.lora.targets: the expression "${target}" matches the whole name of no linear layer.`,
+        {
+          code: 'lora.target',
+          exitCode: 2,
+          hint: `Write a list, [${target}], for all layers whose name ends so.`,
+        },
+      );
     }
     if (all.some((name) => isTarget(layerOf(name), one)))
       throw new ConfigError(`train.lora.targets names "${target}", which is not a linear layer.`, {
