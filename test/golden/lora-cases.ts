@@ -18,7 +18,7 @@ import {
   type Model,
   type Parameters,
 } from '@graft/core';
-import { openEngine, tf, type EngineMode } from '@graft/engine';
+import { openEngine, type EngineMode, type tf } from '@graft/engine';
 import { loadModel, plugin as gemma, runForward } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';

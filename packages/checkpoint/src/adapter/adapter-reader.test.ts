@@ -90,7 +90,7 @@ describe('an adapter', () => {
     await expect(AdapterReader.open(await folderWith(tensors))).rejects.toThrow(message);
   });
 
-  test('a folder without one, and a folder with nothing else, are told apart', async () => {
+  test('a folder without one and a folder with nothing else have errors of their own', async () => {
     await expect(AdapterReader.open(temporaryFolder())).rejects.toMatchObject({
       code: 'adapter.missing',
       message: expect.stringMatching(/holds no adapter: adapter_config\.json is not there\.$/) as string,

@@ -2,7 +2,7 @@ import type { EngineError, EngineMode, EngineTarget } from '@graft/engine';
 import { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from '@graft/engine/internal';
 import { z } from 'zod';
 import type { ComponentInput, ComponentSpec } from '../interfaces';
-import { LoraSection } from '../lora/lora-section';
+import { LoraSection } from './lora-section';
 import { pathOption } from './options';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();

@@ -1,7 +1,7 @@
 import { CheckpointError, tf } from '@graft/engine';
 import type { Initializer, Parameters } from '../interfaces';
-import type { LoraModel } from '../lora/lora-model';
-import { FrozenDigest, newPairs, savedPairs } from '../lora/initial-pairs';
+import type { LoraModel } from '../training/lora/lora-model';
+import { FrozenDigest, newPairs, savedPairs } from '../training/lora/initial-pairs';
 import type { RandomStream } from '../random/streams';
 import { fillParameters } from './parameters';
 import { readParameters, type FoundSnapshot } from './snapshots';

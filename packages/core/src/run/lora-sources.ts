@@ -8,17 +8,16 @@ import {
   type TensorSource,
 } from '@graft/checkpoint';
 import { ADAPTER_FOLDER, isAdapter } from '@graft/checkpoint/internal';
-import { tf } from '@graft/engine';
+import type { tf } from '@graft/engine';
 import { readPieces } from '@graft/engine/internal';
 import { join } from 'node:path';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { Model, Parameters } from '../interfaces';
-import { Adapter, namesInAdapters } from '../lora/adapter';
-import type { LoraModel } from '../lora/lora-model';
-import { layerOf } from '../lora/pairs';
+import { Adapter, namesInAdapters } from '../training/lora/adapter';
+import type { LoraModel } from '../training/lora/lora-model';
+import { layerOf } from '../training/lora/pairs';
 import { widened, wideShape } from '../training/parameter-storage';
-import type { Reader } from './snapshots';
-import { parameterSources, sources, type Refuse } from './tensor-sources';
+import { parameterSources, sources, type Reader, type Refuse } from './tensor-sources';
 
 const TASKS: Readonly<Record<Model['kind'], AdapterTask>> = {
   'decoder-only': 'CAUSAL_LM',

@@ -9,7 +9,7 @@ import { STREAMS, type RandomStream } from '../random/streams';
 import type { Placement } from '../distributed/placement';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { beginCall } from '../util/pending';
-import { baseOf, LoraModel } from '../lora/lora-model';
+import { baseOf, LoraModel } from '../training/lora/lora-model';
 import { loraParameters, type ReadParameters } from './lora-parameters';
 import { fillParameters } from './parameters';
 import { openCarried, type CarriedTensors } from './carried';

@@ -23,7 +23,7 @@ import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
-import { LoraModel } from '../lora/lora-model';
+import { LoraModel } from '../training/lora/lora-model';
 import { carriedIn } from './carried';
 import { checkLines } from './metrics';
 import { isPacked } from '../training/parameter-storage';
@@ -31,7 +31,7 @@ import { isObject } from '../util/objects';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { SnapshotContents, TrainerState } from '../training/run-sink';
 import { adapterOf, mergedSources, openAdapterOf } from './lora-sources';
-import { parameterSources, refuseNonFinite, sources, type Refuse } from './tensor-sources';
+import { parameterSources, refuseNonFinite, sources, type Reader, type Refuse } from './tensor-sources';
 import { readTrainerState, type Expected } from './trainer-state';
 
 /**
@@ -170,16 +170,12 @@ export async function findSnapshot(checkpoints: string, expected: Expected): Pro
   const { folder } = newest;
   return readingSnapshot(folder, async () => {
     const state = await readTrainerState(folder, expected);
-    // Checked with the state. A snapshot of an adapter is no checkpoint for a reader.
+    // Checked with the state. A snapshot of an adapter is not a checkpoint for a reader.
     const config = await readJsonObject(join(folder, CONFIG_FILE));
     const file = join(folder, GENERATION_CONFIG_FILE);
     return { folder, state, config, ...((await isThere(file)) && { generationConfig: await readJsonObject(file) }) };
   });
 }
-
-export type Reader = Pick<CheckpointReader, 'float32Chunks' | 'readInt32' | 'close'> & {
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
-};
 
 interface Wanted {
   readonly name: string;

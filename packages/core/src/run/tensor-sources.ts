@@ -1,12 +1,17 @@
 /** The tensors of a run as a checkpoint's writer takes them, checked while they are written. */
-import type { TensorSource } from '@graft/checkpoint';
-import { tf } from '@graft/engine';
+import type { CheckpointReader, TensorSource } from '@graft/checkpoint';
+import type { tf } from '@graft/engine';
 import { readPieces } from '@graft/engine/internal';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { Parameters } from '../interfaces';
 import type { SnapshotContents } from '../training/run-sink';
 import { isPacked, wideShape } from '../training/parameter-storage';
 import { lastGood, TrainingError } from '../util/training-error';
+
+/** What reads the tensors of a checkpoint, or of a part of it. */
+export type Reader = Pick<CheckpointReader, 'float32Chunks' | 'readInt32' | 'close'> & {
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
+};
 
 /** Throws for invalid values of a tensor before they are written; 16-bit ones are bfloat16. */
 export type Refuse = (name: string, values: Float32Array | Int32Array | Uint16Array) => void;

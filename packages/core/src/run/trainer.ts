@@ -19,7 +19,7 @@ import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
-import { baseOf, LoraModel } from '../lora/lora-model';
+import { baseOf, LoraModel } from '../training/lora/lora-model';
 import { checkAmountOfData, checkEvaluators } from './before-first-step';
 import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';

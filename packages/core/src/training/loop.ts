@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
 import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
-import { baseOf, withMerged } from '../lora/lora-model';
+import { baseOf, withMerged } from './lora/lora-model';
 import { Callbacks } from './callbacks';
 import { LossMonitor } from './loss-monitor';
 import { BatchLoader, type LoadedBatch } from '../data/loader';

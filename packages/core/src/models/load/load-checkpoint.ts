@@ -5,7 +5,7 @@ import type { Registry } from '../../components/registry';
 import type { SpecialTokensSection } from '../../config/schema';
 import { buildModel, mergeSpecialTokens, readSpecialTokens } from '../../data/special-tokens';
 import type { Classifier, ComponentFactory, Model, ModelFamily, Parameters } from '../../interfaces';
-import { withAdapter } from '../../lora/adapter';
+import { withAdapter } from '../../training/lora/adapter';
 import { readGenerationConfig } from '../generate/generation-defaults';
 import { checkTensors, streamParameters, type WeightPrecision } from './checkpoint-tensors';
 import { findFamily, type FoundFamily } from './find-family';
@@ -54,7 +54,12 @@ export async function loadCheckpoint(
     const model = await modelOfFolder(found.family, reader, specialTokens);
     check?.(model, found);
     const unknownTensors = await checkTensors(model, reader);
-    return { found, model, unknownTensors, ...(await collect(withAdapter(adapter, model, streamParameters(model, reader, weights)))) };
+    return {
+      found,
+      model,
+      unknownTensors,
+      ...(await collect(withAdapter(adapter, model, streamParameters(model, reader, weights)))),
+    };
   });
 }
 

@@ -4,7 +4,7 @@
  */
 import { PAIR_ENDS } from '@graft/checkpoint';
 import { tf } from '@graft/engine';
-import type { Parameters } from '../interfaces';
+import type { Parameters } from '../../interfaces';
 
 /** The pair of a linear layer. Whoever hands it to a model has multiplied B by the factor. */
 export interface LowRankPair {

@@ -1,4 +1,4 @@
-import type { ParameterSpec } from '../interfaces';
+import type { ParameterSpec } from '../../interfaces';
 import { chooseParameters } from './targets';
 
 const spec = (name: string, linear = true): ParameterSpec => ({
@@ -60,7 +60,7 @@ describe('targets of train.lora', () => {
     );
   });
 
-  test('a family that marks no linear layers is told how', () => {
+  test('a family that marks no linear layers gets an error with a hint', () => {
     const plain = { ...MODEL, parameters: MODEL.parameters.map(({ linear: _, ...rest }) => rest) };
     expect(() => chooseParameters(plain, { targets: 'all-linear' })).toThrow(
       expect.objectContaining({ code: 'lora.no-linear-layers' }) as Error,

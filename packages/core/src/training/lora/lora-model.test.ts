@@ -1,12 +1,12 @@
 import { openEngine, tf } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import { averagedNames, ParameterGroups } from '../training/parameter-groups';
-import { estimateTrainingMemory } from '../training/memory-estimate';
-import { createRandom } from '../random/streams';
-import type { Model, Parameters } from '../interfaces';
+import { averagedNames, ParameterGroups } from '../parameter-groups';
+import { estimateTrainingMemory } from '../memory-estimate';
+import { createRandom } from '../../random/streams';
+import type { Model, Parameters } from '../../interfaces';
 import { newPairs } from './initial-pairs';
 import { LoraModel, withMerged } from './lora-model';
-import { LoraSection } from './lora-section';
+import { LoraSection } from '../../config/lora-section';
 import { lowRankTerm, pairOf } from './pairs';
 
 /** Logits [1, rows, 4] from x [rows, 3]; `readsPairs`: it adds them itself. */

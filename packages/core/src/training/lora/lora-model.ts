@@ -10,9 +10,9 @@ import type {
   Parameters,
   ParameterSpec,
   Representation,
-} from '../interfaces';
-import { isPacked, narrowed, widened } from '../training/parameter-storage';
-import { factorOf, type LoraSettings } from './lora-section';
+} from '../../interfaces';
+import { isPacked, narrowed, widened } from '../parameter-storage';
+import { factorOf, type LoraSettings } from '../../config/lora-section';
 import { mergedMatrix, pairNames, pairOf } from './pairs';
 import { chooseParameters } from './targets';
 

@@ -13,12 +13,12 @@ import {
 import { numbersOf } from '@graft/checkpoint/internal';
 import { CheckpointError } from '@graft/engine';
 import { join, resolve } from 'node:path';
-import type { Registry } from '../components/registry';
-import type { ComponentFactory } from '../interfaces';
-import { checkTensors } from '../models/load/checkpoint-tensors';
-import { findFamily } from '../models/load/find-family';
-import { modelOfFolder } from '../models/load/load-checkpoint';
-import { Adapter } from './adapter';
+import type { Registry } from '../../components/registry';
+import type { ComponentFactory } from '../../interfaces';
+import { checkTensors } from './checkpoint-tensors';
+import { findFamily } from './find-family';
+import { modelOfFolder } from './load-checkpoint';
+import { Adapter } from '../../training/lora/adapter';
 
 /** Which adapter is merged into which model. */
 export interface MergeAdapterRequest {

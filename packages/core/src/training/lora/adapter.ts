@@ -2,10 +2,10 @@ import { AdapterReader, type AdapterConfig, type StoredPair, type TensorInfo } f
 import { CheckpointError, tf } from '@graft/engine';
 import { listedProblems } from '@graft/errors';
 import { tensorOfPieces } from '@graft/engine/internal';
-import type { Model, ParameterSpec } from '../interfaces';
-import { nearest } from '../util/suggest';
-import { isPacked, narrowed, widened } from '../training/parameter-storage';
-import { factorOf } from './lora-section';
+import type { Model, ParameterSpec } from '../../interfaces';
+import { nearest } from '../../util/suggest';
+import { isPacked, narrowed, widened } from '../parameter-storage';
+import { factorOf } from '../../config/lora-section';
 import { layerOf, mergedMatrix, type LowRankPair } from './pairs';
 
 /** What an adapter needs to know about the model that it belongs to. */
@@ -28,7 +28,7 @@ export class Adapter {
     readonly complete: ReadonlyMap<string, TensorInfo>,
   ) {}
 
-  /** Throws CheckpointError, naming modules and shapes, for a folder that is no adapter of this model. */
+  /** Throws CheckpointError, naming modules and shapes, for a folder that is not an adapter of this model. */
   static async open(folder: string, model: AdapterModel): Promise<Adapter> {
     const reader = await AdapterReader.open(folder);
     try {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { pathOption } from '../config/options';
+import { pathOption } from './options';
 
 const names = (): z.ZodArray<z.ZodString> => z.array(z.string().min(1)).min(1);
 

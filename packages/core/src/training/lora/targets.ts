@@ -1,11 +1,11 @@
 /** Which parameters `train.lora` names. */
 import { ConfigError } from '@graft/engine';
 import { listed } from '@graft/errors';
-import type { Model, ParameterSpec } from '../interfaces';
-import { matchesName } from '../util/match-name';
-import { nearest } from '../util/suggest';
+import type { Model, ParameterSpec } from '../../interfaces';
+import { matchesName } from '../../util/match-name';
+import { nearest } from '../../util/suggest';
 import { layerOf } from './pairs';
-import type { LoraSettings } from './lora-section';
+import type { LoraSettings } from '../../config/lora-section';
 
 /** What of a model trains under `train.lora`: names of its parameters. */
 export interface LoraChoice {

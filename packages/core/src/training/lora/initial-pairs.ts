@@ -2,9 +2,9 @@
 import { crc32, digestOf, formatDigest } from '@graft/checkpoint/internal';
 import { ConfigError, tf } from '@graft/engine';
 import { readPieces } from '@graft/engine/internal';
-import type { RandomStream } from '../random/streams';
+import type { RandomStream } from '../../random/streams';
 import { Adapter } from './adapter';
-import { factorOf, type LoraSettings } from './lora-section';
+import { factorOf, type LoraSettings } from '../../config/lora-section';
 import type { LoraModel } from './lora-model';
 
 /** The name of the stream of random numbers, below that of the initializer. */
