@@ -16,6 +16,7 @@ const { venv } = installPeers([
   'sentencepiece',
   'gguf',
   'accelerate',
+  'peft',
 ]);
 const { status } = spawnSync(
   process.execPath,

@@ -6,11 +6,13 @@ export const TABLE = 'shared.table';
 
 /** Names of the tensors as the checkpoints have them. A matrix is [in, out]: rows are multiplied from the left. */
 export function parameterSpecs({ vocabularySize, width, feedForward, layers }: PrenormConfig): ParameterSpec[] {
+  // `linear`: train.lora can give it a low-rank pair, whose product core adds to it.
   const matrix = (name: string, shape: readonly number[], part: ModelPart): ParameterSpec => ({
     name,
     shape,
     part,
     initial: 'normal',
+    linear: true,
   });
   const norm = (name: string, part: ModelPart): ParameterSpec[] => [
     { name: `${name}.gain`, shape: [width], part, initial: 'ones' },
@@ -28,7 +30,7 @@ export function parameterSpecs({ vocabularySize, width, feedForward, layers }: P
   const blocks = (make: (block: number) => ParameterSpec[]): ParameterSpec[] =>
     Array.from({ length: layers }, (_, block) => make(block)).flat();
   return [
-    matrix(TABLE, [vocabularySize, width], 'embedding'),
+    { name: TABLE, shape: [vocabularySize, width], part: 'embedding', initial: 'normal' },
     ...blocks((block) => [...attention(`enc.${block}.self`, 'encoder'), ...feed(`enc.${block}.mlp`, 'encoder')]),
     ...norm('enc.norm', 'encoder'),
     ...blocks((block) => [

@@ -25,7 +25,15 @@ export { checkpointPath, isGgufPath } from './source/checkpoint-path';
 export { isModelPath } from './source/named-models';
 export { importGguf, type ImportReport, type ImportRequest } from './gguf/import';
 export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder/checkpoint-reader';
-export { writeCheckpoint, type CheckpointContents } from './folder/write-folder';
+export { writeCheckpoint, type AdapterContents, type CheckpointContents } from './folder/write-folder';
+export {
+  adapterConfigJson,
+  readAdapterConfig,
+  type AdapterConfig,
+  type AdapterPurpose,
+  type AdapterTask,
+} from './adapter/adapter-config';
+export { adapterParameter, AdapterReader, adapterTensors, PAIR_ENDS, type StoredPair } from './adapter/adapter-reader';
 export {
   readRecord,
   ENCODER_TOKENIZER_SECTION,

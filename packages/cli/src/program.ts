@@ -14,6 +14,7 @@ import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
 import { addImportCommand } from './commands/import';
 import { addInspectCommand } from './commands/inspect';
+import { addMergeCommand } from './commands/merge';
 import { addModelCommand } from './commands/model';
 import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
@@ -42,6 +43,7 @@ const COMMANDS = [
   addAdaptCommand,
   addExportCommand,
   addAverageCommand,
+  addMergeCommand,
   addImportCommand,
   addModelCommand,
   addForwardCommand,

@@ -322,11 +322,15 @@ declare module '@graft/core' {
     "initializer:load": {
       /** Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone. */
       readonly path: string;
+      /** Folder of a low-rank adapter in PEFT's layout, which is merged into the parameters. Default: none. */
+      readonly adapter?: string;
     };
     /** parameters out of a Gemma 2 or T5Gemma folder */
     "initializer:@graft/gemma/load": {
       /** Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone. */
       readonly path: string;
+      /** Folder of a low-rank adapter in PEFT's layout, which is merged into the parameters. Default: none. */
+      readonly adapter?: string;
     };
     /** an encoder-decoder made of one or two decoder-only checkpoints */
     "initializer:adapt": {

@@ -102,6 +102,11 @@ export {
   type CrossEntropySettings,
   type MaskedCrossEntropy,
 } from './loss/cross-entropy';
+export { Adapter, withAdapter, type AdapterModel } from './training/lora/adapter';
+export { mergeAdapter, type MergeAdapterReport, type MergeAdapterRequest } from './models/load/merge-adapter';
+export { LoraModel } from './training/lora/lora-model';
+export type { LoraSettings } from './config/lora-section';
+export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './training/lora/pairs';
 export { createRandom, type RandomStream } from './random/streams';
 export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
 export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';

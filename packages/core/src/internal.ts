@@ -95,6 +95,6 @@ export {
   type TrainingStart,
   type TrainStep,
 } from './training';
-export { isPacked, widened } from './training/parameter-storage';
+export { isPacked, namedKey, widened } from './training/parameter-storage';
 export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
 export { describeLost } from './util/plain-json';

@@ -11,6 +11,7 @@ import {
   exists,
   GENERATION_CONFIG_FILE,
   INDEX_FILE,
+  isAdapter,
   isPlainFileName,
   RECORD_FILE,
   SINGLE_FILE,
@@ -60,6 +61,13 @@ export class CheckpointReader {
     if (await exists(join(path, SINGLE_FILE)))
       return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)], digests);
     if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path, digests);
+    if (await isAdapter(path)) {
+      throw new CheckpointError(`${path} holds an adapter, and not a whole model.`, {
+        code: 'adapter.alone',
+        exitCode: 2,
+        hint: 'Name the model that it was trained on, and this folder as its adapter (--adapter); `graft merge` writes both as one model.',
+      });
+    }
     throw new CheckpointError(`${path} holds no checkpoint: neither ${SINGLE_FILE} nor ${INDEX_FILE} is there.`, {
       code: 'checkpoint.missing',
       exitCode: 2,

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 
 export const SINGLE_FILE = 'model.safetensors';
 export const INDEX_FILE = 'model.safetensors.index.json';
@@ -14,6 +15,15 @@ export const GENERATION_CONFIG_FILE = 'generation_config.json';
  * cannot express.
  */
 export const RECORD_FILE = 'graft.json';
+
+/** Name of the file that describes an adapter, as PEFT writes it. */
+export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
+
+/** Name of the file with an adapter's tensors, as PEFT writes it. */
+export const ADAPTER_FILE = 'adapter_model.safetensors';
+
+/** The folder of a run's adapter next to weights that contain it already. */
+export const ADAPTER_FOLDER = 'adapter';
 
 /** Files next to the weights that belong to the vocabulary, including chat templates. */
 export const TOKENIZER_FILES: readonly string[] = [
@@ -34,7 +44,7 @@ export const ENCODER_TOKENIZER_FOLDER = 'encoder_tokenizer';
 
 /** What a checkpoint is made of, and what a run needs to resume from it: files of a tokenizer have other names. */
 const OWN_FILES =
-  /^(config\.json|generation_config\.json|graft\.json|manifest\.json|trainer\.json|average|encoder_tokenizer|\..*|.*\.safetensors(\.index\.json)?)$/i;
+  /^(config\.json|generation_config\.json|graft\.json|manifest\.json|trainer\.json|average|encoder_tokenizer|adapter|adapter_config\.json|\..*|.*\.safetensors(\.index\.json)?)$/i;
 
 /** Whether a checkpoint may keep a tokenizer's file under this name, next to its own files. */
 export function isTokenizerFileName(name: unknown): name is string {
@@ -62,4 +72,10 @@ export function exists(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Whether a folder holds an adapter without the weights that it belongs to. */
+export async function isAdapter(folder: string): Promise<boolean> {
+  if (!(await exists(join(folder, ADAPTER_FILE)))) return false;
+  return !(await exists(join(folder, SINGLE_FILE))) && !(await exists(join(folder, INDEX_FILE)));
 }

@@ -3,6 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { writeFolderAtomically } from '../files/atomic';
 import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_FILE,
+  ADAPTER_FOLDER,
   CONFIG_FILE,
   ENCODER_TOKENIZER_FOLDER,
   GENERATION_CONFIG_FILE,
@@ -17,11 +20,22 @@ import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors
 
 const DEFAULT_SHARD_BYTES = 5e9;
 
+/** An adapter with PEFT's layout: the contents of adapter_config.json, and tensors with PEFT's names. */
+export interface AdapterContents {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorSource[];
+}
+
 /** What `writeCheckpoint` writes: configs, and tensors whose bytes are requested one after the other. */
 export interface CheckpointContents {
   readonly config: Readonly<Record<string, unknown>>;
   readonly generationConfig?: Readonly<Record<string, unknown>>;
   readonly tensors: readonly TensorSource[];
+  /**
+   * What training has changed, if that is kept apart: next to the configs if there are no other tensors, otherwise in
+   * the folder `adapter`. Default: nothing is.
+   */
+  readonly adapter?: AdapterContents;
   /**
    * Maximum bytes of a shard; larger models are split into several files and an index. Default 5 GB, as the Hub's tools
    * write.
@@ -54,10 +68,19 @@ export async function writeCheckpointInto(
   writeShard: WriteShard = (file, shard) => writeSafetensorsInto(file, shard, inOrder(shard, contents.concurrency)),
   writeSmall: (file: string, content: string | Uint8Array) => Promise<void> = writeSmallFile,
 ): Promise<void> {
-  const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
+  const { tensors, adapter, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
   checkContents(contents);
+  if (adapter) {
+    const alone = tensors.length === 0;
+    const into = alone ? folder : join(folder, ADAPTER_FOLDER);
+    if (!alone) await mkdir(into, { recursive: true });
+    await writeShard(join(into, ADAPTER_FILE), adapter.tensors);
+    await writeSmall(join(into, ADAPTER_CONFIG_FILE), jsonText(adapter.config));
+  }
   const shards = splitIntoShards(tensors, maxShardBytes);
-  if (shards.length <= 1) {
+  if (adapter && tensors.length === 0) {
+    // The adapter is all there is.
+  } else if (shards.length <= 1) {
     await writeShard(join(folder, SINGLE_FILE), tensors);
   } else {
     const weightMap: [string, string][] = [];
@@ -97,7 +120,7 @@ function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: Checkpoi
   }
   for (const name of Object.keys(extraFiles)) {
     const taken =
-      [CONFIG_FILE, GENERATION_CONFIG_FILE, ENCODER_TOKENIZER_FOLDER].includes(name) ||
+      [CONFIG_FILE, GENERATION_CONFIG_FILE, ADAPTER_CONFIG_FILE, ENCODER_TOKENIZER_FOLDER].includes(name) ||
       /\.safetensors(\.index\.json)?$/.test(name);
     if (taken || !isPlainFileName(withoutTokenizerFolder(name))) {
       throw new CheckpointError(`"${name}" cannot be the name of an extra file in a checkpoint.`, {

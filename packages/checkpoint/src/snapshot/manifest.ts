@@ -5,7 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { DIGEST, digestOf, isDigest } from '../safetensors/digest';
 import { jsonText, parseObject, readJsonObject, readSettings } from '../json/json';
 import { stepOf } from './list-snapshots';
-import { exists, isPlainFileName, withoutTokenizerFolder } from '../folder/names';
+import { ADAPTER_FOLDER, exists, isPlainFileName, withoutTokenizerFolder } from '../folder/names';
 import { unreadable } from '../safetensors/problems';
 
 export const MANIFEST_FILE = 'manifest.json';
@@ -13,6 +13,9 @@ export const STATE_FILE = 'trainer.json';
 export const OPTIMIZER_FILE = 'optimizer.safetensors';
 /** The folder, in a snapshot, of the averaged parameters. */
 export const AVERAGE = 'average';
+
+/** The folders of a snapshot, in front of the name of a file. */
+const IN_OWN_FOLDER = new RegExp(`^(${AVERAGE}/)?(${ADAPTER_FOLDER}/)?`);
 
 /** Without digests. */
 const EARLIER_VERSION = 1;
@@ -91,7 +94,7 @@ export class Manifest {
     const { files } = content;
     if (typeof files !== 'object' || files === null || Array.isArray(files)) throw problem('lists no files');
     for (const name of Object.keys(files)) {
-      const plain = name.startsWith(`${AVERAGE}/`) ? name.slice(AVERAGE.length + 1) : name;
+      const plain = name.replace(IN_OWN_FOLDER, '');
       if (!isPlainFileName(withoutTokenizerFolder(plain)))
         throw problem(`lists ${JSON.stringify(name)}, which is not a file in it`);
     }
@@ -127,7 +130,10 @@ export class Manifest {
   static async over(folder: string): Promise<{ manifest: Manifest; prefix: string } | undefined> {
     const path = resolve(folder);
     const candidates: [string, string][] = [[folder, '']];
-    if (basename(path) === AVERAGE) candidates.push([dirname(path), `${AVERAGE}/`]);
+    const above = [basename(dirname(path)), basename(path)];
+    if ([AVERAGE, ADAPTER_FOLDER].includes(above[1])) candidates.push([dirname(path), `${above[1]}/`]);
+    if (above.join('/') === `${AVERAGE}/${ADAPTER_FOLDER}`)
+      candidates.push([dirname(dirname(path)), `${above.join('/')}/`]);
     for (const [candidate, prefix] of candidates)
       if (await isSnapshot(candidate)) return { manifest: await Manifest.read(candidate), prefix };
     return undefined;

@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { makeOneFolder, removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from '../files/atomic';
 import { digestOf } from '../safetensors/digest';
 import { CheckpointReader, CONFIG_FILE, exists } from '../folder/checkpoint-reader';
+import { ADAPTER_FILE, isAdapter } from '../folder/names';
 import { sourceBytes } from '../safetensors/header';
 import { jsonText, readJsonObject, writeSmallFile } from '../json/json';
 import { listSnapshots, stepOf } from './list-snapshots';
@@ -138,8 +139,11 @@ export async function checkSnapshot(folder: string): Promise<Manifest> {
  */
 export async function verifySnapshot(folder: string): Promise<Manifest> {
   const manifest = await checkSnapshot(folder);
-  const parts = [() => CheckpointReader.open(folder), () => openSnapshotOptimizer(folder)];
-  if (await exists(averageFolder(folder))) parts.push(() => CheckpointReader.open(averageFolder(folder)));
+  const parts: (() => Promise<CheckpointReader | SafetensorsReader>)[] = [() => openSnapshotOptimizer(folder)];
+  for (const one of [folder, averageFolder(folder)])
+    if ((await exists(one)) && !(await isAdapter(one))) parts.push(() => CheckpointReader.open(one));
+  for (const [name, record] of manifest.files)
+    if (basename(name) === ADAPTER_FILE) parts.push(() => SafetensorsReader.open(join(folder, name), record));
   for (const open of parts) {
     const reader = await open();
     try {

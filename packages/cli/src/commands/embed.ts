@@ -5,6 +5,7 @@ import { readTextsFor } from '../models/model-texts';
 import { openModel } from '../models/open-model';
 import { openTextTokenizer } from '../models/open-tokenizer';
 import {
+  adapterOption,
   bosOption,
   encoderAttentionOption,
   encoderWindowOption,
@@ -54,6 +55,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .option('--normalize', 'scale vectors to length 1')
     .addOption(tokenizerOption('for --texts'))
     .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
+    .addOption(adapterOption())
     .addOption(pluginOption())
     .addOption(bosOption())
     .addOption(encoderWindowOption())

@@ -17,6 +17,7 @@ import {
 
 interface EvaluateOptions extends ResumableOptions {
   readonly checkpoint?: string;
+  readonly adapter?: string;
 }
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
@@ -30,6 +31,10 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       'yaml, json, ts or js file; for a training config, only its evaluators run (default: graft.config.* in this folder or above)',
     )
     .option('--checkpoint <folder>', "evaluate this model instead of the config's initializer")
+    .option(
+      '--adapter <folder>',
+      "low-rank adapter (LoRA) in PEFT's layout that is merged into the model of --checkpoint, or of the initializer `load`",
+    )
     .addOption(pluginOption())
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
@@ -62,13 +67,14 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
 async function loadEvaluation(
   context: CommandContext,
   file: string | undefined,
-  { checkpoint, set = [], ...options }: EvaluateOptions,
+  { checkpoint, adapter, set = [], ...options }: EvaluateOptions,
 ): Promise<LoadedEvaluation> {
   const { loadEvaluationConfig } = await import('@graft/core');
   const load = (overrides: readonly string[]): Promise<LoadedEvaluation> =>
     loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...overrides, ...set] });
-  if (checkpoint === undefined) return load([]);
-  const initializer = `initializer=${JSON.stringify({ use: 'load', path: checkpoint })}`;
+  if (checkpoint === undefined)
+    return load(adapter === undefined ? [] : [`initializer.adapter=${JSON.stringify(adapter)}`]);
+  const initializer = `initializer=${JSON.stringify({ use: 'load', path: checkpoint, adapter })}`;
   const loaded = await load([initializer]);
   const { registry, config } = loaded;
   const stored = await configOf(checkpoint);

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { openModel } from '../models/open-model';
 import {
+  adapterOption,
   encoderAttentionOption,
   encoderWindowOption,
   deviceOption,
@@ -42,6 +43,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       'write these in addition to the logits; comma-separated: encoder, loss, gradients',
       listOf(['encoder', 'loss', 'gradients']),
     )
+    .addOption(adapterOption())
     .addOption(pluginOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())

@@ -8,6 +8,7 @@ import { nonEmpty } from '../models/texts';
 import { NewText } from '../models/new-text';
 import { openTokenizers } from '../models/open-tokenizer';
 import {
+  adapterOption,
   bosOption,
   collect,
   encoderAttentionOption,
@@ -97,6 +98,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         .choices(['float32', 'bfloat16'])
         .default('float32'),
     )
+    .addOption(adapterOption())
     .addOption(pluginOption())
     .addOption(bosOption())
     .addOption(encoderWindowOption())

@@ -34,6 +34,7 @@ export async function openModel(
       ...specialTokensOf(options),
       model: encoderOptions(options),
       weights: options.weights,
+      adapter: options.adapter,
       check: (model: Model, found: FoundFamily) => {
         refuseEncoderOptions(folder, options, model);
         const what = lacks?.(model);

@@ -1,4 +1,4 @@
-import type { MemoryEstimate, Optimizer } from '@graft/core';
+import type { LoraSettings, MemoryEstimate, Optimizer } from '@graft/core';
 import type { Precision } from '@graft/engine';
 import type { AnyGemmaConfig } from '@graft/gemma';
 import { memoryLines } from './memory-table';
@@ -16,20 +16,32 @@ export interface TrainingOptions {
   readonly rematerialize?: boolean;
   readonly attention: NonNullable<AnyGemmaConfig['attention']>;
   readonly chunkTokens?: number;
+  readonly loraRank?: number;
+  readonly loraTargets?: string;
 }
 
 /** The memory of such a training on one device. */
 export async function trainingMemory(config: AnyGemmaConfig, options: TrainingOptions): Promise<MemoryEstimate> {
-  const { estimateTrainingMemory } = await import('@graft/core');
+  const { estimateTrainingMemory, LoraModel } = await import('@graft/core');
   const { gemmaOf } = await import('@graft/gemma');
   const { batchSize, sourceLength, targetLength, rematerialize, attention, moments } = options;
-  const model = gemmaOf({ ...config, rematerialize, attention });
+  const base = gemmaOf({ ...config, rematerialize, attention });
+  const lora = loraOf(options);
+  const model = lora ? new LoraModel(base, lora) : base;
+  const frozen = new Set(model.parameters.filter((spec) => spec.frozen).map(({ name }) => name));
   return estimateTrainingMemory({
     ...options,
     model,
+    isTrained: (name) => !frozen.has(name),
     optimizer: await optimizerOf(options.optimizer, moments),
     batch: { batch: batchSize, sourceLength, targetLength },
   });
+}
+
+function loraOf({ loraRank: rank, loraTargets = 'all-linear' }: TrainingOptions): LoraSettings | undefined {
+  if (rank === undefined) return undefined;
+  const targets = loraTargets === 'all-linear' ? loraTargets : loraTargets.split(',').map((name) => name.trim());
+  return { rank, targets, dropout: 0, rslora: false, init: 'kaiming', save: 'adapter' };
 }
 
 async function optimizerOf(
@@ -50,6 +62,7 @@ export async function trainingLines(config: AnyGemmaConfig, options: TrainingOpt
     'encoder-only': `${sourceLength} tokens`,
   }[config.kind];
   const settings = [
+    ...(options.loraRank === undefined ? [] : [`pairs of rank ${options.loraRank} for ${options.loraTargets}`]),
     `products in ${precision}`,
     rematerialize ? 'blocks computed again for the gradient' : 'nothing computed again',
     chunkTokens === undefined ? 'all logits at once' : `logits of ${chunkTokens} tokens at once`,

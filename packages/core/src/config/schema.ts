@@ -2,6 +2,7 @@ import type { EngineError, EngineMode, EngineTarget } from '@graft/engine';
 import { chooseTarget, ENGINE_DEVICES, ENGINE_MODES, ENGINE_TARGETS } from '@graft/engine/internal';
 import { z } from 'zod';
 import type { ComponentInput, ComponentSpec } from '../interfaces';
+import { LoraSection } from './lora-section';
 import { pathOption } from './options';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
@@ -200,6 +201,9 @@ export const TrainSection = z
       .describe(
         'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
       ),
+    lora: LoraSection.optional().describe(
+      'trains low-rank pairs of the matrices of linear layers, and leaves everything else frozen. Default: all parameters train',
+    ),
     groups: z
       .array(ParameterGroupSection)
       .default([])

@@ -11,6 +11,8 @@ import { splitLike, type ShardingPlan } from './sharding-rules';
  */
 export class MeshPlacement extends OneDevice {
   private readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** The parameters that have a moving average. */
+  private readonly averaged: Model['parameters'];
 
   constructor(
     { parameters }: Pick<Model, 'parameters'>,
@@ -19,6 +21,7 @@ export class MeshPlacement extends OneDevice {
   ) {
     super();
     this.shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
+    this.averaged = parameters.filter(({ frozen }) => !frozen);
   }
 
   override place(name: string, value: tf.Tensor): Promise<void> {
@@ -48,7 +51,7 @@ export class MeshPlacement extends OneDevice {
   }
 
   override savedAverage(saved: SavedState | undefined): Promise<Parameters> {
-    const specs = Array.from(this.shapes, ([name, shape]) => ({ name, shape, dtype: 'float32' as const }));
+    const specs = this.averaged.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
     return this.read('average', specs, saved!);
   }
 

@@ -104,7 +104,8 @@ export class OptimizerShards {
 
   /** The location of each parameter's moving average. */
   averageShards({ parameters }: Model): ShardSpec[] {
-    return parameters.map(({ name, shape }) => ({
+    const averaged = parameters.filter(({ frozen }) => !frozen);
+    return averaged.map(({ name, shape }) => ({
       name,
       shape,
       dtype: 'float32',

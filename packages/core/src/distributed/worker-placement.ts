@@ -67,15 +67,8 @@ export class WorkerPlacement implements Placement {
   }
 
   /** Those of worker 0. */
-  async parameters(read: Parameters | undefined): Promise<Parameters> {
-    const specs = this.model.parameters.map(({ name, shape }) => read?.[name] ?? { shape, dtype: 'float32' as const });
-    try {
-      const tensors = await this.group.broadcast(specs, 0);
-      return Object.fromEntries(this.model.parameters.map(({ name }, i) => [name, tensors[i]]));
-    } catch (error) {
-      if (read) tf.dispose(read);
-      throw error;
-    }
+  parameters(read: Parameters | undefined): Promise<Parameters> {
+    return this.broadcast(read, this.model.parameters);
   }
 
   async newState(fresh: OptimizerState): Promise<OptimizerState> {
@@ -109,7 +102,10 @@ export class WorkerPlacement implements Placement {
 
   async savedAverage(saved: SavedState | undefined): Promise<Parameters> {
     if (this.shards) return this.scattered(this.shards, this.shards.averageShards(this.model), 'average', saved);
-    return this.parameters(await saved?.average());
+    return this.broadcast(
+      await saved?.average(),
+      this.model.parameters.filter(({ frozen }) => !frozen),
+    );
   }
 
   describe({ state }: PlacedState): string | undefined {
@@ -142,6 +138,17 @@ export class WorkerPlacement implements Placement {
     if (!due) return;
     if (group.rank !== 0) return shards.sendToWorker0(averageShards, average);
     await withWholeAverage(shards, averageShards, average, evaluate);
+  }
+
+  private async broadcast(read: Parameters | undefined, wanted: Model['parameters']): Promise<Parameters> {
+    const specs = wanted.map(({ name, shape }) => read?.[name] ?? { shape, dtype: 'float32' as const });
+    try {
+      const tensors = await this.group.broadcast(specs, 0);
+      return Object.fromEntries(wanted.map(({ name }, i) => [name, tensors[i]]));
+    } catch (error) {
+      if (read) tf.dispose(read);
+      throw error;
+    }
   }
 
   /** The locations of the moving average, if it is sharded. */

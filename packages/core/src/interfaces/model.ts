@@ -18,6 +18,15 @@ export interface ParameterSpec {
    * gain is 1 + w) or `ones` (gains).
    */
   readonly initial: 'normal' | 'zeros' | 'ones';
+  /**
+   * Whether it is the matrix W [out, in] of a linear layer x W^T, to which `train.lora` can give a low-rank pair. A
+   * model that does not `readsPairs` may as well store W [in, out] for x W. Default false.
+   */
+  readonly linear?: boolean;
+  /** Whether it never trains, as what `train.lora` leaves alone. Default false. */
+  readonly frozen?: boolean;
+  /** Whether it is float32 in memory, whatever `train.parameterDtype` says. Default false. */
+  readonly keepsFloat32?: boolean;
 }
 
 /** Dropout rates, each in [0, 1): the share of values that training sets to zero. It divides the others by 1 - rate. */
@@ -44,6 +53,11 @@ export interface ForwardOptions {
   randomKey?: tf.Tensor;
   /** Rates that replace the model's own. Only for dropout that the model has. */
   dropout?: Partial<DropoutRates>;
+  /**
+   * Share of the inputs of low-rank pairs that training sets to zero, in [0, 1); each layer draws its own. Only for a
+   * model that `readsPairs`. Default 0.
+   */
+  pairDropout?: number;
 }
 
 /** What `Model.forward` returns. */
@@ -165,6 +179,16 @@ export interface Model {
    * false.
    */
   readonly readsSegments?: boolean;
+  /**
+   * Whether all functions of the parameters add the low-rank pairs that they find there (`pairOf`, `lowRankTerm`).
+   * Default false: under `train.lora` they get matrices to which the products of the pairs have been added.
+   */
+  readonly readsPairs?: boolean;
+  /**
+   * Names of a parameter in the published implementation, by which adapters call its module, the one to write first.
+   * Default: the parameter's own.
+   */
+  publishedNames?(parameter: string): readonly string[];
   /** The model's dropout rates by kind. Default: no dropout. */
   readonly dropout?: Partial<DropoutRates>;
   /**

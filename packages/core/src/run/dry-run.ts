@@ -16,6 +16,7 @@ import { silentLogger, type Logger } from '../util/logger';
 import { checkAmountOfData } from './before-first-step';
 import { planMesh, refuseShardingAlone } from './create-placement';
 import { countParameters } from './parameters';
+import { trainedForm } from './resume-point';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
 import { checkTakesSides, findRecord, findTokenizerFolders } from './tokenizer-files';
@@ -61,10 +62,11 @@ export async function dryRun(
     const first = createComponentFactory(registry, { engine, random, logger, run: facts });
     const family = await first.create('model', config.model);
     const initializer = await first.create('initializer', config.initializer);
-    const model = buildModel(family, await initializer.checkpointConfig(), {
+    const base = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
       generationConfig: await initializer.generationConfig?.(),
     });
+    const model = trainedForm(base, train);
     const recorded = await findRecord(config, registry);
     const tokenizerFolders = await findTokenizerFolders(config, registry);
     const run = { ...facts, recorded, tokenizerFolders, specialTokens: specialTokenPolicy(model) };

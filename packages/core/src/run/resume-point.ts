@@ -4,11 +4,13 @@ import { callingDataset } from '../components/dataset-calls';
 import type { ExperimentConfig } from '../config';
 import { checkPosition } from '../data/positions';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
-import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily, Parameters } from '../interfaces';
+import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
 import type { Placement } from '../distributed/placement';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { beginCall } from '../util/pending';
+import { baseOf, LoraModel } from '../training/lora/lora-model';
+import { loraParameters, type ReadParameters } from './lora-parameters';
 import { fillParameters } from './parameters';
 import { openCarried, type CarriedTensors } from './carried';
 import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
@@ -36,10 +38,11 @@ interface SentPoint {
   readonly withoutPolicy: boolean;
 }
 
-/** Source of the parameters of worker 0, or of a run without other workers. */
-type Source =
-  | { readonly snapshot: FoundSnapshot; readonly initializer?: undefined }
-  | { readonly snapshot?: undefined; readonly initializer: Initializer };
+/** Source of the parameters of worker 0, or of a run without other workers: under `train.lora` both in a resumed run. */
+interface Source {
+  readonly snapshot?: FoundSnapshot;
+  readonly initializer?: Initializer;
+}
 
 /**
  * Where a run starts: after its newest snapshot, or at its first step. `find` returns the model, on which the other
@@ -49,6 +52,7 @@ type Source =
  * checkpoints of their own.
  */
 export class ResumePoint {
+  /** The model as it trains. */
   readonly model: Model;
 
   private constructor(
@@ -58,11 +62,12 @@ export class ResumePoint {
     /** Undefined in workers that receive everything from worker 0. */
     private readonly source?: Source,
   ) {
-    this.model = buildModel(family, fromJson(sent.checkpoint), {
+    const base = buildModel(family, fromJson(sent.checkpoint), {
       section: context.config.specialTokens,
       generationConfig: fromJson(sent.generation),
       silent: sent.withoutPolicy ? EARLIER_POLICY : undefined,
     });
+    this.model = trainedForm(base, context.config.train);
   }
 
   static async find(context: ResumeContext, family: ModelFamily): Promise<ResumePoint> {
@@ -98,7 +103,10 @@ export class ResumePoint {
       average: await hasAverage(folder),
       withoutPolicy: readSpecialTokens(config, folder) === undefined,
     };
-    return new ResumePoint(context, family, sent, { snapshot });
+    const { components, config: own } = context;
+    // What is frozen is not in the checkpoint.
+    const initializer = own.train.lora && (await components.create('initializer', own.initializer));
+    return new ResumePoint(context, family, sent, { snapshot, initializer });
   }
 
   private static async atFirstStep(
@@ -129,8 +137,14 @@ export class ResumePoint {
 
   /** What the checkpoints of the run keep besides parameters; the caller disposes it. */
   async carried(): Promise<CarriedTensors | undefined> {
-    const folder = this.source?.snapshot?.folder ?? this.source?.initializer?.carriedFrom?.();
-    return folder === undefined ? undefined : openCarried(folder, this.model);
+    const { snapshot } = this.source ?? {};
+    const folder = snapshot && !this.context.config.train.lora ? snapshot.folder : this.baseModel;
+    return folder === undefined ? undefined : openCarried(folder, baseOf(this.model));
+  }
+
+  /** The folder of the checkpoint that the initializer reads, if it says so. */
+  get baseModel(): string | undefined {
+    return this.source?.initializer?.carriedFrom?.();
   }
 
   /** How the parameters of a new run were made: sections of graft.json. A resumed run keeps those of its checkpoint. */
@@ -156,7 +170,7 @@ export class ResumePoint {
       await callingDataset(dataset, () => dataset.restore(data)).finally(end);
     }
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
-    const parameters = await this.parameters(placement);
+    const { parameters, frozenDigest } = await this.parameters(placement);
     const state = await readStartState({
       model,
       optimizer,
@@ -167,18 +181,28 @@ export class ResumePoint {
       hasAverage: average,
       folder,
     });
-    return { ...state, callbacks: this.source?.snapshot?.state.callbacks };
+    return { ...state, callbacks: this.source?.snapshot?.state.callbacks, frozenDigest };
   }
 
-  private parameters(placement: Placement): Promise<Parameters> | undefined {
+  private async parameters(placement: Placement): Promise<ReadParameters> {
     const { source, model, context } = this;
     const place = (name: string, value: tf.Tensor): Promise<void> => placement.place(name, value);
-    if (!source) return undefined;
-    return source.snapshot
-      ? readParameters(source.snapshot.folder, model, place)
-      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init), place);
+    if (!source) return {};
+    const { snapshot, initializer } = source;
+    const random = context.random.fork(STREAMS.init);
+    if (model instanceof LoraModel)
+      return loraParameters(model, { initializer: initializer!, snapshot, random, place });
+    return {
+      parameters: snapshot
+        ? await readParameters(snapshot.folder, model, place)
+        : await fillParameters(model, initializer!, random, place),
+    };
   }
 }
+
+/** The model that a run's steps compute: under `train.lora` one with pairs. */
+export const trainedForm = (base: Model, { lora }: Pick<ExperimentConfig['train'], 'lora'>): Model =>
+  lora ? new LoraModel(base, lora) : base;
 
 const toJson = (config: Record<string, unknown> | undefined): JsonValue => (config ?? null) as JsonValue;
 

@@ -1,115 +1,38 @@
-import { CheckpointReader, listSnapshots, stepOf, verifySnapshot, type TensorSource } from '@graft/checkpoint';
+import {
+  CheckpointReader,
+  CONFIG_FILE,
+  GENERATION_CONFIG_FILE,
+  listSnapshots,
+  stepOf,
+  verifySnapshot,
+  type CheckpointContents,
+} from '@graft/checkpoint';
 import {
   averageFolder,
+  isThere,
   loadSnapshotState,
   openSnapshotOptimizer,
   saveSnapshot,
   snapshotFolder,
+  readJsonObject,
   TEMPORARY_PREFIX,
 } from '@graft/checkpoint/internal';
 import { CheckpointError, tf } from '@graft/engine';
-import { readPieces, tensorOfPieces } from '@graft/engine/internal';
+import { tensorOfPieces } from '@graft/engine/internal';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
+import { LoraModel } from '../training/lora/lora-model';
 import { carriedIn } from './carried';
 import { checkLines } from './metrics';
-import { isPacked, wideShape } from '../training/parameter-storage';
+import { isPacked } from '../training/parameter-storage';
 import { isObject } from '../util/objects';
-import { lastGood, TrainingError } from '../util/training-error';
 import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { KeptCheckpoints, SnapshotContents, TrainerState } from '../training/run-sink';
+import { adapterOf, mergedSources, openAdapterOf } from './lora-sources';
+import { parameterSources, refuseNonFinite, sources, type Reader, type Refuse } from './tensor-sources';
 import { readTrainerState, type Expected } from './trainer-state';
-
-/** Throws for invalid values of a tensor before they are written; 16-bit ones are bfloat16. */
-type Refuse = (name: string, values: Float32Array | Int32Array | Uint16Array) => void;
-
-/** The first number that is not finite; undefined if all are. */
-function nonFiniteIn(values: Float32Array | Int32Array | Uint16Array): number | undefined {
-  if (!(values instanceof Uint16Array)) return firstNonFinite(values);
-  const half = values.find((bits) => (bits & EXPONENT) === EXPONENT);
-  if (half === undefined) return undefined;
-  return (half & 0x7f) !== 0 ? NaN : half >>> 15 === 1 ? -Infinity : Infinity;
-}
-
-/** Of a bfloat16 number. */
-const EXPONENT = 0x7f80;
-
-function firstNonFinite(values: Float32Array | Int32Array): number | undefined {
-  // float32 numbers cannot overflow a float64: a sum is finite if all its terms are. Four sums, because each addition
-  // waits for the one before it.
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let i = 0;
-  for (const end = values.length - 3; i < end; i += 4) {
-    a += values[i];
-    b += values[i + 1];
-    c += values[i + 2];
-    d += values[i + 3];
-  }
-  for (; i < values.length; i++) a += values[i];
-  return Number.isFinite(a + b + c + d) ? undefined : values.find((one) => !Number.isFinite(one));
-}
-
-/** Parameters in their own dtype: what is packed in memory are the bytes of a BF16 tensor. */
-const parameterSources = (parameters: Parameters, refuse: Refuse): TensorSource[] =>
-  Object.entries(parameters).flatMap(([name, tensor]) =>
-    isPacked(tensor) ? [bfloat16Source(name, tensor, refuse)] : sources({ [name]: tensor }, refuse),
-  );
-
-const bfloat16Source = (name: string, tensor: tf.Tensor, refuse: Refuse): TensorSource => ({
-  name,
-  dtype: 'BF16',
-  shape: wideShape(tensor),
-  async *data() {
-    for await (const { buffer, byteOffset, byteLength } of readPieces(tensor)) {
-      refuse(name, new Uint16Array(buffer, byteOffset, byteLength / 2));
-      yield new Uint8Array(buffer, byteOffset, byteLength);
-    }
-  },
-});
-
-function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refuse): TensorSource[] {
-  return Object.entries(tensors).map(([name, tensor]) => ({
-    name,
-    dtype: tensor.dtype === 'int32' ? 'I32' : 'F32',
-    shape: tensor.shape,
-    async *data() {
-      for await (const values of piecesOf(tensor)) {
-        refuse?.(name, values);
-        yield values;
-      }
-    },
-  }));
-}
-
-async function* piecesOf(stored: StoredTensor): AsyncGenerator<Float32Array | Int32Array> {
-  if (!('fetch' in stored)) return yield* readPieces(stored);
-  // Fetch late, so that only one of them is in memory at a time.
-  const tensor = await stored.fetch();
-  try {
-    yield* readPieces(tensor);
-  } finally {
-    tensor.dispose();
-  }
-}
-
-/** Throws TrainingError for numbers that are not finite: an update can spoil parameters that its loss did not show. */
-function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what: string): Refuse {
-  const checked = new Set(trained);
-  return (name, values) => {
-    if (!checked.has(name)) return;
-    const value = nonFiniteIn(values);
-    if (value === undefined) return;
-    throw new TrainingError(
-      `After step ${state.step} ${what} "${name}" holds ${value}, and training stopped. ${lastGood(before)}`,
-      {
-        code: 'training.non-finite',
-        hint: 'Lower optimizer.learningRate, set optimizer.clipNorm, or look at what the optimizer computes.',
-      },
-    );
-  };
-}
 
 /**
  * Writes `checkpoints/step-N`, which appears only once it is complete, and removes the others that are not to keep.
@@ -120,20 +43,26 @@ export async function writeSnapshot(
   keep: KeptCheckpoints,
   contents: SnapshotContents,
 ): Promise<string> {
-  const { model, extraFiles, carried = [], parameters, optimizer, average = {}, state } = contents;
+  const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
   const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
   const isNarrow = Object.values(parameters).some(isPacked);
+  const config = isNarrow ? withDtype(shared.config, 'bfloat16') : shared.config;
   await saveSnapshot(folder, {
     model: {
       ...shared,
-      config: isNarrow ? withDtype(shared.config, 'bfloat16') : shared.config,
-      tensors: [...parameterSources(parameters, refuseNonFinite(contents, 'parameter')), ...carried],
+      config,
+      ...weightsOf(contents, parameters, refuseNonFinite(contents, 'parameter')),
     },
     optimizer: sources(optimizer),
     average:
       Object.keys(average).length > 0
-        ? { ...shared, tensors: [...sources(average, refuseNonFinite(contents, 'the moving average of')), ...carried] }
+        ? {
+            ...shared,
+            // The matrices that the average of pairs is merged into keep their dtype.
+            ...(model instanceof LoraModel && { config }),
+            ...weightsOf(contents, average, refuseNonFinite(contents, 'the moving average of')),
+          }
         : undefined,
     state,
   });
@@ -145,6 +74,22 @@ export async function writeSnapshot(
 export async function removeSuperseded(checkpoints: string, { newest, best }: KeptCheckpoints): Promise<void> {
   const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, newest));
   for (const { folder, step } of old) if (step !== best) await removeWhole(folder);
+}
+
+/** What a checkpoint holds of parameters, or of their moving average, in which what does not train is missing. */
+function weightsOf(
+  { model, carried = [], parameters, baseModel }: SnapshotContents,
+  trained: Readonly<Record<string, StoredTensor>>,
+  refuse: Refuse,
+): Pick<CheckpointContents, 'tensors' | 'adapter'> {
+  if (!(model instanceof LoraModel)) {
+    const isAverage = trained !== parameters;
+    return { tensors: [...(isAverage ? sources(trained, refuse) : parameterSources(parameters, refuse)), ...carried] };
+  }
+  return {
+    tensors: model.settings.save === 'merged' ? [...mergedSources(model, parameters, trained, refuse), ...carried] : [],
+    adapter: adapterOf(model, trained, { baseModel, refuse }),
+  };
 }
 
 /** The config of a checkpoint, whose entries on the dtype of its weights say that one. */
@@ -234,18 +179,12 @@ export async function findSnapshot(checkpoints: string, expected: Expected): Pro
   const { folder } = newest;
   return readingSnapshot(folder, async () => {
     const state = await readTrainerState(folder, expected);
-    const reader = await CheckpointReader.open(folder);
-    try {
-      return { folder, state, config: await reader.config(), generationConfig: await reader.generationConfig() };
-    } finally {
-      await reader.close();
-    }
+    // Checked with the state. A snapshot of an adapter is not a checkpoint for a reader.
+    const config = await readJsonObject(join(folder, CONFIG_FILE));
+    const file = join(folder, GENERATION_CONFIG_FILE);
+    return { folder, state, config, ...((await isThere(file)) && { generationConfig: await readJsonObject(file) }) };
   });
 }
-
-type Reader = Pick<CheckpointReader, 'float32Chunks' | 'readInt32' | 'close'> & {
-  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
-};
 
 interface Wanted {
   readonly name: string;
@@ -325,16 +264,31 @@ async function readTensors<W extends Wanted>(
   }
 }
 
-/** A model's parameters from a snapshot, in the model's order, each placed as it is read; the caller owns them. */
+/**
+ * A model's parameters from a snapshot, in the model's order, each placed as it is read; the caller owns them. Under
+ * `train.lora` only those that train: what is frozen is the initializer's.
+ */
 export async function readParameters(
   folder: string,
   model: Model,
   place?: (name: string, value: tf.Tensor) => Promise<void>,
 ): Promise<Parameters> {
-  const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
+  const wanted = model.parameters
+    .filter(({ frozen }) => !frozen)
+    .map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
   const keep = place && (({ name }: Wanted, value: tf.Tensor): Promise<true> => place(name, value).then(() => true));
+  const { reader, carried } = await openWeights(folder, model);
+  return readTensors(reader, wanted, folder, keep, carried);
+}
+
+/** What `weightsOf` has written, by the names of parameters. */
+async function openWeights(
+  folder: string,
+  model: Model,
+): Promise<{ readonly reader: Reader; readonly carried?: readonly string[] }> {
+  if (model instanceof LoraModel) return { reader: await openAdapterOf(folder, model) };
   const reader = await CheckpointReader.open(folder);
-  return readTensors(reader, wanted, folder, keep, await carriedIn(reader, model));
+  return { reader, carried: await carriedIn(reader, model) };
 }
 
 /** The moving average from a snapshot; undefined if it has none. */
@@ -359,8 +313,8 @@ export async function scatterTensors<W extends Wanted>(
 ): Promise<Record<string, tf.Tensor>> {
   if (what === 'optimizer')
     return readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), scatter);
-  const reader = await CheckpointReader.open(averageFolder(folder));
-  return readTensors(reader, wanted, averageFolder(folder), scatter, await carriedIn(reader, model));
+  const { reader, carried } = await openWeights(averageFolder(folder), model);
+  return readTensors(reader, wanted, averageFolder(folder), scatter, carried);
 }
 
 /**

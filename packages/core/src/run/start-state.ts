@@ -3,7 +3,7 @@ import type { ExperimentConfig } from '../config';
 import type { Placement, SavedState } from '../distributed/placement';
 import type { Model, Optimizer, Parameters } from '../interfaces';
 import type { TrainingStart } from '../training/loop-types';
-import { ParameterGroups } from '../training/parameter-groups';
+import { averagedNames, ParameterGroups } from '../training/parameter-groups';
 import { stored } from '../training/parameter-storage';
 import { initialState } from '../training/update';
 import { readAverage, readOptimizerState, scatterTensors } from './snapshots';
@@ -35,11 +35,16 @@ export async function readStartState(request: StartRequest): Promise<TrainingSta
     const ofOptimizer = initialState(optimizer, own);
     owned.push(ofOptimizer);
     const isFresh = step === 0 || !request.hasAverage;
-    const newAverage = train.averageDecay !== undefined && isFresh ? await placement.newAverage(wide) : undefined;
+    const averaged = pick(wide, averagedNames(model));
+    const newAverage = train.averageDecay !== undefined && isFresh ? await placement.newAverage(averaged) : undefined;
     owned.push(newAverage ?? {});
     // From here on they belong to the two records.
     const place = (name: string, value: tf.Tensor): Promise<void> => placement.place(name, value);
-    const { parameters, masters } = await stored(wide, own, train, place);
+    const narrowable = new Map(model.parameters.map((spec) => [spec.name, spec]));
+    const { parameters, masters } = await stored(wide, own, train, {
+      place,
+      keepsFloat32: (name) => narrowable.get(name)?.keepsFloat32 ?? false,
+    });
     const fresh = { ...ofOptimizer, ...masters };
     owned.push(parameters, masters);
     const state = await (step === 0 ? placement.newState(fresh) : placement.savedState(fresh, saved));
@@ -51,6 +56,9 @@ export async function readStartState(request: StartRequest): Promise<TrainingSta
     throw error;
   }
 }
+
+const pick = (parameters: Parameters, names: ReadonlySet<string>): Parameters =>
+  Object.fromEntries(Object.entries(parameters).filter(([name]) => names.has(name)));
 
 const savedIn = (folder: string, model: Model): SavedState => ({
   state: (fresh) => readOptimizerState(folder, fresh),

@@ -11,6 +11,7 @@ const trainerState = z.strictObject({
   data: z.json(),
   metricsLines: z.int().min(0),
   callbacks: z.record(z.string(), z.json()).optional(),
+  frozenDigest: z.string().optional(),
 });
 
 /** The values that a run's checkpoints must match. */

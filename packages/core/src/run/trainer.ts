@@ -21,6 +21,7 @@ import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
 import { checkAmountOfData, checkChoices, checkEvaluators } from './before-first-step';
+import { baseOf, LoraModel } from '../training/lora/lora-model';
 import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
@@ -107,7 +108,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const settled = objective.settle?.({ model, tokenizer: ofData, tokenizers });
     // Only the first of several workers reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
-    await checkEvaluators(evaluators, model, signal);
+    await checkEvaluators(evaluators, baseOf(model), signal);
     const tight = loadWarning(model, config.train);
     if (tight) logger.warn(tight);
     const schedule = request.schedule?.(optimizer) ?? (await components.create('schedule', config.schedule));
@@ -154,6 +155,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
       sink: folder,
       extraFiles,
       carried: carried?.tensors,
+      baseModel: resumePoint.baseModel,
       run,
       random: {
         data: random.fork(STREAMS.data),
@@ -244,7 +246,7 @@ function summaryOf(
 ): string[] {
   const { step } = start;
   const placed = placement.describe(start);
-  const count = countParameters(model);
+  const count = countParameters(baseOf(model));
   const from = step > 0 ? `, continuing after step ${step}` : '';
   const shared = placed && `, ${placed}`;
   const earlier =
@@ -254,8 +256,17 @@ function summaryOf(
       : 'its model family takes none, so that it continues as `auto` says.');
   return [
     `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
+    ...(model instanceof LoraModel ? [describeLora(model)] : []),
     describeSpecialTokens(model),
     ...(withoutPolicy ? [earlier] : []),
     ...(settled?.notes ?? []),
   ];
+}
+
+/** `LoRA: 8,192 of 131,072 parameters train: pairs of rank 8 for 16 matrices, times 2`. */
+function describeLora(model: LoraModel): string {
+  const { settings, pairs, factor, complete } = model;
+  const trained = countParameters({ parameters: model.parameters.filter(({ frozen }) => !frozen) });
+  const whole = complete.size > 0 ? `, and ${complete.size} whole parameters` : '';
+  return `LoRA: ${trained.toLocaleString('en')} parameters train: pairs of rank ${settings.rank} for ${pairs.size} matrices, times ${Number(factor.toPrecision(6))}${whole}`;
 }

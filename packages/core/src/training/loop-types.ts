@@ -55,6 +55,8 @@ export interface TrainingContext {
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   /** Tensors that every checkpoint has besides the parameters. Default: none. */
   readonly carried?: readonly TensorSource[];
+  /** See `SnapshotContents`. */
+  readonly baseModel?: string;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream; rounding: RandomStream };
   readonly logger: Logger;
@@ -85,4 +87,6 @@ export interface TrainingStart extends TrainingState {
   readonly checkpoint?: string;
   /** The states of callbacks in the snapshot, by name. */
   readonly callbacks?: Readonly<Record<string, JsonValue>>;
+  /** Digest of the weights that `train.lora` freezes. */
+  readonly frozenDigest?: string;
 }

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
 import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
+import { baseOf, withMerged } from './lora/lora-model';
 import { Callbacks } from './callbacks';
 import { ChangingModel } from './changing-model';
 import { MetricChoices } from './metric-choice';
@@ -58,6 +59,7 @@ export class TrainingLoop {
   private readonly callbacks: Callbacks;
   /** Of the checkpoint that the run is resumed from. */
   private readonly callbackStates: TrainingStart['callbacks'];
+  private readonly frozenDigest: string | undefined;
   private readonly memory: MemoryWatch;
   private readonly changing: ChangingModel;
   /** A callback has ended the training: no further step follows. */
@@ -77,6 +79,7 @@ export class TrainingLoop {
     this.changing = new ChangingModel(parts.model, start.step);
     this.lastCheckpoint = start.checkpoint;
     this.callbackStates = start.callbacks;
+    this.frozenDigest = start.frozenDigest;
     this.position = structuredClone(parts.dataset.position());
     this.memory = new MemoryWatch(parts, settings, context);
     this.callbacks = new Callbacks(parts.callbacks, {
@@ -101,7 +104,7 @@ export class TrainingLoop {
         evaluators: parts.evaluators,
         step: this.step,
         totalSteps: settings.steps,
-        model: (step) => this.changing.after(step),
+        model: (step) => baseOf(this.changing.after(step)),
         random: context.random.sampling,
         sink,
         onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
@@ -297,7 +300,7 @@ export class TrainingLoop {
 
   private async checkpoint({ metrics, choices }: Pick<Open, 'metrics' | 'choices'>): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { sink, extraFiles, carried, placement } = this.context;
+    const { sink, extraFiles, carried, baseModel, placement } = this.context;
     const model = this.changing.after(this.step);
     const { parameters } = this.trained;
     const stored = await placement.stored(this.trained, sink !== undefined);
@@ -314,6 +317,7 @@ export class TrainingLoop {
           model,
           extraFiles,
           carried,
+          baseModel,
           parameters,
           ...stored!,
           state: {
@@ -322,6 +326,7 @@ export class TrainingLoop {
             data: this.position,
             metricsLines: this.step,
             callbacks: this.callbacks.states(),
+            ...(this.frozenDigest !== undefined && { frozenDigest: this.frozenDigest }),
           },
           trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
           before: this.lastCheckpoint,
@@ -370,13 +375,16 @@ export class TrainingLoop {
     if (this.settings.averageDecay === undefined) return this.evaluateOn(parameters, open);
     await this.context.placement.withAverage(average, {
       isDue: () => open.evaluations?.isDue(this.step) ?? false,
-      evaluate: (whole) => this.evaluateOn(whole, open),
+      // What never trains is its own average.
+      evaluate: (whole) => this.evaluateOn({ ...parameters, ...whole }, open),
     });
   }
 
   private async evaluateOn(stored: Parameters, open: Open): Promise<void> {
     // Any evaluator computes with float32 numbers; those of bfloat16 exist only meanwhile.
-    if (open.evaluations?.isDue(this.step)) await withWidened(stored, (wide) => this.evaluateWith(wide, open));
+    if (!open.evaluations?.isDue(this.step)) return;
+    const { model } = this.parts;
+    await withWidened(stored, (wide) => withMerged(model, wide, (merged) => this.evaluateWith(merged, open)));
   }
 
   private async evaluateWith(parameters: Parameters, { evaluations, choices, progress }: Open): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Precision } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
 import type { Model, Optimizer } from '../interfaces';
-import { isNarrow, masterBytes, storedShape, type ParameterStorage } from './parameter-storage';
+import { isNarrow, masterBytes, storageOf, storedShape, type ParameterStorage } from './parameter-storage';
 
 /** The rows and lengths of the batch that one device computes at once. */
 export interface BatchLengths {
@@ -67,15 +67,17 @@ export function estimateTrainingMemory(request: MemoryRequest, shards: MemorySha
   const { model, optimizer, isTrained = () => true, keepsAverage = false, precision = 'float32' } = request;
   const sums = { parameters: 0, masterWeights: 0, average: 0, gradients: 0, castWeights: 0 };
   let optimizerState: number | undefined = optimizer.stateOf && 0;
-  for (const { name, shape } of model.parameters) {
+  for (const spec of model.parameters) {
+    const { name, shape, frozen = false } = spec;
+    const storage = storageOf(spec, request);
     const parts = shards.partsOf(name, shape);
-    const stored = storedShape(shape, request);
+    const stored = storedShape(shape, storage);
     const wide = (4 * elementCount(shape)) / parts;
     sums.parameters += (4 * elementCount(stored)) / shards.partsOf(name, stored);
-    if (keepsAverage) sums.average += wide;
-    sums.castWeights += castBytes(shape, request.parameterDtype, precision) / parts;
+    if (keepsAverage && !frozen) sums.average += wide;
+    sums.castWeights += castBytes(shape, storage.parameterDtype, precision) / parts;
     if (!isTrained(name)) continue;
-    sums.masterWeights += masterBytes(shape, request) / parts;
+    sums.masterWeights += masterBytes(shape, storage) / parts;
     sums.gradients += wide;
     const state = optimizer.stateOf?.(name, shape) ?? [];
     if (optimizerState !== undefined)

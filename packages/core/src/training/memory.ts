@@ -3,7 +3,7 @@ import { elementCount } from '@graft/engine/internal';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
-import { masterBytes, storedShape, type ParameterStorage } from './parameter-storage';
+import { masterBytes, storageOf, storedShape, type ParameterStorage } from './parameter-storage';
 
 /** Bytes that this process may still use: the machine's, or those of its control group if that has less. */
 export function availableMemory(): number {
@@ -40,10 +40,11 @@ export function loadWarning(
   available = availableMemory(),
 ): string | undefined {
   const keepsAverage = averageDecay !== undefined;
-  const gradients = bytesOf(model.parameters.map(({ shape }) => shape));
-  const parameters = model.parameters.reduce((sum, { shape }) => {
-    const [parameter, master] = [4 * elementCount(storedShape(shape, storage)), masterBytes(shape, storage)];
-    return sum + parameter + master;
+  const gradients = bytesOf(model.parameters.filter(({ frozen }) => !frozen).map(({ shape }) => shape));
+  const parameters = model.parameters.reduce((sum, spec) => {
+    const own = storageOf(spec, storage);
+    const master = spec.frozen ? 0 : masterBytes(spec.shape, own);
+    return sum + 4 * elementCount(storedShape(spec.shape, own)) + master;
   }, 0);
   const needed = parameters + (keepsAverage ? 2 : 1) * gradients;
   if (needed <= available) return undefined;

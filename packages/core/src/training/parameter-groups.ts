@@ -63,7 +63,7 @@ export class ParameterGroups {
     { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
     steps = 0,
   ): ParameterGroups {
-    if (warmup > 0 && !model.parameters.some(({ part }) => part === 'cross-attention')) {
+    if (warmup > 0 && !model.parameters.some(({ part, frozen }) => part === 'cross-attention' && !frozen)) {
       throw new ConfigError(
         `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
         { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
@@ -73,9 +73,10 @@ export class ParameterGroups {
       (!parts || parts.includes(part)) && (!names || names.some((pattern) => matchesName(name, pattern)));
     groups.forEach((settings, i) => refuseIdle(settings, i, model, groups.slice(0, i), fits));
     const byTerms = new Map<string, { terms: Omit<Group, 'names'>; names: string[] }>();
-    for (const { name, part } of model.parameters) {
+    for (const { name, part, frozen = false } of model.parameters) {
       const settings = groups.find((candidate) => fits(candidate, name, part)) ?? {};
-      const { learningRateFactor = 1, weightDecayFactor = 1, untilStep = Infinity } = settings;
+      const { learningRateFactor = 1, weightDecayFactor = 1 } = settings;
+      const untilStep = frozen ? 0 : (settings.untilStep ?? Infinity);
       const fromStep = Math.max(settings.fromStep ?? 0, part === 'cross-attention' ? 0 : warmup);
       const terms = { learningRateFactor, weightDecayFactor, fromStep, untilStep };
       const key = Object.values(terms).join();
@@ -133,6 +134,10 @@ export class ParameterGroups {
   }
 }
 
+/** The parameters of which a run keeps a moving average: those that may train. */
+export const averagedNames = ({ parameters }: Pick<Model, 'parameters'>): ReadonlySet<string> =>
+  new Set(parameters.filter(({ frozen }) => !frozen).map(({ name }) => name));
+
 /** Whether a group trains in the step after `step` done ones. */
 function trainsAt({ fromStep, untilStep }: Group, step: number): boolean {
   return fromStep <= step && step < untilStep;
@@ -170,7 +175,14 @@ function refuseIdle(
       hint: best ? `The nearest is "${best}".` : '`graft inspect` lists the names; `*` stands for any text.',
     });
   }
-  const own = model.parameters.filter(({ name, part }) => fits(settings, name, part));
+  const matching = model.parameters.filter(({ name, part }) => fits(settings, name, part));
+  const own = matching.filter(({ frozen }) => !frozen);
+  if (matching.length > 0 && own.length === 0) {
+    throw new ConfigError(`train.groups.${index} fits only parameters that train.lora leaves frozen.`, {
+      code: 'training.group-frozen',
+      hint: 'Name pairs (`*.lora_A.weight`, `*.lora_B.weight`), or what train.lora.modulesToSave trains.',
+    });
+  }
   if (own.some(({ name, part }) => !earlier.some((other) => fits(other, name, part)))) return;
   if (own.length > 0) {
     throw new ConfigError(

@@ -1,6 +1,6 @@
 import { packBfloat16, stochasticBfloat16, tf, unpackBfloat16, type RandomKey } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import type { OptimizerState, Parameters } from '../interfaces';
+import type { OptimizerState, Parameters, ParameterSpec } from '../interfaces';
 import { fnv1a } from '../random/streams';
 
 /** The dtype in which the parameters that a step reads lie in memory. */
@@ -54,23 +54,30 @@ export async function withWidened<T>(parameters: Parameters, use: (wide: Paramet
   }
 }
 
+/** How `stored` stores parameters, one by one. */
+export interface StoredOptions {
+  /** Called with each new tensor before the next is made, so that no device has to hold all of them. */
+  readonly place: (name: string, value: tf.Tensor) => Promise<void>;
+  /** See `ParameterSpec.keepsFloat32`. Default: none does. */
+  readonly keepsFloat32?: (name: string) => boolean;
+}
+
 /**
  * Parameters as a run stores them, and the masters of those in `trained`. Takes ownership of the float32 tensors: a master
- * is the tensor that was given. `place` is called with each new tensor before the next is made, so that no device has to
- * hold all of them.
+ * is the tensor that was given.
  */
 export async function stored(
   parameters: Parameters,
   trained: Parameters,
   { parameterDtype = 'float32', masterWeights = 'float32' }: ParameterStorage,
-  place: (name: string, value: tf.Tensor) => Promise<void>,
+  { place, keepsFloat32 = () => false }: StoredOptions,
 ): Promise<{ parameters: Parameters; masters: OptimizerState }> {
   if (parameterDtype === 'float32') return { parameters, masters: {} };
   const narrow: Record<string, tf.Tensor> = {};
   const masters: OptimizerState = {};
   try {
     for (const [name, wide] of Object.entries(parameters)) {
-      if (!isNarrow(wide.shape)) {
+      if (!isNarrow(wide.shape) || keepsFloat32(name)) {
         narrow[name] = wide;
         continue;
       }
@@ -114,6 +121,12 @@ export function namedKey(key: RandomKey, name: string): RandomKey {
 /** Updated float32 numbers as bfloat16: to the nearest, or with a key stochastically. Traceable. */
 export const narrowed = (wide: tf.Tensor, key?: RandomKey): tf.Tensor =>
   packBfloat16(key ? stochasticBfloat16(wide, key) : wide);
+
+/** How a run keeps one of its parameters. */
+export const storageOf = (
+  { keepsFloat32 = false }: Pick<ParameterSpec, 'keepsFloat32'>,
+  storage: ParameterStorage,
+): ParameterStorage => (keepsFloat32 ? {} : storage);
 
 /** The shape of a parameter in memory, in words of four bytes. */
 export const storedShape = (shape: readonly number[], { parameterDtype = 'float32' }: ParameterStorage): number[] =>

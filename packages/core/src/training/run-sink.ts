@@ -14,6 +14,8 @@ export interface TrainerState {
   readonly metricsLines: number;
   /** The states of callbacks, by their names in the config. */
   readonly callbacks?: Readonly<Record<string, JsonValue>>;
+  /** Digest of the frozen weights under `train.lora`, which the checkpoint does not contain. */
+  readonly frozenDigest?: string;
 }
 
 /** The contents of a snapshot. */
@@ -23,6 +25,8 @@ export interface SnapshotContents {
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   /** Tensors that no parameter reads, and their average's too. Default: none. */
   readonly carried?: readonly TensorSource[];
+  /** Under `train.lora`: the checkpoint whose weights are frozen, for whoever loads the adapter. Default: unknown. */
+  readonly baseModel?: string;
   readonly parameters: Parameters;
   readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty if there is none. */

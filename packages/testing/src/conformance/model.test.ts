@@ -73,4 +73,13 @@ describe('broken rules of models', () => {
     () => odd(({ head }) => ({ head: { ...head!, logits: (p, rows) => tf.mul(head!.logits(p, rows), 2) } })),
     /head and representation/,
   );
+  finds(
+    'pairs that are ignored',
+    () =>
+      odd(({ parameters }) => ({
+        readsPairs: true,
+        parameters: parameters.map((spec) => ({ ...spec, linear: spec.name.endsWith('.weight') })),
+      })),
+    /low-rank pairs/,
+  );
 });

@@ -1,6 +1,7 @@
 /** Shapes: B batch, S source length, T target length, V vocabulary. */
 import {
   createRandom,
+  LoraModel,
   tokensOfSide,
   type BatchTensors,
   type Model,
@@ -26,6 +27,8 @@ export interface ModelFamilyOptions {
 
 const [ROWS, SOURCE, TARGET] = [2, 6, 5];
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding', 'head'];
+
+const LORA = { rank: 2, dropout: 0, rslora: false, init: 'kaiming', save: 'adapter' } as const;
 
 function randomIds(model: Model, name: 'source' | 'target', length: number): tf.Tensor2D {
   const random = createRandom(9).fork(name);
@@ -243,6 +246,30 @@ export function model(
             const expected = [ROWS, SOURCE, representation.width].join(', ');
             if (states.shape.join(', ') !== expected)
               broken(`the representation has shape [${states.shape.join(', ')}], not [${expected}].`);
+          }
+        });
+      },
+    ),
+    check(
+      'model',
+      'Model.readsPairs',
+      'low-rank pairs have the effect of matrices to which their products have been added',
+      async (broken) => {
+        await withModel((made, parameters) => {
+          // Without it, core adds the products itself.
+          if (!made.readsPairs) return;
+          if (!made.parameters.some(({ linear }) => linear))
+            return broken('readsPairs is set, but no parameter is marked as `linear`.');
+          const lora = new LoraModel(made, { ...LORA, targets: 'all-linear' });
+          const pairs = makeParameters(lora);
+          const all = { ...pairs, ...parameters };
+          const fields = fieldsFor(made);
+          const difference = compare(outputOf(lora, all, fields), outputOf(made, lora.merged(all), fields));
+          if (difference !== undefined) broken(`with pairs, the output differs: ${difference}.`);
+          for (const weight of lora.pairs.keys()) {
+            const without = { ...lora.merged(all), [weight]: parameters[weight] };
+            if (compare(outputOf(lora, all, fields), outputOf(made, without, fields)) === undefined)
+              broken(`the pair of "${weight}" has no effect on the output.`);
           }
         });
       },

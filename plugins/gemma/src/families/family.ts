@@ -58,6 +58,11 @@ export interface Family {
    * Default: the parameter's.
    */
   storedNames?(name: string, kind: string): readonly string[];
+  /**
+   * Names of a parameter in the modules of the published implementation, by which adapters call it, the present one
+   * first. Default: the parameter's.
+   */
+  publishedNames?(name: string, kind: string): readonly string[];
   /** Default: it has no classifiers. */
   readonly classifier?: ClassifierFormat;
   /** Tensors that a folder may contain although no parameter reads them: copies of tied ones. */

@@ -119,6 +119,12 @@ export const gemma3: Family = {
   encoderWindow: 'symmetric',
   layerTypes: (layers) => everyNth(layers),
   redundant: [...TIED_OUTPUT_NAMES, 'language_model.lm_head.weight'],
+  publishedNames(name, kind) {
+    const rest = name.replace(/^model\./, '');
+    if (kind === 'encoder-only') return [rest, name];
+    // The modules of a model that reads images, too.
+    return rest === name ? [name] : [name, `model.language_model.${rest}`, `language_model.model.${rest}`];
+  },
   storedNames(name) {
     // Folders that read images, too, put the text model under another name (quirk 7); an encoder alone has none.
     const rest = name.replace(/^model\./, '');

@@ -82,6 +82,7 @@ export const t5gemma: Family = {
   },
   layerTypes: defaultLayerTypes,
   redundant: TIED_OUTPUT_NAMES,
+  publishedNames: (name, kind) => (kind === 'encoder-only' ? [name.replace(/^model\./, ''), name] : [name]),
   storedNames(name, kind) {
     // The published encoder alone has names without `model.` (quirk 21 of the second set).
     if (kind === 'encoder-only') return [name, name.replace(/^model\./, '')];

@@ -105,6 +105,8 @@ export const t5gemma2: Family = {
   layerTypes: (layers) => everyNth(layers),
   redundant: [...TIED_OUTPUT_NAMES, DECODER_EMBEDDING, 'model.decoder.embed_tokens.eoi_embedding'],
   // Released files have no `text_model`, those of some versions do (quirk 13).
+  // The modules have had `text_model` since the released files were written.
+  publishedNames: (name) => [name.replace(/^model\.encoder\./, 'model.encoder.text_model.'), name],
   storedNames: (name) => [name.replace(/^model\.encoder\./, 'model.encoder.text_model.'), name],
   carries: (tensor) => /^model\.encoder\.(vision_tower|multi_modal_projector)\./.test(tensor),
   read({ json, options, where }) {

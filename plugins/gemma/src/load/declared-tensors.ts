@@ -14,6 +14,10 @@ export function storedName(
   return names.find((stored) => tensors.has(stored)) ?? names.at(-1)!;
 }
 
+/** The names of a parameter in the modules of the published implementation, the present one first. */
+export const publishedNames = (name: string, config: Pick<AnyGemmaConfig, 'family' | 'kind'>): readonly string[] =>
+  familyOf(config).publishedNames?.(name, config.kind) ?? [name];
+
 /**
  * Refuses a config.json that describes another model than the tensors next to it, judging only by their shapes: the
  * config decides how much memory is allocated, so it is checked first. Throws CheckpointError naming the first tensor

@@ -10,6 +10,7 @@ import {
   pathOption,
   silentLogger,
   streamParameters,
+  withAdapter,
   type Initializer,
   type Logger,
   type Model,
@@ -25,6 +26,9 @@ export const loadOptions = z.strictObject({
   path: pathOption().describe(
     'Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone.',
   ),
+  adapter: pathOption()
+    .optional()
+    .describe("Folder of a low-rank adapter in PEFT's layout, which is merged into the parameters. Default: none."),
 });
 
 /** What a config or code may write. */
@@ -88,7 +92,7 @@ export class LoadInitializer implements Initializer {
           `${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`,
         );
       }
-      yield* streamParameters(model, reader);
+      yield* withAdapter(this.options.adapter, model, streamParameters(model, reader));
     } finally {
       await reader.close();
     }

@@ -20,6 +20,7 @@ import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep, type BatchShape } from '../cost/flops';
 import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
+import { publishedNames } from '../load/declared-tensors';
 import { gemmaStorage } from '../load/storage';
 import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
@@ -31,6 +32,7 @@ import { parameterSpecs } from './parameters';
 export class GemmaEncoder implements Model {
   readonly kind = 'encoder-only';
   readonly readsSegments = true;
+  readonly readsPairs = true;
   readonly vocabularySize: number;
   readonly specialTokens: SpecialTokens;
   readonly parameters: readonly ParameterSpec[];
@@ -51,6 +53,10 @@ export class GemmaEncoder implements Model {
 
   get checkpointConfig(): Record<string, unknown> {
     return toCheckpointConfig(this.config);
+  }
+
+  publishedNames(parameter: string): readonly string[] {
+    return publishedNames(parameter, this.config);
   }
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {

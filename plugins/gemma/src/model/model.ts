@@ -30,6 +30,7 @@ import { flopsPerStep, type BatchShape } from '../cost/flops';
 import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
 import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
+import { publishedNames } from '../load/declared-tensors';
 import { gemmaStorage } from '../load/storage';
 import { embedTokens, type EmbeddingSource } from './embedding';
 import { linear, softCappedLogits } from './layers';
@@ -55,6 +56,7 @@ import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 export class GemmaModel implements Model {
   readonly kind: Model['kind'];
   readonly readsSegments = true;
+  readonly readsPairs = true;
   readonly vocabularySize: number;
   readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
@@ -290,6 +292,10 @@ export class GemmaModel implements Model {
   }
 
   readonly decoding: Decoding = gemmaDecoding(this);
+
+  publishedNames(parameter: string): readonly string[] {
+    return publishedNames(parameter, this.config);
+  }
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
     const { config } = this;

@@ -5,7 +5,7 @@ import type { AnyGemmaConfig, SideConfig } from './config-types';
 import { outputName, type SideNames } from './names';
 
 /** Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
-type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
+type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial'], linear?: true];
 
 /** The projections `prefix.NAME`, and the biases that the block has. */
 function projectionRows(
@@ -17,7 +17,7 @@ function projectionRows(
   return names.flatMap((name): Row[] => {
     const [out, into] = shapes[name]!;
     return [
-      [`${prefix}.${name}.weight`, [out, into], 'normal'],
+      [`${prefix}.${name}.weight`, [out, into], 'normal', true],
       ...(block.biases.includes(name) ? [[`${prefix}.${name}.bias`, [out], 'zeros'] as const] : []),
     ];
   });
@@ -61,11 +61,12 @@ function subLayerNorms({ block: { norms } }: SideConfig, pairs: readonly (readon
 }
 
 function specs(prefix: string, rows: readonly Row[], part: ModelPart): ParameterSpec[] {
-  return rows.map(([suffix, shape, initial]) => ({
+  return rows.map(([suffix, shape, initial, linear]) => ({
     name: `${prefix}.${suffix}`,
     shape,
     initial,
     part: suffix.includes('cross_attn') ? 'cross-attention' : part,
+    ...(linear && { linear }),
   }));
 }
 

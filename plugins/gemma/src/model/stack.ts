@@ -1,9 +1,9 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
-import type { Parameters } from '@graft/core';
+import { lowRankTerm, pairOf, type LowRankPair, type Parameters } from '@graft/core';
 import { constrainRows, recomputed, tf, type RandomKey } from '@graft/engine';
 import type { Projection } from './block';
 import type { LayerType, SideConfig } from './config-types';
-import { drop, splitDropout, type Dropout } from './dropout';
+import { drop, pairMask, splitDropout, type Dropout } from './dropout';
 import { gatedGelu, gatedSilu, linear, queryScale, rmsNorm, rope, splitHeads, toHeadsFirst } from './layers';
 import type { Attending, KeysAndValues } from './attention';
 import type { SideNames } from './names';
@@ -12,25 +12,45 @@ import { ropeTables, sameRotation, type RopeTables } from './rotary';
 export type { KeysAndValues } from './attention';
 
 /** Parameters of one layer by their short names. */
-export type LayerWeights = (name: string, kind?: 'weight' | 'bias') => tf.Tensor;
+export interface LayerWeights {
+  (name: string, kind?: 'weight' | 'bias'): tf.Tensor;
+  /** The low-rank pair of a projection, if it has one. */
+  pair(name: string): LowRankPair | undefined;
+}
 
 export function layerWeights(parameters: Parameters, names: SideNames, layer: number): LayerWeights {
   const prefix = `${names.prefix}.layers.${layer}`;
-  return (name, kind = 'weight') => parameters[`${prefix}.${name}.${kind}`];
+  const weights = (name: string, kind: 'weight' | 'bias' = 'weight'): tf.Tensor =>
+    parameters[`${prefix}.${name}.${kind}`];
+  return Object.assign(weights, {
+    pair: (name: string) => pairOf(parameters, `${prefix}.${name}.weight`),
+  });
 }
 
 export type AttentionName = 'self_attn' | 'cross_attn';
 
-/** Rows through the projection `of.name`, with its bias if the block has one. */
+/** Rows through the projection `of.name`, with its bias if the block has one, and its low-rank pair if it has one. */
 function project(
   { block }: SideConfig,
   weights: LayerWeights,
   of: AttentionName | 'mlp',
   name: Projection,
   rows: tf.Tensor,
+  { dropout, reads = 'own' }: PairInputs = {},
 ): tf.Tensor {
   const path = `${of}.${name}`;
-  return linear(rows, weights(path), block.biases.includes(name) ? weights(path, 'bias') : undefined);
+  const product = linear(rows, weights(path), block.biases.includes(name) ? weights(path, 'bias') : undefined);
+  const pair = weights.pair(path);
+  if (!pair) return product;
+  const drawn = reads === 'own' ? path : `${path} of the ${reads}`;
+  return tf.add(product, lowRankTerm(rows, pair, pairMask(dropout, drawn, rows)));
+}
+
+/** What a low-rank pair reads. */
+interface PairInputs {
+  readonly dropout?: Dropout;
+  /** Merged attention sends rows of two sequences through one projection. */
+  readonly reads?: 'own' | 'source';
 }
 
 /** A projection's rows as heads [B, T, heads, C], normalised over C by `norm` if the block does that. */
@@ -65,8 +85,9 @@ export function queriesOf(
   name: AttentionName,
   rows: tf.Tensor,
   tables?: RopeTables,
+  dropout?: Dropout,
 ): tf.Tensor {
-  const projected = project(side, weights, name, 'q_proj', rows);
+  const projected = project(side, weights, name, 'q_proj', rows, { dropout });
   const queries = headsOf(side, projected, [batch, side.heads], normOf(side, weights, name, 'q_norm'));
   return tables ? rope(queries, tables) : tf.mul(queries, queryScale(side));
 }
@@ -79,11 +100,12 @@ export function keysAndValuesOf(
   name: AttentionName,
   rows: tf.Tensor,
   tables?: RopeTables,
+  inputs: PairInputs = {},
 ): KeysAndValues {
   const { keyValueHeads } = side;
-  const projected = project(side, weights, name, 'k_proj', rows);
+  const projected = project(side, weights, name, 'k_proj', rows, inputs);
   const keys = headsOf(side, projected, [batch, keyValueHeads], normOf(side, weights, name, 'k_norm'));
-  const values = splitHeads(project(side, weights, name, 'v_proj', rows), batch, keyValueHeads);
+  const values = splitHeads(project(side, weights, name, 'v_proj', rows, inputs), batch, keyValueHeads);
   return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
 }
 
@@ -119,10 +141,10 @@ function residual(
 }
 
 function feedForward(side: SideConfig, weights: LayerWeights, x: tf.Tensor, dropout: Dropout | undefined): tf.Tensor {
-  const gate = project(side, weights, 'mlp', 'gate_proj', x); // [N, F]
-  const up = project(side, weights, 'mlp', 'up_proj', x); // [N, F]
+  const gate = project(side, weights, 'mlp', 'gate_proj', x, { dropout }); // [N, F]
+  const up = project(side, weights, 'mlp', 'up_proj', x, { dropout }); // [N, F]
   const gated = side.block.activation === 'silu' ? gatedSilu(gate, up) : gatedGelu(gate, up);
-  return project(side, weights, 'mlp', 'down_proj', drop(gated, dropout, 'dropout'));
+  return project(side, weights, 'mlp', 'down_proj', drop(gated, dropout, 'dropout'), { dropout });
 }
 
 /** One attention of a layer: rows [N, D] to rows [N, H*C]. */
@@ -185,12 +207,12 @@ function runLayer(
   const weights = layerWeights(parameters, names, layer);
   const [inSelf, ofSelf, inFeedForward, ofFeedForward, inCross, ofCross] = splitDropout(dropout, cross ? 6 : 4);
   let x = residual(rows, weights, [names.preSelf, names.postSelf], { side, dropout: ofSelf }, (h) =>
-    project(side, weights, 'self_attn', 'o_proj', self(layer, weights, h, inSelf)),
+    project(side, weights, 'self_attn', 'o_proj', self(layer, weights, h, inSelf), { dropout: inSelf }),
   );
   if (cross) {
     const normNames = ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'] as const;
     x = residual(x, weights, normNames, { side, dropout: ofCross }, (h) =>
-      project(side, weights, 'cross_attn', 'o_proj', cross(layer, weights, h, inCross)),
+      project(side, weights, 'cross_attn', 'o_proj', cross(layer, weights, h, inCross), { dropout: inCross }),
     );
   }
   const normNames = [names.preFeedForward, names.postFeedForward] as const;
@@ -357,13 +379,13 @@ function attentionWith(
     },
     self(layer, weights, rows, dropout) {
       const { keys, queries: forQueries } = rotations[side.layerTypes[layer]];
-      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
+      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys, { dropout });
       onMade?.('self_attn', layer, made);
       const parts = [made];
       if (merged && cross.ofLayers) parts.push(cross.ofLayers[layer]);
       if (merged && cross.readsStates !== false) {
         const { states, rotations: placed } = cross;
-        const ofSource = mergedSource(side, batch, weights, states, placed?.[side.layerTypes[layer]].keys);
+        const ofSource = mergedSource(side, batch, weights, states, dropout, placed?.[side.layerTypes[layer]].keys);
         onMade?.('cross_attn', layer, ofSource);
         parts.push(ofSource);
       }
@@ -375,16 +397,16 @@ function attentionWith(
               2,
             ); // [B, K, T+S, C]
       const read = { keys: joined('keys'), values: joined('values') };
-      const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
+      const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries, dropout);
       return attending[side.layerTypes[layer]].rows(side, queries, read, dropout);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
     cross:
       cross?.attending &&
       ((layer, weights, rows, dropout) => {
-        const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states);
+        const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states, undefined, { dropout });
         onMade?.('cross_attn', layer, made);
-        const queries = queriesOf(side, batch, weights, 'cross_attn', rows);
+        const queries = queriesOf(side, batch, weights, 'cross_attn', rows, undefined, dropout);
         return cross.attending!.rows(side, queries, made, dropout);
       }),
   };
@@ -399,5 +421,6 @@ const mergedSource = (
   batch: number,
   weights: LayerWeights,
   states: tf.Tensor,
+  dropout: Dropout | undefined,
   tables?: RopeTables,
-): KeysAndValues => keysAndValuesOf(side, batch, weights, 'self_attn', states, tables);
+): KeysAndValues => keysAndValuesOf(side, batch, weights, 'self_attn', states, tables, { dropout, reads: 'source' });

@@ -78,12 +78,20 @@ export function encoderTokenizerOption(): Option {
   );
 }
 
+export function adapterOption(): Option {
+  return new Option(
+    '--adapter <folder>',
+    "low-rank adapter (LoRA) in PEFT's layout that is merged into the model in memory, such as a step-N folder of a run with train.lora",
+  );
+}
+
 /** For the help of commands. */
 export const WHICH_TOKENIZER = "`bytes`, a tokenizer.json or its folder, or the name of a plugin's tokenizer";
 
 /** Options of commands that open a checkpoint. */
 export interface FamilyOptions {
   readonly plugin?: readonly string[];
+  readonly adapter?: string;
   readonly bos?: BosRule;
   readonly encoderWindow?: 'strict' | 'inclusive' | 'halved' | 'symmetric';
   readonly encoderAttention?: 'bidirectional' | 'causal';

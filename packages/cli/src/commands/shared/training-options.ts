@@ -23,6 +23,14 @@ export function trainingOptions(): Option[] {
     )
       .choices(['auto', 'whole', 'blocked', 'fused'])
       .default('auto'),
+    new Option(
+      '--lora-rank <n>',
+      'with --preset: only low-rank pairs of this rank train, as train.lora (default: everything trains)',
+    ).argParser(integer(1)),
+    new Option(
+      '--lora-targets <names>',
+      'with --lora-rank: all-linear, or a comma-separated list, as train.lora.targets',
+    ).default('all-linear'),
     new Option('--chunk-tokens <n>', 'with --preset: tokens whose logits are in memory together').argParser(integer(1)),
   ];
 }

@@ -5,6 +5,7 @@ import type { Registry } from '../../components/registry';
 import type { SpecialTokensSection } from '../../config/schema';
 import { buildModel, mergeSpecialTokens, readSpecialTokens } from '../../data/special-tokens';
 import type { Classifier, ComponentFactory, Model, ModelFamily, Parameters } from '../../interfaces';
+import { withAdapter } from '../../training/lora/adapter';
 import { readGenerationConfig } from '../generate/generation-defaults';
 import { checkTensors, streamParameters, type WeightPrecision } from './checkpoint-tensors';
 import { findFamily, type FoundFamily } from './find-family';
@@ -22,6 +23,8 @@ export interface LoadCheckpointOptions {
   readonly specialTokens?: SpecialTokensSection;
   /** Default float32. */
   readonly weights?: WeightPrecision;
+  /** Folder of an adapter in PEFT's layout that is merged into the parameters. Default: none. */
+  readonly adapter?: string;
   /** Throws if the model does not meet the caller's requirements; called before any parameter is read. */
   readonly check?: (model: Model, found: FoundFamily) => void;
 }
@@ -43,7 +46,7 @@ export interface LoadedModel<M extends Model = Model> {
  */
 export async function loadCheckpoint(
   folder: string,
-  { registry, components, model: options, specialTokens, weights, check }: LoadCheckpointOptions,
+  { registry, components, model: options, specialTokens, weights, adapter, check }: LoadCheckpointOptions,
 ): Promise<LoadedModel & { readonly found: FoundFamily }> {
   return withReader(folder, async (reader) => {
     const config = await reader.config();
@@ -51,7 +54,12 @@ export async function loadCheckpoint(
     const model = await modelOfFolder(found.family, reader, specialTokens);
     check?.(model, found);
     const unknownTensors = await checkTensors(model, reader);
-    return { found, model, unknownTensors, ...(await collect(streamParameters(model, reader, weights))) };
+    return {
+      found,
+      model,
+      unknownTensors,
+      ...(await collect(withAdapter(adapter, model, streamParameters(model, reader, weights)))),
+    };
   });
 }
 
@@ -92,7 +100,7 @@ export interface LoadedClassifier {
 export async function loadClassifierCheckpoint(
   folder: string,
   command: string,
-  { registry, components, model: options, specialTokens }: Omit<LoadCheckpointOptions, 'weights' | 'check'>,
+  { registry, components, model: options, specialTokens }: Omit<LoadCheckpointOptions, 'weights' | 'adapter' | 'check'>,
 ): Promise<LoadedClassifier> {
   return withReader(folder, async (reader) => {
     const config = await reader.config();
