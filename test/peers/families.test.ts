@@ -3,6 +3,7 @@ import { CheckpointReader, readHostTensors, writeCheckpoint, writeHostTensors, t
 import { createRandom, fillParameters, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import {
+  adaptCheckpoint,
   ClassifierRunner,
   exportEncoder,
   GemmaModel,
@@ -70,20 +71,20 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
   });
 
   /** The published logits, or the states of an encoder alone. */
-  async function published(folder: string, inputs: HostFields): Promise<HostArray> {
+  async function published(folder: string, inputs: HostFields, ...options: string[]): Promise<HostArray> {
     const [given, output] = [join(base, 'inputs.safetensors'), join(base, 'logits.safetensors')];
     await writeHostTensors(given, inputs as Record<string, HostTensor>);
-    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'logits.py'), folder, given, output], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'logits.py'), folder, given, output, ...options], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
     return (await readHostTensors(output)).logits;
   }
 
-  async function difference(folder: string, inputs: HostFields, seen: HostArray): Promise<number> {
+  async function difference(folder: string, inputs: HostFields, seen: HostArray, ...options: string[]): Promise<number> {
     const loaded = await loadAnyModel(folder);
     expect(loaded.unknownTensors).toEqual([]);
     const got = await runForward({ engine, ...loaded, inputs });
     loaded.dispose();
-    return largestDifference(got.logits ?? got.encoder_last_hidden_state, await published(folder, inputs), seen);
+    return largestDifference(got.logits ?? got.encoder_last_hidden_state, await published(folder, inputs, ...options), seen);
   }
 
   async function written(name: string, model: GemmaModel, parameters: Parameters): Promise<string> {
@@ -133,6 +134,12 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
 
   test('a T5Gemma 2 has the published logits, and its vision tower opens', async () => {
     expect(await difference(await rewritten('t5gemma2'), pairInputs, mask(9))).toBeLessThanOrEqual(TOLERANCE);
+  });
+
+  test('a Gemma 3 that was adapted to a T5Gemma 2 has the published logits', async () => {
+    const out = join(base, 'adapted');
+    await adaptCheckpoint({ encoder: fixture('gemma3-tiny')!, out });
+    expect(await difference(out, pairInputs, mask(9), '--without-vision')).toBeLessThanOrEqual(TOLERANCE);
   });
 
   test.each([

@@ -122,7 +122,7 @@ test('a run that preserves the function of its source turns into the own form of
       .map((line) => (JSON.parse(line) as { loss: number }).loss);
   writeFileSync(join(cwd, 'a.yaml'), config('straight', 3));
   await graftSucceeds(['run', 'a.yaml'], cwd);
-  for (const steps of [1, 2, 3]) {
+  for (const steps of [1, 3]) {
     writeFileSync(join(cwd, 'b.yaml'), config('resumed', steps));
     await graftSucceeds(['run', 'b.yaml', ...(steps > 1 ? ['--resume'] : [])], cwd);
   }

@@ -67,9 +67,9 @@ async function savedAgain(model: GemmaModel, parameters: Readonly<Record<string,
   return out;
 }
 
-/** In the fast tests each family is with itself and with the next one; in the slow ones with all. */
+/** In the fast tests each family is with the next one; in the slow ones with all. */
 const PAIRS = FAMILIES.flatMap((encoder, i) =>
-  FAMILIES.filter((_, j) => process.env.GRAFT_SLOW || j === i || j === (i + 1) % FAMILIES.length).map(
+  FAMILIES.filter((_, j) => process.env.GRAFT_SLOW || j === (i + 1) % FAMILIES.length).map(
     (decoder) => [encoder, decoder] as const,
   ),
 );

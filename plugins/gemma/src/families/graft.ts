@@ -7,7 +7,7 @@ import { CROSS_ATTENTION_FORMS, type BlockDescription } from '../model/block';
 import { ConfigFields, LIMITS, shown } from '../model/config-fields';
 import type { AnyGemmaConfig, DecoderOnlyConfig, SideConfig } from '../model/config-types';
 import { encoderDecoderRates, NO_DROPOUT, ratesField } from '../model/dropout-rates';
-import { DECODER_EMBEDDING, DECODER_NAMES, ENCODER_EMBEDDING, ENCODER_NAMES, TIED_OUTPUT_NAMES } from '../model/names';
+import { PAIR_NAMES, storedInPair, TIED_OUTPUT_NAMES } from '../model/names';
 import { inert, read, type PublishedKeys } from '../model/published-defaults';
 import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import { allFull, type Family } from './family';
@@ -92,20 +92,12 @@ export function graftOf(families: readonly Family[]): Family {
     kinds: ['encoder-decoder', 'encoder-only'],
     sides: families.map(({ id }) => id),
     ownVocabularies: true,
-    names: {
-      encoder: ENCODER_NAMES,
-      decoder: DECODER_NAMES,
-      encoderTable: ENCODER_EMBEDDING,
-      decoderTable: DECODER_EMBEDDING,
-    },
+    names: PAIR_NAMES,
     // All that a causal layer sees in its past, an encoder sees on both sides.
     encoderWindow: 'strict',
     layerTypes: allFull,
     redundant: TIED_OUTPUT_NAMES,
-    storedNames(name, kind) {
-      if (kind === 'encoder-only') return [name, name.replace(/^model\./, '')];
-      return name === ENCODER_EMBEDDING ? [name, DECODER_EMBEDDING] : [name];
-    },
+    storedNames: storedInPair,
     read({ json, options, where }) {
       const fields = new ConfigFields(json, GRAFT_KEYS, where);
       fields.refuseForeign();

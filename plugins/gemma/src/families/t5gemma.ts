@@ -2,7 +2,7 @@ import { isObject } from '@graft/core/internal';
 import { ConfigFields, LIMITS, shown, type Json } from '../model/config-fields';
 import type { AnyGemmaConfig, DecoderOnlyConfig, EncoderOnlyConfig } from '../model/config-types';
 import { encoderDecoderRates, NO_DROPOUT } from '../model/dropout-rates';
-import { DECODER_EMBEDDING, DECODER_NAMES, ENCODER_EMBEDDING, ENCODER_NAMES, TIED_OUTPUT_NAMES } from '../model/names';
+import { PAIR_NAMES, storedInPair, TIED_OUTPUT_NAMES } from '../model/names';
 import { defaultLayerTypes, inert, read, type PublishedKeys } from '../model/published-defaults';
 import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import type { Family } from './family';
@@ -66,12 +66,7 @@ export const t5gemma: Family = {
   title: 'T5Gemma',
   modelTypes: ['t5gemma'],
   kinds: ['encoder-decoder', 'encoder-only'],
-  names: {
-    encoder: ENCODER_NAMES,
-    decoder: DECODER_NAMES,
-    encoderTable: ENCODER_EMBEDDING,
-    decoderTable: DECODER_EMBEDDING,
-  },
+  names: PAIR_NAMES,
   encoderWindow: 'strict',
   classifier: {
     architectures: { sequence: 'T5GemmaForSequenceClassification', token: 'T5GemmaForTokenClassification' },
@@ -83,12 +78,7 @@ export const t5gemma: Family = {
   layerTypes: defaultLayerTypes,
   redundant: TIED_OUTPUT_NAMES,
   publishedNames: (name, kind) => (kind === 'encoder-only' ? [name.replace(/^model\./, ''), name] : [name]),
-  storedNames(name, kind) {
-    // The published encoder alone has names without `model.` (quirk 21 of the second set).
-    if (kind === 'encoder-only') return [name, name.replace(/^model\./, '')];
-    // The decoder's table also fills the encoder's if the checkpoint was saved with one table for both.
-    return name === ENCODER_EMBEDDING ? [name, DECODER_EMBEDDING] : [name];
-  },
+  storedNames: storedInPair,
   read({ json, options, where }) {
     const fields = new ConfigFields(json, T5GEMMA_KEYS, where);
     fields.refuseForeign();

@@ -62,6 +62,22 @@ export const ENCODER_NAMES: SideNames = {
 /** Of the decoder of an encoder-decoder. */
 export const DECODER_NAMES: SideNames = { ...ENCODER_NAMES, prefix: 'model.decoder' };
 
+/** The names of a pair whose sides have a table each. */
+export const PAIR_NAMES: ModelNames = {
+  encoder: ENCODER_NAMES,
+  decoder: DECODER_NAMES,
+  encoderTable: ENCODER_EMBEDDING,
+  decoderTable: DECODER_EMBEDDING,
+};
+
+/** Under which names a folder may store a parameter of such a pair, or of its encoder alone. */
+export function storedInPair(name: string, kind: string): readonly string[] {
+  // The published encoder alone has names without `model.` (quirk 21 of the second set).
+  if (kind === 'encoder-only') return [name, name.replace(/^model\./, '')];
+  // The decoder's table also fills the encoder's if the checkpoint was saved with one table for both.
+  return name === ENCODER_EMBEDDING ? [name, DECODER_EMBEDDING] : [name];
+}
+
 /** The names of a model without an encoder, or of an encoder alone that is stored like one. */
 export const singleStack = (names: SideNames): ModelNames => ({
   encoder: names,

@@ -158,7 +158,7 @@ describe('the way to the own form', () => {
   test.each([0, 3])(
     'a compiled step that is given %i steps computes what the model after as many steps does',
     async (steps) => {
-      const pair = pairOf('gemma2');
+      const pair = pairOf('gemma2', { ...SIDE, layers: 2 });
       const { transition } = started(pair);
       const [fixed, given] = [transition!.at(steps), transition!.at(tf.scalar(steps))] as GemmaModel[];
       const outputs = ['loss', 'gradients'] as const;
