@@ -49,7 +49,15 @@ export {
   type SentinelOptions,
 } from './corruption/sentinels';
 export type { ChosenTokens } from './corruption/denoising-tokens';
-export { corrupt, drawSpans, planNoise, type Corrupted, type NoisePlan, type Span } from './corruption/spans';
+export {
+  corrupt,
+  drawSpans,
+  planNoise,
+  type Corrupted,
+  type CorruptedSides,
+  type NoisePlan,
+  type Span,
+} from './corruption/spans';
 export { CausalLm, causalLmOptions, type CausalLmOptions, type ResolvedCausalLmOptions } from './objectives/causal-lm';
 export {
   Mixture,

@@ -1,5 +1,5 @@
 /** Denoisers, and how much text each needs to fill a given input. */
-import { DataError } from '@graft/core';
+import { DataError, type RandomStream } from '@graft/core';
 import { z } from 'zod';
 import { roundUp } from '../batch/padding';
 import { planNoise } from './spans';
@@ -187,4 +187,20 @@ export function groupDenoisers(denoisers: readonly Denoiser[], options: FitOptio
     const name = twins.length === 1 ? names[i] : `${names[i]}-${twins.indexOf(i) + 1}`;
     return { name, members, shape: shapeOf(members, options.padToMultipleOf) };
   });
+}
+
+/** Draws one of the choices according to their weights. */
+export function drawn<T>(choices: readonly T[], weight: (one: T) => number, random: RandomStream): T {
+  return chosenAt(random.uniform(), choices, weight);
+}
+
+/** The choice at `point`, in [0, 1), if all choices are laid end to end with their weights as lengths. */
+export function chosenAt<T>(point: number, choices: readonly T[], weight: (one: T) => number): T {
+  let left = point * choices.reduce((sum, one) => sum + weight(one), 0);
+  return choices.find((one) => (left -= weight(one)) < 0) ?? choices[choices.length - 1];
+}
+
+/** Weight of a denoiser, or the total weight of a group. */
+export function weightOf(one: DenoiserGroup | FittedDenoiser): number {
+  return 'members' in one ? one.members.reduce((sum, member) => sum + weightOf(member), 0) : one.denoiser.weight;
 }

@@ -71,12 +71,16 @@ function ofSide<T>(side: 'encoder' | 'decoder', choose: () => T): T {
     return choose();
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    const { code, exitCode, hint } = error;
-    const more = `Sentinels must be free tokens of both sides; the objective "prefix-lm" needs none.`;
+    const { code, exitCode } = error;
+    // The usual advice, to give ids, is for one tokenizer.
+    const hint =
+      code === 'objective.sentinels'
+        ? 'Name free tokens that both tokenizers have, or take the objective "prefix-lm", which needs none.'
+        : error.hint;
     throw new DataError(`The ${side}'s tokenizer: ${error.message}`, {
       code,
       exitCode,
-      hint: hint === undefined ? more : `${hint} ${more}`,
+      hint,
       cause: error,
     });
   }

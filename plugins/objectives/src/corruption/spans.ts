@@ -70,6 +70,7 @@ export interface Corrupted {
 
 /** What differs between source and target where each has a tokenizer of its own. */
 export interface CorruptedSides {
+  /** The sentinel of a span, by its index. */
   readonly source: (index: number) => number;
   readonly target: (index: number) => number;
   readonly read: (start: number, end: number) => ArrayLike<number>;

@@ -144,7 +144,7 @@ test('the teacher predicts every label of a text from exactly the tokens before 
 test("the target of every label is its origin's row of the teacher's distributions, also from a cache", async () => {
   await openEngine({ mode: 'portable' });
   // The logits after a token are a row of this table, so they tell the token that was read last.
-  const table = tf.randomUniform([200, 3], 0, 1, 'float32', 4);
+  const table = tf.randomUniform([V, 3], 0, 1, 'float32', 4);
   const known = table.arraySync() as number[][];
   const model = readerOf(true);
   const reader: Teacher['model'] = {

@@ -17,10 +17,13 @@ import {
 } from '@graft/core';
 import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from '../corruption/denoising-tokens';
 import {
+  chosenAt,
+  drawn,
   groupDenoisers,
   lengthsOf,
   longestOf,
   refitGroups,
+  weightOf,
   type Additions,
   type Denoiser,
   type DenoiserGroup,
@@ -395,24 +398,8 @@ export class Ul2 extends TaughtLanguageModelObjective<ResolvedUl2Options> {
   }
 }
 
-/** Draws one of the choices according to their weights. */
-function drawn<T>(choices: readonly T[], weight: (one: T) => number, random: RandomStream): T {
-  return chosenAt(random.uniform(), choices, weight);
-}
-
-/** The choice at `point`, in [0, 1), if all choices are laid end to end with their weights as lengths. */
-function chosenAt<T>(point: number, choices: readonly T[], weight: (one: T) => number): T {
-  let left = point * choices.reduce((sum, one) => sum + weight(one), 0);
-  return choices.find((one) => (left -= weight(one)) < 0) ?? choices[choices.length - 1];
-}
-
 function without(fields: HostFields, specs: readonly FieldSpec[]): HostFields {
   return Object.fromEntries(Object.entries(fields).filter(([name]) => !specs.some((spec) => spec.name === name)));
-}
-
-/** Weight of a denoiser, or the total weight of a group. */
-function weightOf(one: DenoiserGroup | FittedDenoiser): number {
-  return 'members' in one ? one.members.reduce((sum, member) => sum + weightOf(member), 0) : one.denoiser.weight;
 }
 
 export const ul2 = defineComponent({
