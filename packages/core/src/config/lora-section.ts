@@ -44,8 +44,26 @@ export const LoraSection = z.strictObject({
     ),
 });
 
-/** `train.lora` with its defaults filled in. */
-export type LoraSettings = z.output<typeof LoraSection>;
+/** `train.lora` with its defaults filled in; docs/lora.md explains each. */
+export interface LoraSettings {
+  /** Rank of the pairs. */
+  readonly rank: number;
+  /** The factor is alpha / rank, or with `rslora` alpha / sqrt(rank). Default: the rank. */
+  readonly alpha?: number;
+  readonly rslora: boolean;
+  /** `all-linear`, names of linear layers or their ends, or a regular expression for whole names. */
+  readonly targets: string | readonly string[];
+  /** Share of the inputs of A that training sets to zero, in [0, 1). */
+  readonly dropout: number;
+  /** The distribution of a new A. */
+  readonly init: 'kaiming' | 'gaussian';
+  /** Folder of an adapter whose pairs training begins with. Default: new pairs. */
+  readonly from?: string;
+  /** Modules that train completely, by the ends of their names. Default: none. */
+  readonly modulesToSave?: readonly string[];
+  /** What checkpoints hold. */
+  readonly save: 'adapter' | 'merged';
+}
 
 /** What the product of a pair is multiplied by. */
 export const factorOf = ({ rank, alpha = rank, rslora }: Pick<LoraSettings, 'rank' | 'alpha' | 'rslora'>): number =>

@@ -9,6 +9,7 @@ import {
 } from '@graft/checkpoint';
 import {
   averageFolder,
+  isAdapter,
   isThere,
   loadSnapshotState,
   openSnapshotOptimizer,
@@ -179,10 +180,18 @@ export async function findSnapshot(checkpoints: string, expected: Expected): Pro
   const { folder } = newest;
   return readingSnapshot(folder, async () => {
     const state = await readTrainerState(folder, expected);
-    // Checked with the state. A snapshot of an adapter is not a checkpoint for a reader.
-    const config = await readJsonObject(join(folder, CONFIG_FILE));
-    const file = join(folder, GENERATION_CONFIG_FILE);
-    return { folder, state, config, ...((await isThere(file)) && { generationConfig: await readJsonObject(file) }) };
+    if (await isAdapter(folder)) {
+      // Not a checkpoint for a reader. What it holds was checked with the state.
+      const config = await readJsonObject(join(folder, CONFIG_FILE));
+      const file = join(folder, GENERATION_CONFIG_FILE);
+      return { folder, state, config, ...((await isThere(file)) && { generationConfig: await readJsonObject(file) }) };
+    }
+    const reader = await CheckpointReader.open(folder);
+    try {
+      return { folder, state, config: await reader.config(), generationConfig: await reader.generationConfig() };
+    } finally {
+      await reader.close();
+    }
   });
 }
 

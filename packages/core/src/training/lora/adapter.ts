@@ -44,6 +44,7 @@ export class Adapter {
     return this.reader.path;
   }
 
+  /** What its adapter_config.json says. */
   get config(): AdapterConfig {
     return this.reader.config;
   }

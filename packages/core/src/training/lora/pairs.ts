@@ -35,8 +35,8 @@ export function pairOf(parameters: Parameters, weight: string): LowRankPair | un
 }
 
 /**
- * What a pair adds to the product of a linear layer: rows [N, in] to [N, out]. `mask` [N, in]: the factors of dropped
- * inputs (`random.dropoutMask`). Traceable.
+ * What a pair adds to the product of a linear layer: rows [N, in] to [N, out]. `mask`, of the shape of the rows, holds the
+ * factors of dropped inputs (`random.dropoutMask`). Traceable.
  */
 export function lowRankTerm(rows: tf.Tensor, { a, b }: LowRankPair, mask?: tf.Tensor): tf.Tensor {
   const kept = mask ? tf.mul(rows, mask) : rows;
