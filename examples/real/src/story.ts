@@ -31,8 +31,6 @@ export interface StoryOptions {
   readonly texts?: readonly string[];
   /** Most tokens of a source, and of a target. Default 256. */
   readonly rowTokens?: number;
-  /** Default 32. */
-  readonly heldOutRows?: number;
 }
 
 /** What a story left; undefined parts were not asked for. */
@@ -58,7 +56,8 @@ export async function runStory(settings: Settings, options: StoryOptions = {}): 
   const arms = chooseArms(settings, models, logger);
   const out = resolve(settings.out);
   const texts = [...(options.texts ?? [resolve(CONFIGS, '..', '..', 'node_modules')]), ...settings.texts];
-  const { rowTokens, heldOutRows } = options;
+  const { rowTokens } = options;
+  const { heldOutRows } = settings;
   const rows = await prepareRows({ out, texts, arms, models, logger, rowTokens, heldOutRows });
   const folder = dirname(rows.folder);
   if (settings.only === 'prepare') {
