@@ -58,7 +58,7 @@ export async function runStory(settings: Settings, options: StoryOptions = {}): 
   const texts = [...(options.texts ?? [resolve(CONFIGS, '..', '..', 'node_modules')]), ...settings.texts];
   const { rowTokens } = options;
   const { heldOutRows } = settings;
-  const rows = await prepareRows({ out, texts, arms, models, logger, rowTokens, heldOutRows });
+  const rows = await prepareRows({ out, texts, models, logger, rowTokens, heldOutRows });
   const folder = dirname(rows.folder);
   if (settings.only === 'prepare') {
     print(rows.folder);
@@ -155,14 +155,18 @@ async function planSteps(
 ): Promise<number | undefined> {
   const { logger, folder, rows, engine, overrides } = story;
   const names = arms.map(({ name }) => name);
-  const request = JSON.stringify([names, minutes, tokens, superglue !== undefined, overrides, engine.device]);
+  const request = JSON.stringify([minutes, tokens, superglue !== undefined, overrides, engine.device]);
   const key = createHash('sha256').update(request).digest('hex').slice(0, 10);
   const file = join(folder, `plan-${key}.json`);
   const newest = join(folder, 'plan.json');
   const made = (await readJson(file)) as Plan | undefined;
   if (made) {
-    await writeJson(newest, made);
+    const added = names.filter((name) => !made.arms.includes(name));
+    const all = ARMS.map(({ name }) => name).filter((name) => made.arms.includes(name) || added.includes(name));
+    for (const one of [file, newest]) await writeJson(one, { ...made, arms: all } satisfies Plan);
     logger.info(`Every arm trains for ${made.steps} steps, as planned before.`);
+    if (added.length > 0 && minutes !== undefined)
+      logger.warn(`${added.join(', ')} came later: together, all arms take longer than ${minutes} minutes.`);
     return made.steps;
   }
   const { batchSize } = (await loadArm(story, arms[0], { steps: 1 })).config.train;
