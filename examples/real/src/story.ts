@@ -108,10 +108,13 @@ function chooseArms(settings: Settings, models: ModelPlaces, logger: Logger): re
     const arm = settings.arms.find((one) => lacking(one, available).length > 0);
     if (!arm) return settings.arms;
     const missing = lacking(arm, available);
-    throw new UsageError(`The arm ${arm.name} needs ${missing.join(' and ')}, which has not been fetched.`, {
-      code: 'real.model-missing',
-      hint: missing.includes(gemma) ? accept : `Fetch it with \`graft model get ${missing[0]}\`.`,
-    });
+    throw new UsageError(
+      `The arm ${arm.name} needs ${missing.join(' and ')}, which ${missing.length === 1 ? 'has' : 'have'} not been fetched.`,
+      {
+        code: 'real.model-missing',
+        hint: missing.includes(gemma) ? accept : `Fetch it with \`graft model get ${missing[0]}\`.`,
+      },
+    );
   }
   const arms = usualArms(available);
   if (arms.length === 0)
