@@ -13,7 +13,7 @@ import {
 import type { Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { ARMS, CONFIGS, type Arm } from './arms';
+import { ARMS, CONFIGS, type Arm, type ModelName } from './arms';
 import type { ModelPlaces, StoredRows } from './prepare';
 import { readJson } from './stored';
 
@@ -36,9 +36,8 @@ export type ArmContext = Pick<Story, 'folder' | 'rows' | 'models' | 'plugins' | 
 
 /** Evaluations during a training, besides the one before its first step. */
 export const EVALUATIONS = 4;
-/** The paper warms cross-attention up for 1,000 steps of a much longer training (section 3.1). */
+/** Of the steps, in which the learning rate rises. */
 const WARM_UP_SHARE = 0.1;
-const MOST_WARM_UP_STEPS = 1000;
 
 export interface ArmSettings {
   readonly steps: number;
@@ -53,10 +52,9 @@ export function loadArm(
   { steps, runs = story.folder }: ArmSettings,
 ): Promise<LoadedExperiment> {
   const { rows, models } = story;
-  const warmUp = Math.min(MOST_WARM_UP_STEPS, Math.max(1, Math.round(steps * WARM_UP_SHARE)));
-  const places = Object.entries(arm.models).flatMap(([name, keys]) =>
-    keys.map((key) => `${key}=${models.get(name as keyof Arm['models'])}`),
-  );
+  const share = (of: number): number => Math.max(1, Math.round(steps * of));
+  const ownSteps = Object.entries(arm.steps ?? {}).map(([key, of]) => `${key}=${share(of)}`);
+  const places = Object.entries(arm.models).map(([name, key]) => `${key}=${models.get(name as ModelName)}`);
   return loadConfig({
     file: join(CONFIGS, `${arm.name}.yaml`),
     overrides: [
@@ -68,8 +66,8 @@ export function loadArm(
       `train.steps=${steps}`,
       // In case the power fails: Ctrl-C saves by itself.
       `train.checkpointEvery=${Math.ceil(steps / 2)}`,
-      `schedule.warmupSteps=${Math.max(1, Math.round(steps * WARM_UP_SHARE))}`,
-      ...(arm.warmsUp ? [`train.crossAttentionWarmupSteps=${warmUp}`] : []),
+      `schedule.warmupSteps=${share(WARM_UP_SHARE)}`,
+      ...ownSteps,
       ...ownOverrides(arm.name, story.overrides),
     ],
     plugins: story.plugins,

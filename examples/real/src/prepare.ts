@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { MODELS, type Arm, type ModelName } from './arms';
+import { MODELS, type ModelName } from './arms';
 import { describeDocuments, readDocuments, type Document } from './documents';
 import { divideDocuments, targetBytes, type Row } from './rows';
 import { readJson, writeJson, writeText } from './stored';
@@ -56,7 +56,6 @@ export interface PrepareOptions {
   readonly out: string;
   /** Places of text. */
   readonly texts: readonly string[];
-  readonly arms: readonly Arm[];
   readonly models: ModelPlaces;
   readonly logger: Logger;
   /** Default 256. */
@@ -65,13 +64,14 @@ export interface PrepareOptions {
 }
 
 /**
- * Writes the rows of these texts for the tokenizers of these arms, in a folder that is named by what they are made of,
+ * Writes the rows of these texts for the tokenizers of these models, in a folder that is named by what they are made of,
  * and links `OUT/data` to it. Rows that are there already are used. Throws UsageError if there is too little text.
  */
 export async function prepareRows(options: PrepareOptions): Promise<StoredRows> {
-  const { out, arms, models, logger, rowTokens = ROW_TOKENS, heldOutRows = HELD_OUT_ROWS } = options;
+  const { out, models, logger, rowTokens = ROW_TOKENS, heldOutRows = HELD_OUT_ROWS } = options;
   const read = await readDocuments(options.texts);
-  const used = MODELS.filter((name) => arms.some(({ models: own }) => name in own));
+  // Not only those of this command's arms: others may be added.
+  const used = MODELS.filter((name) => models.has(name));
   const made = [VERSION, used, rowTokens, heldOutRows, read.documents.map(({ digest }) => digest)];
   const key = createHash('sha256').update(JSON.stringify(made)).digest('hex').slice(0, 10);
   const folder = join(out, key, 'data');

@@ -11,6 +11,7 @@ export const USAGE = `The paper's story on two small pretrained models and real 
   --minutes N             time for everything, 60 at most and by default; decides how many tokens each arm reads
   --tokens N              tokens that each arm reads, however long that takes
   --text PLACE ...        folders or files of your own text, read besides the Markdown of the installed packages
+  --held-out-rows N       held-out rows of which every evaluation measures the loss (default: 32)
   --superglue FOLDER      also fine-tune on these rows (TASK/train.jsonl, TASK/val.jsonl), as SuperGLUE's archives have them
   --arms NAME,...         only these arms: ${ARMS.map(({ name }) => name).join(', ')}
   --set KEY=VALUE         a config key of every arm (train.batchSize=8), or of one (gemma-adapted.optimizer.learningRate=1e-4)
@@ -29,6 +30,8 @@ export interface Settings {
   readonly tokens?: number;
   readonly texts: readonly string[];
   readonly superglue?: string;
+  /** Rows that every evaluation measures. Default 32. */
+  readonly heldOutRows?: number;
   /** Default: all that can run. */
   readonly arms?: readonly Arm[];
   readonly overrides: readonly string[];
@@ -47,6 +50,7 @@ const OPTIONS = {
   tokens: { type: 'string' },
   text: { type: 'string', multiple: true },
   superglue: { type: 'string' },
+  'held-out-rows': { type: 'string' },
   arms: { type: 'string' },
   set: { type: 'string', multiple: true },
   out: { type: 'string' },
@@ -84,6 +88,7 @@ export function parseSettings(args: readonly string[]): Settings | undefined {
     tokens,
     texts: [...(values.text ?? []), ...positionals],
     superglue: values.superglue,
+    heldOutRows: values['held-out-rows'] === undefined ? undefined : heldOutRows(values['held-out-rows']),
     arms: values.arms === undefined ? undefined : namedArms(values.arms),
     overrides: (values.set ?? []).map(checkedOverride),
     out: values.out ?? join(CONFIGS, 'runs'),
@@ -120,6 +125,12 @@ function positive(option: string, text: string): number {
   const value = Number(text.replaceAll('_', ''));
   if (Number.isFinite(value) && value > 0) return value;
   throw wrong(`${option} should be a number above 0, but is "${text}".`);
+}
+
+function heldOutRows(text: string): number {
+  const rows = positive('--held-out-rows', text);
+  if (Number.isInteger(rows)) return rows;
+  throw wrong(`--held-out-rows should be a whole number, but is ${text}.`);
 }
 
 function namedArms(text: string): Arm[] {

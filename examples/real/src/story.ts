@@ -31,8 +31,6 @@ export interface StoryOptions {
   readonly texts?: readonly string[];
   /** Most tokens of a source, and of a target. Default 256. */
   readonly rowTokens?: number;
-  /** Default 32. */
-  readonly heldOutRows?: number;
 }
 
 /** What a story left; undefined parts were not asked for. */
@@ -58,8 +56,9 @@ export async function runStory(settings: Settings, options: StoryOptions = {}): 
   const arms = chooseArms(settings, models, logger);
   const out = resolve(settings.out);
   const texts = [...(options.texts ?? [resolve(CONFIGS, '..', '..', 'node_modules')]), ...settings.texts];
-  const { rowTokens, heldOutRows } = options;
-  const rows = await prepareRows({ out, texts, arms, models, logger, rowTokens, heldOutRows });
+  const { rowTokens } = options;
+  const { heldOutRows } = settings;
+  const rows = await prepareRows({ out, texts, models, logger, rowTokens, heldOutRows });
   const folder = dirname(rows.folder);
   if (settings.only === 'prepare') {
     print(rows.folder);
@@ -109,10 +108,13 @@ function chooseArms(settings: Settings, models: ModelPlaces, logger: Logger): re
     const arm = settings.arms.find((one) => lacking(one, available).length > 0);
     if (!arm) return settings.arms;
     const missing = lacking(arm, available);
-    throw new UsageError(`The arm ${arm.name} needs ${missing.join(' and ')}, which has not been fetched.`, {
-      code: 'real.model-missing',
-      hint: missing.includes(gemma) ? accept : `Fetch it with \`graft model get ${missing[0]}\`.`,
-    });
+    throw new UsageError(
+      `The arm ${arm.name} needs ${missing.join(' and ')}, which ${missing.length === 1 ? 'has' : 'have'} not been fetched.`,
+      {
+        code: 'real.model-missing',
+        hint: missing.includes(gemma) ? accept : `Fetch it with \`graft model get ${missing[0]}\`.`,
+      },
+    );
   }
   const arms = usualArms(available);
   if (arms.length === 0)
@@ -156,14 +158,18 @@ async function planSteps(
 ): Promise<number | undefined> {
   const { logger, folder, rows, engine, overrides } = story;
   const names = arms.map(({ name }) => name);
-  const request = JSON.stringify([names, minutes, tokens, superglue !== undefined, overrides, engine.device]);
+  const request = JSON.stringify([minutes, tokens, superglue !== undefined, overrides, engine.device]);
   const key = createHash('sha256').update(request).digest('hex').slice(0, 10);
   const file = join(folder, `plan-${key}.json`);
   const newest = join(folder, 'plan.json');
   const made = (await readJson(file)) as Plan | undefined;
   if (made) {
-    await writeJson(newest, made);
+    const added = names.filter((name) => !made.arms.includes(name));
+    const all = ARMS.map(({ name }) => name).filter((name) => made.arms.includes(name) || added.includes(name));
+    for (const one of [file, newest]) await writeJson(one, { ...made, arms: all } satisfies Plan);
     logger.info(`Every arm trains for ${made.steps} steps, as planned before.`);
+    if (added.length > 0 && minutes !== undefined)
+      logger.warn(`${added.join(', ')} came later: together, all arms take longer than ${minutes} minutes.`);
     return made.steps;
   }
   const { batchSize } = (await loadArm(story, arms[0], { steps: 1 })).config.train;

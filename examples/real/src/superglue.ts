@@ -77,7 +77,6 @@ async function fineTune(
       `name=${name}`,
       `runs=${story.folder}`,
       `initializer.path=${checkpoint}`,
-      `evaluators.0.tokenizer.path=${checkpoint}`,
       `evaluators.0.folder=${folder}`,
       `evaluators.0.tasks=[${task}]`,
       ...ownOverrides('superglue', story.overrides),
