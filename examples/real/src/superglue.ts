@@ -41,7 +41,9 @@ export async function fineTuneArms(
   const { logger } = story;
   const arms = [...runs].filter(([arm]) => isFineTuned(arm));
   if (arms.length === 0) {
-    logger.warn('SuperGLUE: only decoder-only and balanced adapted arms are fine-tuned, and none of them was asked for.');
+    logger.warn(
+      'SuperGLUE: only decoder-only and balanced adapted arms are fine-tuned, and none of them was asked for.',
+    );
     return true;
   }
   const folders: Record<string, Record<string, string>> = Object.fromEntries(arms.map(([{ name }]) => [name, {}]));
