@@ -7,7 +7,7 @@ import { configHash, loadArm, type Story } from './arm-runs';
 import type { Measured } from './plan';
 import { readJson, writeJson } from './stored';
 
-/** The first step waits for its compilation; of the others, the fastest counts. */
+/** The first step also opens what later ones use; the mean of the others counts. */
 const STEPS = 3;
 
 /** Seconds of a step, an evaluation and everything else of an arm, by a run of three steps. undefined: interrupted. */
@@ -28,7 +28,8 @@ export async function measureArm(story: Story, arm: Arm): Promise<Measured | und
   const seconds = (performance.now() - began) / 1000;
   const { training, evaluations } = await readRun(folder);
   const steps = training.find(({ metric }) => metric === 'stepSeconds')?.values ?? [];
-  const stepSeconds = Math.min(...steps.slice(1).map((value) => value ?? Infinity));
+  const later = steps.slice(1).map((value) => value!);
+  const stepSeconds = later.reduce((sum, value) => sum + value, 0) / later.length;
   const evaluationSeconds = evaluations.at(-1)!.seconds;
   const measured: Measured = {
     stepSeconds,

@@ -40,6 +40,12 @@ export async function fineTuneArms(
 ): Promise<boolean> {
   const { logger } = story;
   const arms = [...runs].filter(([arm]) => isFineTuned(arm));
+  if (arms.length === 0) {
+    logger.warn(
+      'SuperGLUE: only decoder-only and balanced adapted arms are fine-tuned, and none of them was asked for.',
+    );
+    return true;
+  }
   const folders: Record<string, Record<string, string>> = Object.fromEntries(arms.map(([{ name }]) => [name, {}]));
   const [tasks, left]: [string[], string[]] = [[], []];
   let longest = 0;

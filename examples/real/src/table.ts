@@ -102,7 +102,7 @@ function lossTable(curves: readonly Curve[], { batchSize, engine }: Plan, rows: 
   return [
     ...wrapped(
       `Held-out loss in nats per byte of the targets, after this many tokens of source and target (of the tokenizer of ${shortName(model)}). ` +
-        `${steps.at(-1)} steps of ${batchSize} rows; ${rows.trainRows} training rows, ${rows.heldOutRows} held-out ones with ${rows.heldOutTargetBytes} bytes to predict. ${engine}.`,
+        `${steps.at(-1)} steps of ${batchSize} ${batchSize === 1 ? 'row' : 'rows'}; ${rows.trainRows} training rows, ${rows.heldOutRows} held-out ones with ${rows.heldOutTargetBytes} bytes to predict. ${engine}.`,
     ),
     '',
     ...markdown(head, body),
