@@ -98,7 +98,7 @@ async function modelFacts(
   config: Json,
 ): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
   const gemma = await import('@graft/gemma');
-  const { classifierOf, headOf } = await import('@graft/gemma/internal');
+  const { classifierOf, isClassifier } = await import('@graft/gemma/internal');
   const { describeSpecialTokens } = await import('@graft/core/internal');
   const where = join(reader.path, 'config.json');
   const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
@@ -106,7 +106,7 @@ async function modelFacts(
     type: String(config.model_type),
     ...(typeof architecture === 'string' ? { architecture } : {}),
   };
-  if (reader.tensors.has(headOf(config).weight)) {
+  if (isClassifier(config, reader)) {
     const classifier = await classifierOf(reader);
     const { task, reads, labels, model } = classifier.config;
     return {

@@ -55,9 +55,8 @@ export function parseClassifierConfig(
   const fail = (what: string): CheckpointError =>
     new CheckpointError(`${where}: ${what}.`, { code: 'gemma.classifier-config' });
   const config = readModelConfig(json, options, where);
-  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
-  const { architectures } = formatOf(config);
-  const task = TASKS.find((name) => architectures[name] !== undefined && names.includes(architectures[name]));
+  const { architectures, head } = formatOf(config);
+  const task = taskOf(json, architectures);
   if (!task) {
     throw fail(
       `"architectures" should hold ${Object.values(architectures).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
@@ -75,12 +74,21 @@ export function parseClassifierConfig(
   const named = typeof byId === 'object' && byId !== null ? (byId as Json) : {};
   const labels = Array.from({ length: classes }, (_, id) => named[String(id)] ?? `LABEL_${id}`);
   if (Object.keys(named).length > 0 && Object.keys(named).length !== classes)
-    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${headOf(json).weight}" has ${classes}`);
+    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${head.weight}" has ${classes}`);
   return { model, task, reads, labels: labels.map(String) };
 }
 
-/** The names of the head's tensors in a folder with this config.json. */
-export const headOf = (json: Json): ClassifierFormat['head'] => formatOfType(json.model_type).head;
+/** What the class that config.json names classifies, if it is one of these. */
+function taskOf(json: Json, architectures: ClassifierFormat['architectures']): ClassifierTask | undefined {
+  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
+  return TASKS.find((task) => architectures[task] !== undefined && names.includes(architectures[task]));
+}
+
+/** Whether a folder is a classifier that Graft opens: its config.json names the class, and the head is there. */
+export function isClassifier(json: Json, { tensors }: Pick<CheckpointReader, 'tensors'>): boolean {
+  const { architectures, head } = formatOfType(json.model_type);
+  return taskOf(json, architectures) !== undefined && tensors.has(head.weight);
+}
 
 /**
  * The last token of a text is found with the whole model's pad token, which is by default the decoder's. A decoder-only

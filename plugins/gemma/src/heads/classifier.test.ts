@@ -4,7 +4,13 @@ import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
 import { ints, numbers, ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { GemmaClassifier, type ClassifierConfig } from './classifier';
-import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
+import {
+  isClassifier,
+  loadClassifier,
+  parseClassifierConfig,
+  saveClassifier,
+  toClassifierConfig,
+} from './classifier-folder';
 import type { DecoderOnlyConfig, EncoderDecoderConfig } from '../model/config-types';
 
 const LABELS = ['no', 'yes', 'perhaps'];
@@ -266,6 +272,19 @@ describe('classifiers', () => {
     expect(Math.abs(deviation / 0.3 - 1)).toBeLessThan(0.03);
     tf.dispose(head);
   });
+
+  test.each([
+    ['LlamaForSequenceClassification', 'score.weight', true],
+    ['LlamaForTokenClassification', 'score.weight', false],
+    ['LlamaForSequenceClassification', 'lm_head.weight', false],
+  ])(
+    'a Llama whose class is %s, with the tensor %s: a classifier that Graft opens? %s',
+    (architecture, name, opens) => {
+      const info = { name, dtype: 'F32', shape: [3, 20], file: 'model.safetensors', bytes: 240 } as const;
+      const json = { model_type: 'llama', architectures: [architecture] };
+      expect(isClassifier(json, { tensors: new Map([[name, info]]) })).toBe(opens);
+    },
+  );
 
   test('a classifier without a published format is not written', () => {
     const { config: model } = tinyGemma({ kind: 'decoder-only', family: 'llama' });
