@@ -280,7 +280,14 @@ describe('classifiers', () => {
   ])(
     'a Llama whose class is %s, with the tensor %s: a classifier that Graft opens? %s',
     (architecture, name, opens) => {
-      const info = { name, dtype: 'F32', shape: [3, 20], file: 'model.safetensors', bytes: 240 } as const;
+      const info = {
+        name,
+        dtype: 'F32',
+        shape: [3, 20],
+        file: 'model.safetensors',
+        offset: 0,
+        byteLength: 240,
+      } as const;
       const json = { model_type: 'llama', architectures: [architecture] };
       expect(isClassifier(json, { tensors: new Map([[name, info]]) })).toBe(opens);
     },
