@@ -4,6 +4,7 @@
  */
 export { encoderOf, tokensOf, withIdleDecoder } from './model/config';
 export { checkPair } from './families/pair';
+export { classifierOf, isClassifier } from './heads/classifier-folder';
 export {
   COMMON_KEYS,
   DEFAULT_ROPE_THETA,

@@ -1,5 +1,7 @@
 import { CheckpointReader, readHostTensors, writeHostTensors, type HostTensor } from '@graft/checkpoint';
-import { openEngine } from '@graft/engine';
+import { createRandom } from '@graft/core';
+import { openEngine, tf } from '@graft/engine';
+import { GemmaClassifier, loadModel, saveClassifier } from '@graft/gemma';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
@@ -396,6 +398,33 @@ describe('graft classify', () => {
     const [got, expected] = [await readHostTensors(out), await readHostTensors(inputs)];
     expect(largestDifference(got.logits, expected.logits)).toBeLessThan(5e-4);
   });
+
+  it.each(['gemma2-tiny-it', 'gemma3-tiny', 'llama-tiny', 'qwen3-tiny', 't5gemma2-tiny'])(
+    'a classifier that is made of %s is inspected and classifies',
+    async (name) => {
+      const folder = temporaryFolder();
+      await openEngine({ mode: 'portable' });
+      const source = await loadModel(fixture(name));
+      const { config: model } = source.model;
+      const classifier = new GemmaClassifier({ model, task: 'sequence', reads: 'decoder', labels: ['wet', 'dry'] });
+      const head = classifier.freshHead(createRandom(1));
+      const out = join(folder, 'classifier');
+      await saveClassifier(out, classifier, { ...source.parameters, ...head });
+      source.dispose();
+      tf.dispose(head);
+      const texts = write(join(folder, 'texts.txt'), 'It rains.\nNot a drop\n');
+      const args = ['classify', '--model', out, '--texts', texts, '--tokenizer', 'bytes', ...PORTABLE];
+      const { stdout } = await graftSucceeds(args, folder);
+      expect(stdout.trim().split('\n')).toEqual(Array(2).fill(expect.stringMatching(/^(wet|dry)\t0\.\d{4}$/)));
+      const inspected = (await graftSucceeds(['inspect', out], folder)).stdout;
+      expect(inspected).toContain('Classifier: of a sequence, reads the decoder, 2 classes: wet, dry\n');
+      expect(inspected).not.toMatch(/Ignored tensors|Not to be opened/);
+      const strict = await graft([...args, '--encoder-window', 'strict'], folder);
+      if (model.kind === 'encoder-decoder') expect(strict.status).toBe(0);
+      else
+        expect([strict.status, strict.stderr]).toEqual([2, expect.stringMatching(/decoder-only and has no encoder/)]);
+    },
+  );
 
   it('classify refuses a language model, and needs exactly one kind of input', async () => {
     const folder = temporaryFolder();

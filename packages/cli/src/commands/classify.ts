@@ -37,7 +37,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
   program
     .command('classify')
     .description('classify texts, or each of their tokens; prints label and probability')
-    .requiredOption('--model <folder>', 'checkpoint of a sequence or token classifier: of T5Gemma, or of a --plugin')
+    .requiredOption('--model <folder>', 'checkpoint of a classifier of texts or tokens, of any family')
     .option('--text <text>', 'classify this text')
     .option('--texts <file>', 'classify each line of this file')
     .option('--inputs <file>', 'classify the rows of a safetensors file with input_ids and attention_mask')

@@ -65,6 +65,12 @@ export async function openClassifier(
       model: encoderOptions(options),
     }),
   );
+  try {
+    refuseEncoderOptions(folder, options, loaded.classifier);
+  } catch (error) {
+    loaded.dispose();
+    throw error;
+  }
   if (loaded.unknownTensors.length > 0) context.note(`Tensors of no use here: ${loaded.unknownTensors.join(', ')}.`);
   return loaded;
 }
@@ -80,7 +86,7 @@ function encoderOptions(options: FamilyOptions): Record<string, unknown> {
   return Object.fromEntries(given.map(([, name]) => [name, options[name]]));
 }
 
-function refuseEncoderOptions(folder: string, options: FamilyOptions, { kind }: Model): void {
+function refuseEncoderOptions(folder: string, options: FamilyOptions, { kind }: Pick<Model, 'kind'>): void {
   for (const [option, name] of ENCODER_OPTIONS) {
     if (options[name] !== undefined && kind === 'decoder-only')
       throw new CommandLineError(`--encoder-${option} is given, but ${folder} is decoder-only and has no encoder.`);

@@ -98,7 +98,7 @@ async function modelFacts(
   config: Json,
 ): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
   const gemma = await import('@graft/gemma');
-  const { HEAD_WEIGHT } = await import('@graft/core');
+  const { classifierOf, isClassifier } = await import('@graft/gemma/internal');
   const { describeSpecialTokens } = await import('@graft/core/internal');
   const where = join(reader.path, 'config.json');
   const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
@@ -106,20 +106,15 @@ async function modelFacts(
     type: String(config.model_type),
     ...(typeof architecture === 'string' ? { architecture } : {}),
   };
-  const head = reader.tensors.get(HEAD_WEIGHT);
-  if (head?.shape.length === 2) {
-    const parsed = gemma.parseClassifierConfig(config, head.shape[0], {}, where);
-    const classifier = new gemma.GemmaClassifier(parsed);
-    const own = new Set(classifier.parameters.map(({ name }) => name));
-    const missing = [...own].find((name) => !reader.tensors.has(name));
-    if (missing !== undefined) throw new Error(`"${missing}" is missing`);
-    const { task, reads, labels } = parsed;
+  if (isClassifier(config, reader)) {
+    const classifier = await classifierOf(reader);
+    const { task, reads, labels, model } = classifier.config;
     return {
       model: { ...named, kind: classifier.kind },
       classifier: { task, reads, labels },
       specialTokens: describeSpecialTokens(classifier),
-      dropout: parsed.model.dropout,
-      tensors: [...reader.tensors.keys()].filter((name) => !own.has(name)),
+      dropout: model.dropout,
+      tensors: await gemma.checkTensors(classifier, reader, 'this classifier'),
     };
   }
   const parsed = gemma.readModelConfig(config, {}, where);

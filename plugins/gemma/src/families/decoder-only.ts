@@ -2,6 +2,7 @@
 import { LIMITS, type ConfigFields } from '../model/config-fields';
 import type { DecoderOnlyConfig, SideConfig } from '../model/config-types';
 import { decoderOnlyRates } from '../model/dropout-rates';
+import type { ClassifierFormat } from './family';
 
 /** A decoder-only model of these layers, in a file that says whether its output is the table of its embedding. */
 export function readDecoderOnly(fields: ConfigFields, family: string, decoder: SideConfig): DecoderOnlyConfig {
@@ -14,3 +15,10 @@ export function readDecoderOnly(fields: ConfigFields, family: string, decoder: S
     ...decoderOnlyRates(fields),
   };
 }
+
+/** The classifiers of texts that are published for decoder-only models: a head without a bias over the last token. */
+export const decoderOnlyClassifier = (sequence: string): ClassifierFormat => ({
+  architectures: { sequence },
+  head: { weight: 'score.weight' },
+  ofEncoder: false,
+});

@@ -11,11 +11,19 @@ export interface GivenConfig {
   readonly where: string;
 }
 
-/** The published classifiers of a family: a head over the states of a pair's decoder, which reads the source once more. */
+/** The published classifiers of a family: a head over the final states. */
 export interface ClassifierFormat {
-  readonly architectures: Readonly<Record<'sequence' | 'token', string>>;
-  /** Whether one that reads the encoder alone is published, too. */
+  readonly architectures: { readonly sequence: string; readonly token?: string };
+  /** Tensor names of the head; without `bias` it has none. */
+  readonly head: { readonly weight: string; readonly bias?: string };
+  /** Whether one that reads an encoder alone is published, too. */
   readonly ofEncoder: boolean;
+  /** How a pair's decoder reads the source once more. A family without pairs has none. */
+  readonly secondReading?: SecondReading;
+}
+
+/** How the decoder of a classifier reads the source, shifted right, after the encoder has read it. */
+export interface SecondReading {
   /** The decoder masks its pad ids itself, wherever they are. */
   readonly masksPadding: boolean;
   /** Where the last token of a text is looked for: in the source, or in what the decoder reads. */

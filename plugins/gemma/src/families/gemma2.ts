@@ -3,7 +3,7 @@ import { ConfigFields, LIMITS } from '../model/config-fields';
 import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
 import { DECODER_ONLY_NAMES, singleStack } from '../model/names';
 import { defaultLayerTypes, fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
-import { readDecoderOnly } from './decoder-only';
+import { decoderOnlyClassifier, readDecoderOnly } from './decoder-only';
 import type { Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { readRotary, writeRotary } from './rotary-config';
@@ -79,6 +79,7 @@ export const gemma2: Family = {
   modelTypes: ['gemma2'],
   kinds: ['decoder-only'],
   names: singleStack(DECODER_ONLY_NAMES),
+  classifier: decoderOnlyClassifier('Gemma2ForSequenceClassification'),
   layerTypes: defaultLayerTypes,
   read({ json, where }) {
     const fields = new ConfigFields(json, GEMMA2_KEYS, where);

@@ -5,7 +5,7 @@ import type { AnyGemmaConfig, EncoderDecoderConfig, LayerType, SideConfig } from
 import { decoderOnlyRates } from '../model/dropout-rates';
 import { DECODER_ONLY_NAMES, singleStack, TIED_OUTPUT_NAMES } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
-import { readDecoderOnly } from './decoder-only';
+import { decoderOnlyClassifier, readDecoderOnly } from './decoder-only';
 import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import type { Family } from './family';
 import { unusualKeys } from './ignored-keys';
@@ -116,6 +116,8 @@ export const gemma3: Family = {
   modelTypes: ['gemma3_text', 'gemma3'],
   kinds: ['decoder-only', 'encoder-only'],
   names: singleStack(DECODER_ONLY_NAMES),
+  // A bidirectional one is an encoder alone, of the same class.
+  classifier: { ...decoderOnlyClassifier('Gemma3TextForSequenceClassification'), ofEncoder: true },
   encoderWindow: 'symmetric',
   layerTypes: (layers) => everyNth(layers),
   redundant: [...TIED_OUTPUT_NAMES, 'language_model.lm_head.weight'],

@@ -3,7 +3,7 @@ import { ConfigFields } from '../model/config-fields';
 import type { DecoderOnlyConfig, SideConfig } from '../model/config-types';
 import { PRE_NORM_NAMES, singleStack } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
-import { readDecoderOnly } from './decoder-only';
+import { decoderOnlyClassifier, readDecoderOnly } from './decoder-only';
 import { allFull, type Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { readRotary, ROTARY_TYPES, writeRotary } from './rotary-config';
@@ -69,6 +69,7 @@ export const llama: Family = {
   modelTypes: ['llama'],
   kinds: ['decoder-only'],
   names: singleStack(PRE_NORM_NAMES),
+  classifier: decoderOnlyClassifier('LlamaForSequenceClassification'),
   layerTypes: allFull,
   read({ json, where }) {
     const fields = new ConfigFields(json, LLAMA_KEYS, where);

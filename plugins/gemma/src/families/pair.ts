@@ -1,6 +1,9 @@
-import { CheckpointError } from '@graft/core';
+import { CheckpointError, HEAD_BIAS, HEAD_WEIGHT } from '@graft/core';
 import type { ConfigFields } from '../model/config-fields';
 import type { SideConfig } from '../model/config-types';
+
+/** The head of a pair's classifiers. */
+export const PAIR_HEAD = { weight: HEAD_WEIGHT, bias: HEAD_BIAS };
 
 /** What two sides share. */
 interface PairTerms {

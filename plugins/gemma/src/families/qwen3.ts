@@ -3,7 +3,7 @@ import { ConfigFields, LIMITS } from '../model/config-fields';
 import type { DecoderOnlyConfig, LayerType, SideConfig } from '../model/config-types';
 import { PRE_NORM_NAMES, singleStack } from '../model/names';
 import { fixed, inert, read, type PublishedKeys } from '../model/published-defaults';
-import { readDecoderOnly } from './decoder-only';
+import { decoderOnlyClassifier, readDecoderOnly } from './decoder-only';
 import { allFull, type Family } from './family';
 import { unusualKeys } from './ignored-keys';
 import { LLAMA_BLOCK } from './llama';
@@ -67,6 +67,7 @@ export const qwen3: Family = {
   modelTypes: ['qwen3'],
   kinds: ['decoder-only'],
   names: singleStack(PRE_NORM_NAMES),
+  classifier: decoderOnlyClassifier('Qwen3ForSequenceClassification'),
   layerTypes: allFull,
   // Its configuration class knows no tokens; these are the published models'.
   defaults: { bos_token_id: 151_643, eos_token_id: 151_645 },

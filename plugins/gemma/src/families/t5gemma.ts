@@ -8,7 +8,7 @@ import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import type { Family } from './family';
 import { GEMMA2_STACK_KEYS, readGemma2Side, writeGemma2Side } from './gemma2';
 import { unusualKeys } from './ignored-keys';
-import { checkPair, checkStart } from './pair';
+import { checkPair, checkStart, PAIR_HEAD } from './pair';
 import { oneOrList } from './side-config';
 
 /** Keys of a T5Gemma's `encoder` and `decoder` sections. The whole model's config.json overrides some of them. */
@@ -70,10 +70,10 @@ export const t5gemma: Family = {
   encoderWindow: 'strict',
   classifier: {
     architectures: { sequence: 'T5GemmaForSequenceClassification', token: 'T5GemmaForTokenClassification' },
+    head: PAIR_HEAD,
     ofEncoder: true,
     // Quirks 4 and 10.
-    masksPadding: true,
-    pools: 'source',
+    secondReading: { masksPadding: true, pools: 'source' },
   },
   layerTypes: defaultLayerTypes,
   redundant: TIED_OUTPUT_NAMES,

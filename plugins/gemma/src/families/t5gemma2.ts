@@ -9,7 +9,7 @@ import { readEncoderFields, writeEncoderFields } from './encoder-config';
 import type { Family } from './family';
 import { everyNth, GEMMA3_BLOCK, GEMMA3_STACK_KEYS, readGemma3Side, writeGemma3Side } from './gemma3';
 import { unusualKeys } from './ignored-keys';
-import { checkPair, checkStart } from './pair';
+import { checkPair, checkStart, PAIR_HEAD } from './pair';
 import { oneOrList } from './side-config';
 
 /** Keys of the sections `encoder.text_config` and `decoder`. The whole model's config.json overrides some of them. */
@@ -85,10 +85,10 @@ export const t5gemma2: Family = {
   encoderWindow: 'halved',
   classifier: {
     architectures: { sequence: 'T5Gemma2ForSequenceClassification', token: 'T5Gemma2ForTokenClassification' },
+    head: PAIR_HEAD,
     ofEncoder: false,
     // Quirks 14 and 18 of the second set.
-    masksPadding: false,
-    pools: 'decoder-input',
+    secondReading: { masksPadding: false, pools: 'decoder-input' },
   },
   oneTable: true,
   // A bidirectional Gemma 3, which has no word for an even window: there it is Graft's own key that says it (quirk 24).

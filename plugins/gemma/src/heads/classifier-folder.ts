@@ -4,34 +4,42 @@ import {
   checkTensors,
   CheckpointError,
   GraftError,
-  HEAD_WEIGHT,
   streamParameters,
   type LoadedClassifier as LoadedAny,
   type Parameters,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
-import { FAMILIES, familyOf, familyOfType } from '../families';
+import { formatOf, formatOfType, GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
+import { familyOf } from '../families';
+import type { ClassifierFormat } from '../families/family';
 import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
-import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
+import type { GemmaConfig, GemmaOptions } from '../model/config-types';
 
 type Json = Readonly<Record<string, unknown>>;
 
 const TASKS: readonly ClassifierTask[] = ['sequence', 'token'];
 
-/** The config.json of a classifier. Throws GraftError if none is published for its family and side. */
+/** The config.json of a classifier. Throws GraftError if none is published for its family, side and task. */
 export function toClassifierConfig({ model, task, reads, labels }: ClassifierConfig): Record<string, unknown> {
   const { classifier: format, title } = familyOf(model);
-  if (!format || (reads === 'encoder' && !format.ofEncoder)) {
+  const hasEncoder = model.kind === 'encoder-decoder';
+  if (!format || (reads === 'encoder' && !(format.ofEncoder && hasEncoder))) {
     throw new GraftError(`There is no published format for a classifier of the ${reads} of a ${title}.`, {
       code: 'gemma.classifier-format',
       hint: format ? 'Let its head read the decoder, or write the encoder alone and the head by itself.' : undefined,
     });
   }
+  const architecture = format.architectures[task];
+  if (architecture === undefined) {
+    throw new GraftError(`Graft writes no ${task} classifier of a ${title}.`, {
+      code: 'gemma.classifier-format',
+      hint: `Classify whole texts (${format.architectures.sequence}), or take a T5Gemma, whose token classifiers it writes.`,
+    });
+  }
   return {
-    ...toCheckpointConfig(reads === 'encoder' ? encoderOf(model) : model),
-    architectures: [format.architectures[task]],
-    is_encoder_decoder: reads === 'decoder',
+    ...toCheckpointConfig(reads === 'encoder' && hasEncoder ? encoderOf(model) : model),
+    architectures: [architecture],
+    is_encoder_decoder: reads === 'decoder' && hasEncoder,
     id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
     label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
   };
@@ -46,18 +54,14 @@ export function parseClassifierConfig(
 ): ClassifierConfig {
   const fail = (what: string): CheckpointError =>
     new CheckpointError(`${where}: ${what}.`, { code: 'gemma.classifier-config' });
-  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
-  const own = familyOfType(json.model_type);
-  const families = own?.classifier ? [own] : FAMILIES;
-  const formats = families.flatMap(({ classifier }) => (classifier ? [classifier.architectures] : []));
-  const task = TASKS.find((name) => formats.some((architectures) => names.includes(architectures[name])));
+  const config = readModelConfig(json, options, where);
+  const { architectures, head } = formatOf(config);
+  const task = taskOf(json, architectures);
   if (!task) {
     throw fail(
-      `"architectures" should hold ${formats.flatMap((all) => Object.values(all)).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
+      `"architectures" should hold ${Object.values(architectures).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
     );
   }
-  const config = readModelConfig(json, options, where);
-  if (config.kind === 'decoder-only') throw fail("a classifier is made of an encoder-decoder, or of one's encoder");
   // The published implementation's default is the decoder.
   const reads = config.kind === 'encoder-only' ? 'encoder' : 'decoder';
   const model = withPad(
@@ -70,17 +74,33 @@ export function parseClassifierConfig(
   const named = typeof byId === 'object' && byId !== null ? (byId as Json) : {};
   const labels = Array.from({ length: classes }, (_, id) => named[String(id)] ?? `LABEL_${id}`);
   if (Object.keys(named).length > 0 && Object.keys(named).length !== classes)
-    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${HEAD_WEIGHT}" has ${classes}`);
+    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${head.weight}" has ${classes}`);
   return { model, task, reads, labels: labels.map(String) };
 }
 
-/** The last token of a text is found with the whole model's pad token, which is by default the decoder's. */
+/** What the class that config.json names classifies, if it is one of these. */
+function taskOf(json: Json, architectures: ClassifierFormat['architectures']): ClassifierTask | undefined {
+  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
+  return TASKS.find((task) => architectures[task] !== undefined && names.includes(architectures[task]));
+}
+
+/** Whether a folder is a classifier that Graft opens: its config.json names the class, and the head is there. */
+export function isClassifier(json: Json, { tensors }: Pick<CheckpointReader, 'tensors'>): boolean {
+  const { architectures, head } = formatOfType(json.model_type);
+  return taskOf(json, architectures) !== undefined && tensors.has(head.weight);
+}
+
+/**
+ * The last token of a text is found with the whole model's pad token, which is by default the decoder's. A decoder-only
+ * model has no other, and may have none.
+ */
 function withPad(
-  model: EncoderDecoderConfig,
+  model: GemmaConfig,
   given: unknown,
   reads: ClassifierConfig['reads'],
   fail: (what: string) => CheckpointError,
-): EncoderDecoderConfig {
+): GemmaConfig {
+  if (model.kind === 'decoder-only') return model;
   const { decoder } = model;
   const pad = given === undefined ? decoder.padTokenId : given;
   if (typeof pad !== 'number' || !Number.isSafeInteger(pad) || pad < 0)
@@ -99,23 +119,26 @@ const MOST_CLASSES = 1_000_000;
  */
 export async function classifierOf(reader: CheckpointReader, options: GemmaOptions = {}): Promise<GemmaClassifier> {
   const folder = reader.path;
-  const head = reader.tensors.get(HEAD_WEIGHT);
+  const json = await reader.config();
+  const {
+    architectures,
+    head: { weight },
+  } = formatOfType(json.model_type);
+  const head = reader.tensors.get(weight);
   if (!head) {
-    throw new CheckpointError(`${folder} holds no classifier: "${HEAD_WEIGHT}" is missing.`, {
+    throw new CheckpointError(`${folder} holds no classifier: "${weight}" is missing.`, {
       code: 'gemma.no-classifier',
       exitCode: 2,
-      hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
+      hint: `A language model has no classes; fine-tune a ${Object.values(architectures).join(' or ')} first.`,
     });
   }
   if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
     throw new CheckpointError(
-      `${folder}: "${HEAD_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
+      `${folder}: "${weight}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
       { code: 'checkpoint.mismatch' },
     );
   }
-  return new GemmaClassifier(
-    parseClassifierConfig(await reader.config(), head.shape[0], options, `${folder}/config.json`),
-  );
+  return new GemmaClassifier(parseClassifierConfig(json, head.shape[0], options, `${folder}/config.json`));
 }
 
 /** A classifier with its parameters, which the caller frees with `dispose`. */

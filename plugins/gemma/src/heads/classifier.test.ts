@@ -1,11 +1,17 @@
-import { ClassifierRunner, HEAD_BIAS, HEAD_WEIGHT, createRandom, type Parameters } from '@graft/core';
+import { ClassifierRunner, HEAD_BIAS, HEAD_WEIGHT, createRandom, type HostArray, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import { ints, numbers, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
+import { ints, numbers, ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { GemmaClassifier, type ClassifierConfig } from './classifier';
-import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
-import type { EncoderDecoderConfig } from '../model/config-types';
+import {
+  isClassifier,
+  loadClassifier,
+  parseClassifierConfig,
+  saveClassifier,
+  toClassifierConfig,
+} from './classifier-folder';
+import type { DecoderOnlyConfig, EncoderDecoderConfig } from '../model/config-types';
 
 const LABELS = ['no', 'yes', 'perhaps'];
 const make = (options: Partial<ClassifierConfig> = {}): GemmaClassifier =>
@@ -179,6 +185,122 @@ describe('classifiers', () => {
     const other = { ...parametersOf(wide), ...parameters };
     await expect(saveClassifier(join(base, 'two'), wide, other)).rejects.toThrow(/score\.out_proj\.weight/);
     tf.dispose([parameters, other]);
+  });
+
+  describe.each([
+    ['gemma2', 'Gemma2ForSequenceClassification'],
+    ['gemma3', 'Gemma3TextForSequenceClassification'],
+    ['llama', 'LlamaForSequenceClassification'],
+    ['qwen3', 'Qwen3ForSequenceClassification'],
+  ])('of a decoder-only %s', (family, architecture) => {
+    const HEAD = 'score.weight';
+    const tokens = { padTokenId: 0, bosTokenId: 2, eosTokenId: 1 };
+    // No layer of these has a window, so their config.json keeps none.
+    const decoder = { ...ODD_SIDE, ...(family.startsWith('gemma') ? {} : { slidingWindow: undefined }) };
+    const { config } = tinyGemma({ kind: 'decoder-only', family, decoder, ...tokens });
+    const classifier = make({ model: config, task: 'sequence', reads: 'decoder' });
+    const classify = async (parameters: Parameters, ids: HostArray, of = classifier): Promise<HostArray> => {
+      const runner = new ClassifierRunner(engine, of);
+      const attention_mask = { ...ids, values: Int32Array.from(ids.values, (id) => Number(id !== 0)) };
+      const { logits } = await runner.classify(parameters, { input_ids: ids, attention_mask });
+      runner.dispose();
+      return logits;
+    };
+
+    test('the state of the last token counts, whichever side is padded', async () => {
+      const parameters = parametersOf(classifier);
+      expect([classifier.kind, Object.keys(parameters).at(-1)]).toEqual(['decoder-only', HEAD]);
+      expect(Object.keys(parameters)).not.toContain('lm_head.weight');
+      const alone = await classify(parameters, ints([[5, 9, 4]]));
+      const states = classifier.model.decoderStates(parameters, {
+        input_ids: tf.tensor2d([[5, 9, 4]], [1, 3], 'int32'),
+      });
+      const expected = tf.matMul(tf.reshape(states, [3, -1]).slice([2, 0], [1, -1]), parameters[HEAD], false, true);
+      alone.values.forEach((value, label) => expect(value).toBeCloseTo(expected.dataSync()[label], 4));
+      const padded = await classify(
+        parameters,
+        ints([
+          [5, 9, 4, 0, 0],
+          [0, 0, 5, 9, 4],
+        ]),
+      );
+      for (let i = 0; i < 6; i++) expect(padded.values[i]).toBeCloseTo(alone.values[i % 3], 4);
+      tf.dispose([parameters, states, expected]);
+    });
+
+    test('its folder is the published one, and is read back', async () => {
+      const parameters = parametersOf(classifier);
+      const folder = join(temporaryFolder(), 'classifier');
+      await saveClassifier(folder, classifier, parameters);
+      expect(toClassifierConfig(classifier.config)).toMatchObject({
+        architectures: [architecture],
+        is_encoder_decoder: false,
+        id2label: { 0: 'no', 1: 'yes', 2: 'perhaps' },
+      });
+      const loaded = await loadClassifier(folder);
+      expect([loaded.classifier.config, loaded.unknownTensors]).toEqual([classifier.config, []]);
+      const ids = ints([[5, 9, 4]]);
+      expect(await classify(loaded.parameters, ids, loaded.classifier)).toEqual(await classify(parameters, ids));
+      loaded.dispose();
+      tf.dispose(parameters);
+    });
+  });
+
+  test('a decoder-only model without a pad token classifies one text at a time', async () => {
+    const { config } = tinyGemma({ kind: 'decoder-only' });
+    const model = { ...config, decoder: { ...config.decoder, padTokenId: null } } as DecoderOnlyConfig;
+    const classifier = make({ model, task: 'sequence', reads: 'decoder' });
+    const parameters = parametersOf(classifier);
+    const runner = new ClassifierRunner(engine, classifier);
+    const one = await runner.classify(parameters, { input_ids: ints([[5, 9, 0]]) });
+    expect(one.logits.shape).toEqual([1, 3]);
+    await expect(runner.classify(parameters, { input_ids: ints([[5], [9]]) })).rejects.toThrow(
+      'This classifier has no pad token, so the end of a text cannot be found in a batch of 2 texts.',
+    );
+    runner.dispose();
+    tf.dispose(parameters);
+  });
+
+  test('a head without a bias starts with the initializer range itself, as published', () => {
+    const { config } = tinyGemma({ kind: 'decoder-only' });
+    const labels = Array.from({ length: 400 }, (_, i) => `${i}`);
+    const model = { ...config, initializerRange: 0.3 };
+    const head = make({ model, task: 'sequence', reads: 'decoder', labels }).freshHead(createRandom(3));
+    expect(Object.keys(head)).toEqual(['score.weight']);
+    const weights = Array.from(head['score.weight'].dataSync());
+    const deviation = Math.sqrt(weights.reduce((sum, value) => sum + value * value, 0) / weights.length);
+    expect(Math.abs(deviation / 0.3 - 1)).toBeLessThan(0.03);
+    tf.dispose(head);
+  });
+
+  test.each([
+    ['LlamaForSequenceClassification', 'score.weight', true],
+    ['LlamaForTokenClassification', 'score.weight', false],
+    ['LlamaForSequenceClassification', 'lm_head.weight', false],
+  ])(
+    'a Llama whose class is %s, with the tensor %s: a classifier that Graft opens? %s',
+    (architecture, name, opens) => {
+      const info = {
+        name,
+        dtype: 'F32',
+        shape: [3, 20],
+        file: 'model.safetensors',
+        offset: 0,
+        byteLength: 240,
+      } as const;
+      const json = { model_type: 'llama', architectures: [architecture] };
+      expect(isClassifier(json, { tensors: new Map([[name, info]]) })).toBe(opens);
+    },
+  );
+
+  test('a classifier without a published format is not written', () => {
+    const { config: model } = tinyGemma({ kind: 'decoder-only', family: 'llama' });
+    const configOf = (task: 'sequence' | 'token', reads: 'encoder' | 'decoder'): unknown =>
+      toClassifierConfig({ model, task, reads, labels: LABELS });
+    expect(() => configOf('token', 'decoder')).toThrow('Graft writes no token classifier of a Llama.');
+    expect(() => configOf('sequence', 'encoder')).toThrow(
+      'There is no published format for a classifier of the encoder of a Llama.',
+    );
   });
 
   test('a language model is not loaded as a classifier', async () => {

@@ -1,14 +1,12 @@
 /**
- * The published family's classifiers: a linear head with a bias over the states of the encoder, or of the decoder,
- * which reads the source once more, shifted right after the start token. Shapes: B texts, T tokens, D width of a state,
- * C classes.
+ * The published families' classifiers: a linear head over the states of the encoder, or of the decoder. A pair's decoder
+ * reads the source once more, shifted right after the start token, and its head has a bias; a decoder-only model reads a
+ * text as it is, and its head has none. Shapes: B texts, T tokens, D width of a state, C classes.
  */
 import {
   freshHead,
-  HEAD_BIAS,
-  HEAD_WEIGHT,
-  headLogits,
   CheckpointError,
+  DataError,
   maskedCrossEntropy,
   tokensOfSide,
   type BatchTensors,
@@ -21,13 +19,14 @@ import {
   type RandomStream,
   type SpecialTokens,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { random, tf } from '@graft/engine';
 import type { CheckpointReader } from '@graft/checkpoint';
-import { familyOf } from '../families';
+import { familyOf, familyOfType } from '../families';
 import type { ClassifierFormat } from '../families/family';
 import { t5gemma } from '../families/t5gemma';
-import type { EncoderDecoderConfig } from '../model/config-types';
+import type { AnyGemmaConfig, GemmaConfig } from '../model/config-types';
 import { drop, dropoutOf, splitDropout } from '../model/dropout';
+import { linear } from '../model/layers';
 import { GemmaModel } from '../model/model';
 
 /** `sequence`: a class for each text; `token`: one for each token. */
@@ -35,9 +34,9 @@ export type ClassifierTask = 'sequence' | 'token';
 
 /** The architecture of a classifier, from its checkpoint's config. */
 export interface ClassifierConfig {
-  readonly model: EncoderDecoderConfig;
+  readonly model: GemmaConfig;
   readonly task: ClassifierTask;
-  /** The side whose states the head reads. With `encoder`, the checkpoint has no decoder. */
+  /** The side whose states the head reads: with `encoder`, the checkpoint has no decoder; a decoder-only model's are the decoder's. */
   readonly reads: 'encoder' | 'decoder';
   /** Names of the classes, in the order of the logits. */
   readonly labels: readonly string[];
@@ -53,7 +52,8 @@ export class GemmaClassifier implements Classifier {
     this.model = new GemmaModel(config.model);
     const { representation, outputTable, inputTable } = this.model;
     const needed = new Set(representation.parameters);
-    const { encoder, decoder } = config.model;
+    const { decoder } = config.model;
+    const encoder = config.model.kind === 'encoder-decoder' ? config.model.encoder : decoder;
     if (config.reads === 'decoder' && encoder.vocabularySize !== decoder.vocabularySize) {
       throw new CheckpointError(
         `A classifier on the decoder shows one text to both sides, but the encoder's vocabulary has ${encoder.vocabularySize} tokens, the decoder's ${decoder.vocabularySize}.`,
@@ -66,19 +66,25 @@ export class GemmaClassifier implements Classifier {
     }
     const width = config.reads === 'encoder' ? encoder.hidden : decoder.hidden;
     const classes = config.labels.length;
+    const { head } = this.format;
+    // In a family whose models are one stack, an idle decoder's parameters have the names of the encoder's.
+    const named = new Map<string, ParameterSpec>();
+    for (const spec of this.model.parameters) if (!named.has(spec.name)) named.set(spec.name, spec);
     this.parameters = [
-      ...this.model.parameters.filter(({ name }) =>
+      ...[...named.values()].filter(({ name }) =>
         // A classifier generates no text: an untied output does not belong to it.
         config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
       ),
-      { name: HEAD_WEIGHT, shape: [classes, width], part: 'head', initial: 'normal' },
-      { name: HEAD_BIAS, shape: [classes], part: 'head', initial: 'zeros' },
+      { name: head.weight, shape: [classes, width], part: 'head', initial: 'normal' },
+      ...(head.bias === undefined
+        ? []
+        : [{ name: head.bias, shape: [classes], part: 'head', initial: 'zeros' } as const]),
     ];
   }
 
   /** A classifier on the encoder is an encoder alone. */
   get kind(): ModelKind {
-    return this.config.reads === 'encoder' ? 'encoder-only' : 'encoder-decoder';
+    return this.config.reads === 'encoder' ? 'encoder-only' : this.model.kind;
   }
 
   /** Of the ids that it reads. */
@@ -104,21 +110,26 @@ export class GemmaClassifier implements Classifier {
   }
 
   private get format(): ClassifierFormat {
-    return familyOf(this.config.model).classifier ?? T5GEMMA_FORMAT;
+    return formatOf(this.config.model);
   }
 
   /** A fresh head, with the model's initializer range. The caller owns the tensors. */
   freshHead(stream: RandomStream): Parameters {
     const { labels, model } = this.config;
-    const { shape } = this.parameters.find(({ name }) => name === HEAD_WEIGHT)!;
+    const { head } = this.format;
+    const { shape } = this.parameters.find(({ name }) => name === head.weight)!;
     const { initializerRange } = model;
-    return freshHead({ classes: labels.length, width: shape[1], initializerRange }, stream);
+    if (head.bias !== undefined)
+      return freshHead({ classes: labels.length, width: shape[1], initializerRange }, stream);
+    // Published heads without a bias start like any other matrix.
+    return { [head.weight]: random.normal(random.key(stream.key()), [...shape], 0, initializerRange) };
   }
 
   /**
    * Logits [B, C], or [B, T, C] of a token classifier, for `input_ids` and `attention_mask` (default: all ones), int32
    * [B, T]. The token of a text that counts is found from the ids, not the mask (quirk 10). Training drops numbers of
-   * all states that the head might read, in addition to the model's dropout. Traceable.
+   * all states that the head might read, in addition to the model's dropout. Traceable. Throws DataError for several
+   * texts if the model has no pad token.
    */
   logits(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor {
     const { input_ids: ids } = fields;
@@ -127,11 +138,13 @@ export class GemmaClassifier implements Classifier {
     const all = this.states(parameters, fields, { ...options, randomKey: ofModel?.key });
     const states = drop(all, ofHead, 'classifierDropout');
     const width = all.shape[2];
-    const scored = (rows: tf.Tensor): tf.Tensor => headLogits(parameters, rows);
+    const { weight, bias } = this.format.head;
+    const scored = (rows: tf.Tensor): tf.Tensor =>
+      linear(rows, parameters[weight], bias === undefined ? undefined : parameters[bias]);
     const rows = tf.reshape(states, [batch * length, width]);
     if (this.config.task === 'token') return tf.reshape(scored(rows), [batch, length, this.config.labels.length]);
     const first = tf.mul(tf.range(0, batch, 1, 'int32'), length);
-    return scored(tf.gather(rows, tf.add(first, this.pooledPositions(ids)).toInt() as tf.Tensor1D));
+    return scored(tf.gather(rows, tf.add(first, this.pooledPositions(ids)).toInt() as tf.Tensor1D)); // [B, C]
   }
 
   /**
@@ -145,25 +158,41 @@ export class GemmaClassifier implements Classifier {
   /** [B, T, D] */
   private states(parameters: Parameters, fields: BatchTensors, options: ForwardOptions): tf.Tensor3D {
     if (this.config.reads === 'encoder') return this.model.encode(parameters, fields, options);
+    const { secondReading } = this.format;
+    if (this.model.kind === 'decoder-only' || !secondReading)
+      return this.model.decoderStates(parameters, fields, options);
     const { pad, start } = this.model.specialTokens;
     const { input_ids: ids } = fields;
     const [batch, length] = ids.shape as [number, number];
     const begin = tf.fill([batch, 1], start, 'int32');
     const shifted = length > 1 ? tf.concat([begin, tf.slice(ids, [0, 0], [batch, length - 1])], 1) : begin;
-    const { masksPadding } = this.format;
-    const mask: BatchTensors = masksPadding ? { decoder_attention_mask: tf.notEqual(shifted, pad).toInt() } : {};
+    const mask: BatchTensors = secondReading.masksPadding
+      ? { decoder_attention_mask: tf.notEqual(shifted, pad).toInt() }
+      : {};
     const both = { ...fields, decoder_input_ids: shifted, ...mask };
     return this.model.decoderStates(parameters, both, options);
   }
 
   /**
    * [B], integers: the rightmost id that is not pad; one further if the decoder reads it shifted, but not past the end.
-   * T5Gemma 2 looks for it in what the decoder reads: the same place, unless padding is within the text.
+   * T5Gemma 2 looks for it in what the decoder reads: the same place, unless padding is within the text. Without a pad
+   * token a text ends where its row does.
    */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
-    const length = ids.shape[1]!;
-    const ofDecoder = this.config.reads === 'decoder';
-    const cut = ofDecoder && this.format.pools === 'decoder-input';
+    const [batch, length] = ids.shape as [number, number];
+    if (this.config.model.decoder.padTokenId === null) {
+      if (batch === 1) return tf.fill([1], length - 1, 'int32');
+      throw new DataError(
+        `This classifier has no pad token, so the end of a text cannot be found in a batch of ${batch} texts.`,
+        {
+          code: 'gemma.classifier-pad',
+          exitCode: 2,
+          hint: 'Classify one text at a time (--batch-size 1), or set "pad_token_id" in its config.json.',
+        },
+      );
+    }
+    const shifts = this.kind === 'encoder-decoder';
+    const cut = shifts && this.format.secondReading?.pools === 'decoder-input';
     // What the decoder reads ends one token earlier.
     const seen = cut && length > 1 ? tf.slice(ids, [0, 0], [-1, length - 1]) : ids;
     const { pad } = this.specialTokens;
@@ -171,9 +200,16 @@ export class GemmaClassifier implements Classifier {
     const marked = tf.mul(tf.notEqual(seen, pad).toInt(), tf.range(cut ? 1 : 0, count + (cut ? 1 : 0), 1, 'int32'));
     const last = tf.max(marked, 1);
     if (cut) return length > 1 ? last : tf.zerosLike(last);
-    return ofDecoder ? tf.minimum(tf.add(last, 1), length - 1) : last;
+    return shifts ? tf.minimum(tf.add(last, 1), length - 1) : last;
   }
 }
 
 /** Families without classifiers of their own: as the first that had them. */
 const T5GEMMA_FORMAT: ClassifierFormat = t5gemma.classifier!;
+
+/** The format of a model's classifiers. */
+export const formatOf = (model: Pick<AnyGemmaConfig, 'family'>): ClassifierFormat =>
+  familyOf(model).classifier ?? T5GEMMA_FORMAT;
+
+/** The same, for a `model_type` of config.json. */
+export const formatOfType = (type: unknown): ClassifierFormat => familyOfType(type)?.classifier ?? T5GEMMA_FORMAT;
