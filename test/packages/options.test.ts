@@ -44,8 +44,8 @@ test('the input types require exactly what has no default', () => {
   same<RequiredKeys<DecayingOptions>, never>();
   same<RequiredKeys<ScratchOptions>, never>();
   same<RequiredKeys<ModelOptions>, never>();
-  same<RequiredKeys<TextOptions>, 'files' | 'tokenizer' | 'lengthTokens'>();
-  same<RequiredKeys<ChatOptions>, 'files' | 'tokenizer'>();
+  same<RequiredKeys<TextOptions>, 'files' | 'lengthTokens'>();
+  same<RequiredKeys<ChatOptions>, 'files'>();
   same<RequiredKeys<SuperGlueOptions>, 'folder' | 'tokenizer'>();
   same<RequiredKeys<LossEvaluatorOptions>, 'dataset'>();
   same<RequiredKeys<MlflowOptions>, 'trackingUri'>();

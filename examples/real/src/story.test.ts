@@ -99,7 +99,6 @@ describe('the story', () => {
       ...options,
       out: join(folder, 'out'),
       texts: [texts],
-      arms: [arm],
       models,
       logger,
     });

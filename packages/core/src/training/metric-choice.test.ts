@@ -79,6 +79,7 @@ describe('a run that chooses', () => {
       defineComponent({
         interface: 'evaluator',
         id: 'scripted',
+        description: 'Measures what is written here.',
         options: z.strictObject({}),
         useFactory: () => ({
           evaluate: ({ step }: { step: number }) => Promise.resolve({ x: VALUES[step / 2 - 1] ?? 9 }),

@@ -13,7 +13,8 @@ import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { inDecoderIds } from '../batch/side-sequences';
 import { sequencesInBatch } from '../batch/sequences';
 import { PrefixLm, type PrefixLmOptions } from './prefix-lm';
-import { Ul2, type Ul2Options } from './ul2';
+import { Ul2 } from './ul2';
+import type { Ul2Options } from './ul2-options';
 
 const unused = (first: number, count: number): NamedToken[] =>
   Array.from({ length: count }, (_, i) => ({ id: first + i, token: `<unused${i}>`, kind: 'unused' }));
@@ -169,7 +170,7 @@ describe('ul2 with a tokenizer for each side', () => {
     const context = { model: pairModel(), tokenizer: decoder, tokenizers };
     const { record } = new Ul2(options).settle(context);
     expect(record.ul2).toMatchObject({ modeTokens: { X: 152 }, encoderSentinels: [[150, 151]] });
-    const kept = new Ul2(options, record.ul2).settle(context);
+    const kept = new Ul2(options, { recorded: record.ul2 }).settle(context);
     expect([kept.record, kept.warnings]).toEqual([record, []]);
   });
 
