@@ -8,7 +8,7 @@ export { isModelName, MODEL_NAMES, MODEL_PREFIX, modelFolder, type ModelName } f
 export { privateCacheFolder } from './source/private-folder';
 export { FileRange } from './safetensors/direct';
 export { isPlainFileName } from './folder/checkpoint-reader';
-export { ADAPTER_FOLDER, isAdapter } from './folder/names';
+export { ADAPTER_FOLDER, isAdapter, withoutTokenizerFolder } from './folder/names';
 export { crc32, digestOf, formatDigest } from './safetensors/digest';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './folder/resumable';
 export { readJsonObject } from './json/json';

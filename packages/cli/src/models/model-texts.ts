@@ -14,12 +14,15 @@ export async function noteSpecialTokens(
   { encoder, decoder }: SideTokenizers,
 ): Promise<void> {
   const { checkSides, tokenizerClash } = await import('@graft/core');
-  const { describeSpecialTokens } = await import('@graft/core/internal');
   const isTwo = encoder !== decoder;
   const tokenizers = isTwo ? { encoder, decoder } : undefined;
   checkSides({ tokenizer: decoder, tokenizers }, model, 'The texts', '--encoder-tokenizer and --tokenizer');
+  await note(context, model, tokenizerClash(decoder, model, isTwo ? encoder : undefined));
+}
+
+async function note(context: CommandContext, model: TextModel, clash: string | undefined): Promise<void> {
+  const { describeSpecialTokens } = await import('@graft/core/internal');
   context.note(describeSpecialTokens(model));
-  const clash = tokenizerClash(decoder, model, isTwo ? encoder : undefined);
   if (clash !== undefined) context.note(clash);
 }
 
@@ -32,11 +35,8 @@ export async function readTextsFor(
   batchSize: number,
 ): Promise<Iterable<HostFields>> {
   const { modelInput, tokenizerClash, tokensOfSide } = await import('@graft/core');
-  const { describeSpecialTokens } = await import('@graft/core/internal');
-  context.note(describeSpecialTokens(model));
-  const side = tokensOfSide(model, 'encoder');
-  const clash = tokenizerClash(tokenizer, { kind: model.kind, specialTokens: side.specialTokens });
-  if (clash !== undefined) context.note(clash);
-  const { pad } = side.specialTokens;
+  const { specialTokens } = tokensOfSide(model, 'encoder');
+  await note(context, model, tokenizerClash(tokenizer, { kind: model.kind, specialTokens }));
+  const { pad } = specialTokens;
   return textBatches(texts, { tokenizer, batchSize, pad, read: (tokens) => modelInput(model, tokens) });
 }

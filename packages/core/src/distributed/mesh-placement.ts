@@ -4,6 +4,7 @@ import { OneDevice } from './one-device';
 import type { PlacedState, SavedState } from './placement';
 import type { ShardSpec } from './optimizer-shards';
 import { splitLike, type ShardingPlan } from './sharding-rules';
+import { trainable } from '../util/trainable';
 
 /**
  * The devices of a mesh, in this process. Parameters, their optimizer state, their moving average and their gradients are
@@ -21,7 +22,7 @@ export class MeshPlacement extends OneDevice {
   ) {
     super();
     this.shapes = new Map(parameters.map(({ name, shape }) => [name, shape]));
-    this.averaged = parameters.filter(({ frozen }) => !frozen);
+    this.averaged = trainable(parameters);
   }
 
   override place(name: string, value: tf.Tensor): Promise<void> {

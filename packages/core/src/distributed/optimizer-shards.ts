@@ -1,6 +1,7 @@
 import { tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
+import { trainable } from '../util/trainable';
 
 /** A tensor of the optimizer's state, and the workers that keep it. */
 export interface ShardSpec extends TensorSpec {
@@ -104,8 +105,7 @@ export class OptimizerShards {
 
   /** The location of each parameter's moving average. */
   averageShards({ parameters }: Model): ShardSpec[] {
-    const averaged = parameters.filter(({ frozen }) => !frozen);
-    return averaged.map(({ name, shape }) => ({
+    return trainable(parameters).map(({ name, shape }) => ({
       name,
       shape,
       dtype: 'float32',

@@ -6,6 +6,7 @@ import { OptimizerShards, type ShardSpec } from './optimizer-shards';
 import type { AverageUse, PlacedState, Placement, SavedState, StoredState } from './placement';
 import type { Reduce } from './sums';
 import { withWholeAverage } from './whole-average';
+import { trainable } from '../util/trainable';
 
 /** What decides how workers share a training. */
 export interface WorkerPlacementOptions {
@@ -102,10 +103,7 @@ export class WorkerPlacement implements Placement {
 
   async savedAverage(saved: SavedState | undefined): Promise<Parameters> {
     if (this.shards) return this.scattered(this.shards, this.shards.averageShards(this.model), 'average', saved);
-    return this.broadcast(
-      await saved?.average(),
-      this.model.parameters.filter(({ frozen }) => !frozen),
-    );
+    return this.broadcast(await saved?.average(), trainable(this.model.parameters));
   }
 
   describe({ state }: PlacedState): string | undefined {

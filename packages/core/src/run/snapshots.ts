@@ -34,6 +34,7 @@ import type { KeptCheckpoints, SnapshotContents, TrainerState } from '../trainin
 import { adapterOf, mergedSources, openAdapterOf } from './lora-sources';
 import { parameterSources, refuseNonFinite, sources, type Reader, type Refuse } from './tensor-sources';
 import { readTrainerState, type Expected } from './trainer-state';
+import { trainable } from '../util/trainable';
 
 /**
  * Writes `checkpoints/step-N`, which appears only once it is complete, and removes the others that are not to keep.
@@ -282,9 +283,7 @@ export async function readParameters(
   model: Model,
   place?: (name: string, value: tf.Tensor) => Promise<void>,
 ): Promise<Parameters> {
-  const wanted = model.parameters
-    .filter(({ frozen }) => !frozen)
-    .map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
+  const wanted = trainable(model.parameters).map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
   const keep = place && (({ name }: Wanted, value: tf.Tensor): Promise<true> => place(name, value).then(() => true));
   const { reader, carried } = await openWeights(folder, model);
   return readTensors(reader, wanted, folder, keep, carried);

@@ -13,6 +13,7 @@ import {
   type CheckpointRecord,
   type TokenizerRecord,
 } from '@graft/checkpoint';
+import { withoutTokenizerFolder } from '@graft/checkpoint/internal';
 import { DataError, PluginError } from '@graft/engine';
 import { readRegularFile } from '@graft/files';
 import { existsSync } from 'node:fs';
@@ -106,10 +107,6 @@ async function ofFolders(paths: readonly string[]): Promise<KeptTokenizer> {
   return NOTHING;
 }
 
-/** Without the folder of the encoder's tokenizer. */
-const plainName = (name: string): string =>
-  name.startsWith(`${ENCODER_TOKENIZER_FOLDER}/`) ? name.slice(ENCODER_TOKENIZER_FOLDER.length + 1) : name;
-
 const THE_TOKENIZER = 'The tokenizer';
 
 async function ofComponent(
@@ -133,7 +130,7 @@ async function ofComponent(
   if (!tokenizer.files) return ofFolders(pathsOf('tokenizer', spec, registry));
   const files = await filesOf(tokenizer);
   const names = Object.keys(files);
-  if (names.every((name) => TOKENIZER_FILES.includes(plainName(name)))) return { files };
+  if (names.every((name) => TOKENIZER_FILES.includes(withoutTokenizerFolder(name)))) return { files };
   return { files, record: { use: fullName(spec, registry), files: names } };
 }
 
@@ -174,7 +171,7 @@ async function filesOf(tokenizer: Tokenizer): Promise<ExtraFiles> {
   if (!isRecord(files)) throw refuse(kindOf(files), 'texts or bytes by the name of the file');
   for (const [name, content] of Object.entries(files)) {
     // Only a tokenizer for two sides has files of the encoder's.
-    if (!isTokenizerFileName(tokenizer.encoderSide ? plainName(name) : name))
+    if (!isTokenizerFileName(tokenizer.encoderSide ? withoutTokenizerFolder(name) : name))
       throw refuse(`a file "${String(name)}"`, "names without a folder that no file of a checkpoint's own has");
     if (typeof content !== 'string' && !(content instanceof Uint8Array))
       throw refuse(`${kindOf(content)} for "${name}"`, 'a text or a Uint8Array');

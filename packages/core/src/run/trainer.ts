@@ -30,6 +30,7 @@ import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { ResumePoint } from './resume-point';
 import { checkTakesSides, createSides, findTokenizerFiles, tokenizerSections } from './tokenizer-files';
+import { trainable } from '../util/trainable';
 
 export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep'> {
   readonly config: ExperimentConfig;
@@ -266,7 +267,7 @@ function summaryOf(
 /** `LoRA: 8,192 of 131,072 parameters train: pairs of rank 8 for 16 matrices, times 2`. */
 function describeLora(model: LoraModel): string {
   const { settings, pairs, factor, complete } = model;
-  const trained = countParameters({ parameters: model.parameters.filter(({ frozen }) => !frozen) });
+  const trained = countParameters({ parameters: trainable(model.parameters) });
   const whole = complete.size > 0 ? `, and ${complete.size} whole parameters` : '';
   return `LoRA: ${trained.toLocaleString('en')} parameters train: pairs of rank ${settings.rank} for ${pairs.size} matrices, times ${Number(factor.toPrecision(6))}${whole}`;
 }

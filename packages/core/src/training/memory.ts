@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
 import { masterBytes, storageOf, storedShape, type ParameterStorage } from './parameter-storage';
+import { trainable } from '../util/trainable';
 
 /** Bytes that this process may still use: the machine's, or those of its control group if that has less. */
 export function availableMemory(): number {
@@ -40,7 +41,7 @@ export function loadWarning(
   available = availableMemory(),
 ): string | undefined {
   const keepsAverage = averageDecay !== undefined;
-  const gradients = bytesOf(model.parameters.filter(({ frozen }) => !frozen).map(({ shape }) => shape));
+  const gradients = bytesOf(trainable(model.parameters).map(({ shape }) => shape));
   const parameters = model.parameters.reduce((sum, spec) => {
     const own = storageOf(spec, storage);
     const master = spec.frozen ? 0 : masterBytes(spec.shape, own);

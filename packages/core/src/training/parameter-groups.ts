@@ -2,6 +2,7 @@ import { ConfigError, tf } from '@graft/engine';
 import type { Model, OptimizerState, ModelPart, Parameters } from '../interfaces';
 import { matchesName } from '../util/match-name';
 import { nearest } from '../util/suggest';
+import { trainable } from '../util/trainable';
 
 /** How some parameters are trained; settings that are missing are as for all others. */
 export interface ParameterGroupSettings {
@@ -63,7 +64,7 @@ export class ParameterGroups {
     { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
     steps = 0,
   ): ParameterGroups {
-    if (warmup > 0 && !model.parameters.some(({ part, frozen }) => part === 'cross-attention' && !frozen)) {
+    if (warmup > 0 && !trainable(model.parameters).some(({ part }) => part === 'cross-attention')) {
       throw new ConfigError(
         `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
         { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
@@ -136,7 +137,7 @@ export class ParameterGroups {
 
 /** The parameters of which a run keeps a moving average: those that may train. */
 export const averagedNames = ({ parameters }: Pick<Model, 'parameters'>): ReadonlySet<string> =>
-  new Set(parameters.filter(({ frozen }) => !frozen).map(({ name }) => name));
+  new Set(trainable(parameters).map(({ name }) => name));
 
 /** Whether a group trains in the step after `step` done ones. */
 function trainsAt({ fromStep, untilStep }: Group, step: number): boolean {
@@ -176,7 +177,7 @@ function refuseIdle(
     });
   }
   const matching = model.parameters.filter(({ name, part }) => fits(settings, name, part));
-  const own = matching.filter(({ frozen }) => !frozen);
+  const own = trainable(matching);
   if (matching.length > 0 && own.length === 0) {
     throw new ConfigError(`train.groups.${index} fits only parameters that train.lora leaves frozen.`, {
       code: 'training.group-frozen',

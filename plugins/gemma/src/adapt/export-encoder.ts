@@ -60,9 +60,9 @@ export interface ExportReport {
 
 /**
  * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation reads too: as
- * T5GemmaEncoderModel, or, of T5Gemma 2, as a bidirectional Gemma3TextModel. Streams: at most a few chunks of tensors are in memory; bytes are copied unchanged if
- * dtypes agree. The folder appears complete or not at all. The files of the encoder's tokenizer are copied, and config.json has the
- * encoder's window and direction.
+ * T5GemmaEncoderModel, or, of T5Gemma 2, as a bidirectional Gemma3TextModel. Streams: at most a few chunks of tensors
+ * are in memory; bytes are copied unchanged if dtypes agree. The folder appears complete or not at all. The files of the
+ * encoder's tokenizer are copied, and config.json has the encoder's window and direction.
  */
 export async function exportEncoder(request: ExportEncoderRequest): Promise<ExportReport> {
   const { out } = request;

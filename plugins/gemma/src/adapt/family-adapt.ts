@@ -1,5 +1,6 @@
 import { ENCODER_TOKENIZER_FOLDER } from '@graft/checkpoint';
 import type { FamilyAdaptRequest, FamilyAdaptResult, FamilyExportRequest } from '@graft/core';
+import { listed } from '@graft/core/internal';
 import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
 import { describePreserving } from '../model/preserving-form';
 import { addDelta, type AddDeltaRequest } from './add-delta';
@@ -74,14 +75,9 @@ function notesOn(report: AdaptReport, { expandHeads }: Choices): string[] {
     ...(hasTwoTokenizers
       ? [`The sides have tokenizers of their own: the encoder's is in ${ENCODER_TOKENIZER_FOLDER}.`]
       : []),
-    ...(unused.length > 0 ? [`Not taken along: ${listed(unused)}.`] : []),
+    ...(unused.length > 0 ? [`Not taken along: ${listed(unused, MOST_NAMES)}.`] : []),
   ];
 }
 
 /** A vision tower has hundreds of tensors. */
 const MOST_NAMES = 5;
-
-function listed(names: readonly string[]): string {
-  const shown = names.slice(0, MOST_NAMES).join(', ');
-  return names.length > MOST_NAMES ? `${shown} and ${names.length - MOST_NAMES} more` : shown;
-}

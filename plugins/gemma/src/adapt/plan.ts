@@ -182,8 +182,8 @@ export interface Draws {
 }
 
 /**
- * Normal numbers for one parameter, or the zeros or ones of a fresh norm or bias, in pieces. They depend only on the stream and the
- * parameter's name.
+ * Normal numbers for one parameter, or the zeros or ones of a fresh norm or bias, in pieces. They depend only on the
+ * stream and the parameter's name.
  */
 export async function* normalChunks(
   { pool, random, std }: Draws,

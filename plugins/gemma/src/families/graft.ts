@@ -46,12 +46,14 @@ interface ReadSide {
 /** The layout for sides of these decoder-only families. */
 export function graftOf(families: readonly Family[]): Family {
   const types = families.flatMap(({ modelTypes }) => modelTypes);
+  const familyOfType = (type: unknown): Family | undefined =>
+    families.find(({ modelTypes }) => (modelTypes as readonly unknown[]).includes(type));
 
   function familyOfSection(fields: ConfigFields, name: 'encoder' | 'decoder'): Family {
     const section = fields.json[name];
     if (!isObject(section))
       throw fields.fail(name, `should be an object with that side's configuration, but is ${shown(section)}`);
-    const found = families.find(({ modelTypes }) => (modelTypes as readonly unknown[]).includes(section.model_type));
+    const found = familyOfType(section.model_type);
     if (found) return found;
     const known = types.map((type) => `"${type}"`).join(', ');
     throw fields.fail(`${name}.model_type`, `should be one of ${known}, but is ${shown(section.model_type)}`);
@@ -158,9 +160,11 @@ export function graftOf(families: readonly Family[]): Family {
       const sections = (['encoder', 'decoder'] as const).flatMap((name) => {
         const section = json[name];
         if (!isObject(section)) return [];
-        const type: unknown = section.model_type;
-        const family = families.find(({ modelTypes }) => (modelTypes as readonly unknown[]).includes(type));
-        return family?.ignoredKeys(section).map((key) => `${name}.${key}`) ?? [];
+        return (
+          familyOfType(section.model_type)
+            ?.ignoredKeys(section)
+            .map((key) => `${name}.${key}`) ?? []
+        );
       });
       return [...unusualKeys(json, GRAFT_KEYS), ...sections];
     },

@@ -68,6 +68,15 @@ function visionOf(json: Json, encoder: Json): VisionConfig | undefined {
   return Object.values(vision).some((fields) => Object.keys(fields).length > 0) ? vision : undefined;
 }
 
+/**
+ * Released files have no `text_model`, those of some versions do (quirk 13), and so do the modules since the released
+ * files were written.
+ */
+const withTextModel = (name: string): string[] => [
+  name.replace(/^model\.encoder\./, 'model.encoder.text_model.'),
+  name,
+];
+
 /** T5Gemma 2, text: one embedding table, and a decoder with merged attention. */
 export const t5gemma2: Family = {
   id: 't5gemma2',
@@ -104,10 +113,8 @@ export const t5gemma2: Family = {
   },
   layerTypes: (layers) => everyNth(layers),
   redundant: [...TIED_OUTPUT_NAMES, DECODER_EMBEDDING, 'model.decoder.embed_tokens.eoi_embedding'],
-  // Released files have no `text_model`, those of some versions do (quirk 13).
-  // The modules have had `text_model` since the released files were written.
-  publishedNames: (name) => [name.replace(/^model\.encoder\./, 'model.encoder.text_model.'), name],
-  storedNames: (name) => [name.replace(/^model\.encoder\./, 'model.encoder.text_model.'), name],
+  publishedNames: withTextModel,
+  storedNames: withTextModel,
   carries: (tensor) => /^model\.encoder\.(vision_tower|multi_modal_projector)\./.test(tensor),
   read({ json, options, where }) {
     const fields = new ConfigFields(json, T5GEMMA2_KEYS, where);

@@ -15,8 +15,9 @@ export interface CorruptionTokens {
 }
 
 /**
- * Source and target that one denoiser makes of a sequence of at least 2 tokens; `text` says where it may be divided. A suffix denoiser draws nothing and
- * needs no sentinels. The end token has the origin of the sequence's last token, as a sentinel has its span's first.
+ * Source and target that one denoiser makes of a sequence of at least 2 tokens; `text` says where it may be divided. A
+ * suffix denoiser draws nothing and needs no sentinels. The end token has the origin of the sequence's last token, as a
+ * sentinel has its span's first.
  *
  *     suffix, rate 0.4, tokens [5, 6, 7, 8, 9], mode 50, end 1
  *       source [50, 5, 6, 7]

@@ -69,8 +69,8 @@ interface Parts {
  * Held-out loss. Returns `loss` (nats per target token), `perplexity` (its exponential) and `tokens` (number of target
  * tokens measured). If the dataset's tokenizer knows the bytes of its tokens, also `bitsPerByte` (the same loss in bits
  * per byte of the target text) and `bytes` (their number), which compare models with different tokenizers. Tokens that
- * stand for no text, such as end tokens, have their loss and no bytes. Every evaluation uses the same batches, whatever the step and the state of the training data. For a
- * mixture, it measures each part separately: `loss/<part>` and so on.
+ * stand for no text, such as end tokens, have their loss and no bytes. Every evaluation uses the same batches, whatever
+ * the step and the state of the training data. For a mixture, it measures each part separately: `loss/<part>` and so on.
  */
 export class LossEvaluator implements Evaluator {
   private readonly start: JsonValue;

@@ -57,9 +57,9 @@ export type ResolvedPrefixLmOptions = z.output<typeof prefixLmOptions>;
  *
  * An example's `weights` determine how much each of its tokens counts as a label. If the number of tokens is odd, the
  * target is the longer half. If the data have a tokenizer for each side, the target consists of the sequence's tokens,
- * and the source is the text before them in the encoder's tokens; neither divides a character. Each segment of a row with `segments` is split separately; a segment of a single token has
- * nothing to predict and is omitted. With `split: random`, both sides are padded to the length of the whole sequence,
- * so that one compiled step serves every split.
+ * and the source is the text before them in the encoder's tokens; neither divides a character. Each segment of a row with
+ * `segments` is split separately; a segment of a single token has nothing to predict and is omitted. With `split:
+ * random`, both sides are padded to the length of the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm extends TaughtLanguageModelObjective<ResolvedPrefixLmOptions> {
   /** A ready batch already consists of source and target; it is completed as for `seq2seq`. */
