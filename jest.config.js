@@ -42,7 +42,7 @@ module.exports = {
     '^@graft/(engine|checkpoint|core)/internal$': '<rootDir>/packages/$1/src/internal.ts',
     '^@graft/gemma/internal$': '<rootDir>/plugins/gemma/src/internal.ts',
     '^@graft/(errors|files|engine|checkpoint|core|report|testing)$': '<rootDir>/packages/$1/src/index.ts',
-    '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow|tensorboard)$':
+    '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|benchmarks|tuning|mlflow|tensorboard)$':
       '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.
     '^oniguruma-parser/parser$': '<rootDir>/node_modules/oniguruma-parser/dist/parser/parse.js',

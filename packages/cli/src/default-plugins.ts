@@ -6,6 +6,8 @@ export const defaultPlugins: readonly string[] = [
   '@graft/optimizers',
   '@graft/text',
   '@graft/superglue',
+  '@graft/benchmarks',
+  '@graft/tuning',
   '@graft/mlflow',
   '@graft/tensorboard',
 ];
