@@ -62,7 +62,7 @@ export interface JitOptions {
   onTrace?: (trace: { readonly temporaryBytes: number }) => void;
   /**
    * Whether a call takes so little time, as one token's does, that starting many compiled pieces would cost more than
-   * they save: `mixed` then runs it as one graph. Default false.
+   * they save: `mixed` then runs it as one graph, and a GPU records its kernels and starts them as one. Default false.
    */
   shortCalls?: boolean;
   /** Whether the results should be in pages of 2 MiB, which makes repeated reads faster. Default false. */

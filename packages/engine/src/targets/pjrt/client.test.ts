@@ -222,6 +222,14 @@ describePjrt('a client of the PJRT plugin for CPUs', (plugin) => {
     await other.close();
   });
 
+  it("a plugin's options for long calls are not those of short ones", async () => {
+    const found = { ...pluginAt(plugin), longCallFlags: { xla_cpu_prefer_vector_width: 'wide' } };
+    const other = openPjrtClient(found);
+    expect((await failureOf(other.compile(SUM))).message).toContain("'wide' is not a valid int32 value");
+    await other.compile(SUM, { shortCalls: true });
+    await other.close();
+  });
+
   it('inputs that do not fit are refused before the run', () => {
     const four = floats(client, [1, 2, 3, 4]);
     const two = floats(client, [1, 2]);

@@ -19,6 +19,8 @@ export interface CompileOptions {
   readonly device?: Device;
   /** Devices over which Shardy partitions the program, instead of one: the mesh of its text, in order. */
   readonly devices?: readonly Device[];
+  /** Whether a call takes little time, as for `engine.jit`. Default false. */
+  readonly shortCalls?: boolean;
   /** XLA's options by their names. */
   readonly flags?: CompileFlags;
 }
@@ -54,7 +56,9 @@ export class Client {
     private readonly api: PjrtApi,
     options: ClientOptions = {},
     /** XLA's options for every compilation; those of a call come on top. */
-    readonly flags: CompileFlags = {},
+    private readonly flags: CompileFlags = {},
+    /** XLA's options for programs that are not for short calls, on top of `flags`. */
+    private readonly longCallFlags: CompileFlags = {},
   ) {
     const named = namedValues(options);
     const client = api.call('Client_Create', { create_options: named, num_options: named.count }, (args) =>
@@ -133,12 +137,17 @@ export class Client {
     return devices;
   }
 
-  private compileArguments(code: string, { flags }: CompileOptions, devices: readonly Device[]): CompileArguments {
+  /** XLA's options for a program. */
+  flagsOf({ shortCalls = false, flags }: CompileOptions): CompileFlags {
+    return { ...this.flags, ...(!shortCalls && this.longCallFlags), ...flags };
+  }
+
+  private compileArguments(code: string, given: CompileOptions, devices: readonly Device[]): CompileArguments {
     // MLIR's lexer reads one byte beyond the text, which must be 0.
     const text = Buffer.from(`${code}\0`);
     const format = Buffer.from('mlir');
     const options = compileOptions(
-      { ...this.flags, ...flags },
+      this.flagsOf(given),
       devices.map(({ id }) => id),
     );
     const program = new Struct(STRUCTS.Program).fill({

@@ -1,5 +1,6 @@
 import { describePjrt } from '../../../test-support/cpu-plugin';
 import { openEngine, random, tf, valueAndGradients, type Engine } from '../../index';
+import { Client } from './client';
 
 test('without a plugin the engine pjrt is refused with what to name', async () => {
   const before = process.env.GRAFT_PJRT_PLUGIN;
@@ -101,6 +102,19 @@ describePjrt('the engine pjrt', (plugin) => {
     tf.dispose([x, w, rate, rates] as tf.TensorContainer);
     step.dispose();
     expect(engine.memory()).toMatchObject({ handles: start.handles, bytes: start.bytes });
+  });
+
+  test('the compiler hears which calls are short', async () => {
+    const compiled = jest.spyOn(Client.prototype, 'compile');
+    const x = tf.scalar(2);
+    for (const shortCalls of [false, true]) {
+      const triple = engine.jit((a: tf.Tensor) => tf.mul(a, 3), { name: 'triple', shortCalls });
+      tf.dispose(await triple.async(x));
+      expect(compiled).toHaveBeenLastCalledWith(expect.any(String), { name: 'triple', shortCalls });
+      triple.dispose();
+    }
+    x.dispose();
+    compiled.mockRestore();
   });
 
   test('an upload copies what is on the host, which may change afterwards, and leaves other tensors as they are', async () => {

@@ -46,6 +46,7 @@ describe("plugins in a Python's site-packages", () => {
       file: join(folder, CUDA),
       preload: LIBRARIES.map((file) => join(folder, file)),
       flags: expect.objectContaining({ xla_gpu_cuda_data_dir: join(folder, 'nvidia/cu13') }) as object,
+      longCallFlags: { xla_gpu_graph_min_graph_size: 1_000_000 },
       options: { memory_fraction: 0.94 },
     };
     expect(findPlugins(folder)).toEqual([expected]);

@@ -13,6 +13,8 @@ export interface FoundPlugin {
   readonly preload: readonly string[];
   /** Options that every compilation needs, such as the folder of ptxas and libdevice. */
   readonly flags: CompileFlags;
+  /** Options for all programs but those of short calls, such as one token's. */
+  readonly longCallFlags?: CompileFlags;
   /** Options of its client. */
   readonly options?: ClientOptions;
 }
@@ -33,6 +35,12 @@ const DATA_FILES = ['bin/ptxas', 'nvvm/libdevice/libdevice.10.bc'];
 
 /** Trying XLA's own kernels for each product takes minutes for a model, and gains little (docs/pjrt.md). */
 const CUDA_FLAGS: CompileFlags = { xla_gpu_enable_triton_gemm: false, xla_gpu_autotune_level: 0 };
+/**
+ * XLA records a program's kernels once and starts them as one (command buffers), but records all of them again if an
+ * argument has come in other memory, as each training step's batch does: then they cost more than they save
+ * (docs/performance.md). No program has that many kernels.
+ */
+const CUDA_LONG_CALL_FLAGS: CompileFlags = { xla_gpu_graph_min_graph_size: 1_000_000 };
 /** Training needs nearly all of the memory; the rest is the driver's and the libraries'. */
 const CUDA_OPTIONS: ClientOptions = { memory_fraction: 0.94 };
 
@@ -84,6 +92,7 @@ export function pluginAt(path: string, sitePackages?: string): FoundPlugin {
     file,
     preload: CUDA_13_LIBRARIES.map((name) => join(nvidia, name)).filter(isFile),
     flags: { ...CUDA_FLAGS, ...(hasData && { xla_gpu_cuda_data_dir: data }) },
+    longCallFlags: CUDA_LONG_CALL_FLAGS,
     options: CUDA_OPTIONS,
   };
 }

@@ -81,6 +81,7 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
   const { runtime } = backend.binding;
   const { client } = runtime;
   const target = new PjrtTarget(backend);
+  const shortCallsTarget = new PjrtTarget(backend, true);
   return {
     target: 'pjrt',
     device,
@@ -90,7 +91,15 @@ export async function openPjrtEngine(options: EngineOptions, precision: Precisio
     collectives: collectives(undefined),
     description: `PJRT ${client.platform} (${client.devices[0].kind}, ${client.devices[0].name}), ${precision} matmuls`,
     jit: (fn, jitOptions: JitOptions = {}) =>
-      makeJit(fn, { target, compiles: jitOptions.executor !== 'eager', precision }, jitOptions),
+      makeJit(
+        fn,
+        {
+          target: jitOptions.shortCalls ? shortCallsTarget : target,
+          compiles: jitOptions.executor !== 'eager',
+          precision,
+        },
+        jitOptions,
+      ),
     mesh: (axes) => {
       const key = JSON.stringify(axes);
       const mesh = meshes.get(key) ?? new DeviceMesh(backend, { ...axes });

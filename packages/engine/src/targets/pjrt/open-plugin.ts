@@ -54,10 +54,12 @@ function checkNvidiaDriver({ file }: FoundPlugin, hint: string): void {
 }
 
 function openClient(plugin: FoundPlugin, options: ClientOptions, keeps: boolean, hint: string): Client {
-  const flags = { ...plugin.flags, ...environmentOptions('GRAFT_PJRT_FLAGS') };
+  const given = environmentOptions('GRAFT_PJRT_FLAGS');
+  const flags = { ...plugin.flags, ...given };
+  const longCallFlags = { ...plugin.longCallFlags, ...given };
   const all = { ...plugin.options, ...environmentOptions('GRAFT_PJRT_OPTIONS'), ...options };
   try {
-    return openPjrtClient({ ...plugin, flags }, all, { keeps });
+    return openPjrtClient({ ...plugin, flags, longCallFlags }, all, { keeps });
   } catch (error) {
     if (!(error instanceof EngineError) || error.code !== 'engine.device') throw error;
     const reason = error.message.replace(/^The device cannot be opened: /, '');

@@ -97,7 +97,7 @@ export class PjrtRuntime implements EagerRuntime<PjrtTensor> {
     let known = this.programs.get(key);
     if (!known) {
       const program = oneOperation({ op, attributes: named, inputs: [], outputCount }, inputs, hostBytes);
-      this.programs.set(key, (known = new ProgramVariants(this.client, program, new Map(), true)));
+      this.programs.set(key, (known = new ProgramVariants(this.client, program, new Map(), { follow: true })));
     }
     const given = inputs.filter((_, at) => !hosts.has(at));
     const variant = known.for(given);

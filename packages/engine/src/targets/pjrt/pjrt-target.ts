@@ -5,6 +5,7 @@ import { BindingTarget } from '../../target/binding-target';
 import type { Executable as TargetExecutable, Replacements } from '../../target/target';
 import { openMeshes } from '../../mesh/open-meshes';
 import { currentPrecision } from '../../precision';
+import type { GraftBackend } from '../../trace/backend';
 import type { LayoutHints } from '../../trace/layout-hints';
 import { findRule } from '../stablehlo/rules';
 import type { TensorBuffer } from './buffer';
@@ -13,8 +14,15 @@ import type { PjrtRuntime, PjrtTensor } from './pjrt-runtime';
 import { ProgramVariants } from './program-variants';
 import { rewriteForPjrt } from './rewrites';
 
-/** A device behind a PJRT plugin. */
+/** A device behind a PJRT plugin. `shortCalls`: as for `engine.jit`. */
 export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
+  constructor(
+    backend: GraftBackend<PjrtTensor, PjrtRuntime>,
+    private readonly shortCalls = false,
+  ) {
+    super(backend);
+  }
+
   readonly hints: LayoutHints = {
     prefersTransposedKeys: () => false,
     fusesAttention: (sizes) =>
@@ -37,7 +45,7 @@ export class PjrtTarget extends BindingTarget<PjrtTensor, PjrtRuntime> {
   }
 
   compile(program: Program, replacements: Replacements): TargetExecutable<PjrtTensor> {
-    return new PjrtProgram(this.runtime, program, replacements);
+    return new PjrtProgram(this.runtime, program, replacements, this.shortCalls);
   }
 
   profile(): OperationProfile[] {
@@ -58,8 +66,9 @@ class PjrtProgram implements TargetExecutable<PjrtTensor> {
     private readonly runtime: PjrtRuntime,
     program: Program,
     private readonly replacements: Replacements,
+    shortCalls: boolean,
   ) {
-    this.variants = new ProgramVariants(runtime.client, program, replacements);
+    this.variants = new ProgramVariants(runtime.client, program, replacements, { shortCalls });
   }
 
   call(inputs: readonly PjrtTensor[]): PjrtTensor[] {

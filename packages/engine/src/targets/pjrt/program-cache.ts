@@ -63,12 +63,12 @@ export class ProgramCache {
 
   private fileOf(code: string, options: CompileOptions): string | undefined {
     if (!this.client.serializes) return undefined;
-    const { device = this.client.devices[0], devices = [device], flags = {} } = options;
+    const { device = this.client.devices[0], devices = [device] } = options;
     const compiler = this.client.compilerOf(devices[0]);
     if (!this.folders.has(compiler)) this.folders.set(compiler, ownFolder(compiler));
     const folder = this.folders.get(compiler);
     if (folder === undefined) return undefined;
-    const sorted = Object.entries({ ...this.client.flags, ...flags }).sort(([a], [b]) => (a < b ? -1 : 1));
+    const sorted = Object.entries(this.client.flagsOf(options)).sort(([a], [b]) => (a < b ? -1 : 1));
     const key = JSON.stringify([devices.map(({ id }) => id), sorted, code]);
     return join(folder, `${createHash('sha256').update(key).digest('hex')}.pjrt`);
   }

@@ -5,7 +5,7 @@ import type { Replacements } from '../../target/target';
 import { lowerToStableHlo } from '../stablehlo/lower';
 import { constraintOf } from '../stablehlo/shardy';
 import type { DeviceBuffer, TensorBuffer } from './buffer';
-import type { Client } from './client';
+import type { Client, CompileOptions } from './client';
 import type { Executable } from './executable';
 import { describeType, sameType } from './host-values';
 import { fromBytes } from '../../program/bytes';
@@ -28,9 +28,8 @@ abstract class Variant implements ProgramVariant {
 
   constructor(
     protected readonly client: Client,
-    private readonly name: string,
     private readonly code: string,
-    private readonly devices: MeshDevices['devices'] | undefined,
+    private readonly options: CompileOptions,
   ) {}
 
   get isCompiled(): boolean {
@@ -38,16 +37,14 @@ abstract class Variant implements ProgramVariant {
   }
 
   async compile(): Promise<void> {
-    const { name, code, devices } = this;
-    const compiled = await this.client.compile(code, { name, devices });
+    const compiled = await this.client.compile(this.code, this.options);
     // Another call may have compiled it meanwhile.
     if (this.executable) compiled.dispose();
     else this.executable = compiled;
   }
 
   compileSync(): void {
-    const { name, code, devices } = this;
-    this.executable ??= this.client.compileSync(code, { name, devices });
+    this.executable ??= this.client.compileSync(this.code, this.options);
   }
 
   abstract run(inputs: readonly PjrtTensor[]): TensorBuffer[];
@@ -70,10 +67,11 @@ class OnMesh extends Variant {
     client: Client,
     private readonly program: Program,
     code: string,
+    options: CompileOptions,
     private readonly mesh: MeshDevices,
     private readonly results: readonly Sharding[],
   ) {
-    super(client, program.name, code, mesh.devices);
+    super(client, code, { ...options, devices: mesh.devices });
   }
 
   run(inputs: readonly PjrtTensor[]): MeshBuffer[] {
@@ -96,20 +94,26 @@ class OnMesh extends Variant {
 export class ProgramVariants {
   private readonly single: ProgramVariant;
   private readonly onMeshes = new Map<string, ProgramVariant>();
+  private readonly options: CompileOptions;
+  private readonly follow: boolean;
 
-  /** `follow`: results of an input's shape are split like it. Otherwise, each device has all of a result. */
+  /**
+   * `follow`: results of an input's shape are split like it. Otherwise, each device has all of a result. `shortCalls`: as
+   * for `engine.jit`.
+   */
   constructor(
     private readonly client: Client,
     private readonly program: Program,
     private readonly replacements: Replacements,
-    private readonly follow = false,
+    { follow = false, shortCalls = false }: { readonly follow?: boolean; readonly shortCalls?: boolean } = {},
   ) {
+    this.follow = follow;
+    this.options = { name: program.name, shortCalls };
     // At once, also where a mesh runs it: what cannot be lowered is refused before a call takes its inputs.
     this.single = new OnOneDevice(
       client,
-      program.name,
       lowerToStableHlo(program, { replacements, platform: client.platform }),
-      undefined,
+      this.options,
     );
   }
 
@@ -143,7 +147,7 @@ export class ProgramVariants {
       platform: client.platform,
       sharding: { axes, inputs, results },
     });
-    return new OnMesh(client, program, code, mesh, results);
+    return new OnMesh(client, program, code, this.options, mesh, results);
   }
 
   private likeAnInput(value: Value, inputs: readonly Sharding[]): Sharding {
