@@ -107,6 +107,7 @@ export { mergeAdapter, type MergeAdapterReport, type MergeAdapterRequest } from 
 export { LoraModel } from './training/lora/lora-model';
 export type { LoraSettings } from './config/lora-section';
 export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './training/lora/pairs';
+export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './util/bootstrap';
 export { createRandom, type RandomStream } from './random/streams';
 export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
 export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';

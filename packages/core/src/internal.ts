@@ -45,6 +45,7 @@ export { OptimizerShards, assignOwners } from './distributed/optimizer-shards';
 export { WorkerPlacement } from './distributed/worker-placement';
 export { OneDevice } from './distributed/one-device';
 export type { Placement } from './distributed/placement';
+export { linesOf } from './util/lines';
 export { watchCalls } from './util/pending';
 export {
   DEEPEST_JSON,

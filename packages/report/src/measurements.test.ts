@@ -22,6 +22,7 @@ function run(name: string, config: Record<string, unknown>, metrics: Record<stri
     training: [{ ...series[0], metric: 'loss', evaluator: undefined }],
     evaluated: series,
     evaluations: [{ step: 2, evaluator: 'heldOut', metrics, seconds: 1 }],
+    rows: new Map(),
     totals: { tokens: 20, seconds: 2 },
   };
 }

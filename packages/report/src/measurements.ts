@@ -80,7 +80,7 @@ const asRecord = (value: unknown): Readonly<Record<string, unknown>> =>
       : {};
 
 /** JSON with sorted keys, so that their order in a config does not matter. */
-function stableJson(value: unknown): string {
+export function stableJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))

@@ -26,6 +26,7 @@ function run(name: string, changes: Partial<RunData> = {}): RunData {
     training: [series('loss', [3, 2])],
     evaluated: [],
     evaluations: [],
+    rows: new Map(),
     totals: { tokens: 20, seconds: 2, tokensPerSecond: 10 },
     ...changes,
   };

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { charts, type Chart } from './charts';
 import { clientScript, type ClientData, type PageUpdate } from './page-script';
 import { embedJson, escapeHtml } from './html';
+import { frontierSection } from './frontier/section';
+import { changedRowsSection } from './rows/section';
 import { shortTitles, type RunData } from './read-run';
 import { COLORS, DASHES, STYLE, swatch } from './style';
 import { differences, evaluationTables, runsTable } from './tables';
@@ -25,11 +27,11 @@ export function renderReport(
   leftOut: readonly string[] = [],
   { live = false }: PageOptions = {},
 ): string {
-  const { heading, sections, charts: all } = renderSections(runs, leftOut);
+  const { heading, sections, charts: all, frontier } = renderSections(runs, leftOut);
   const section = (id: string): string => `<section id="${id}">${sections[id]}</section>`;
   const hasLegend = live || runs.length > 1;
-  const scripts = [...(all.length > 0 || live ? [readFileSync(ECHARTS, 'utf8')] : []), clientScript()];
-  const data: ClientData = { charts: all, colors: COLORS, dashes: DASHES, live };
+  const scripts = [...(all.length > 0 || frontier || live ? [readFileSync(ECHARTS, 'utf8')] : []), clientScript()];
+  const data: ClientData = { charts: all, frontier, colors: COLORS, dashes: DASHES, live };
   const written = live ? 'Served by graft report --watch' : `Written by graft report, ${minute(new Date())} UTC`;
   return `<!doctype html>
 <html lang="en">
@@ -49,6 +51,8 @@ ${hasLegend ? `<nav class="legend" aria-label="Runs shown" id="legend">${section
 <main>
 ${section('runs')}
 ${section('evaluations')}
+${section('frontier')}
+${section('changed')}
 <section aria-label="Curves"${all.length > 0 || live ? '' : ' hidden'}><h2>Curves</h2>${SWITCHES}<div id="cards">${sections.cards}</div></section>
 ${all.length > 0 || live ? '' : '<p class="faint">These runs have no metrics to draw.</p>'}
 ${section('configs')}
@@ -67,16 +71,20 @@ export function renderSections(runs: readonly RunData[], leftOut: readonly strin
   const titles = shortTitles(runs);
   const all = charts(runs, titles);
   const tables = evaluationTables(runs, titles);
+  const frontier = frontierSection(runs, titles);
   const heading = runs.length === 1 ? runs[0].title : `${runs.length} runs`;
   const missing = leftOut.map((sentence) => `<p>Left out: ${escapeHtml(sentence)}</p>`).join('');
   return {
     heading,
     charts: rounded(all),
+    ...(frontier.data && { frontier: rounded(frontier.data) }),
     sections: {
       heading: escapeHtml(heading),
       legend: legend(titles),
       runs: `${runsTable(runs)}${missing}`,
       evaluations: tables.length > 0 ? `<h2>Evaluations</h2>${tables.join('\n')}` : '',
+      frontier: frontier.html,
+      changed: changedRowsSection(runs, titles),
       cards: cards(all),
       configs: `<h2>Configs</h2>
 ${differences(runs, titles).join('\n')}

@@ -10,6 +10,7 @@ import { maskedForMessage } from '@graft/core/internal';
 import { basename, join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';
+import { readAnsweredRows, type AnsweredRow } from './rows/read-rows';
 
 /** Maximum number of points per drawn series; longer series are downsampled. */
 const DRAWN_POINTS = 2000;
@@ -43,6 +44,8 @@ export interface RunData {
   /** Metrics of evaluations: `evaluator/metric`. */
   readonly evaluated: readonly Series[];
   readonly evaluations: readonly EvaluationRecord[];
+  /** The rows that its newest evaluation asked, by task. */
+  readonly rows: ReadonlyMap<string, readonly AnsweredRow[]>;
   /** Number of sequences per step; absent if the config does not determine it (datasets of ready batches). */
   readonly samplesPerStep?: number;
   readonly totals: {
@@ -73,6 +76,7 @@ export async function readRun(path: string): Promise<RunData> {
     training: trainingSeries(withDerived(lines, samplesPerStep), compileSeconds),
     evaluated: evaluationSeries(evaluations, lines, compileSeconds),
     evaluations,
+    rows: await readAnsweredRows(folder),
     samplesPerStep,
     totals: {
       tokens: lines.tokens.at(-1) ?? 0,

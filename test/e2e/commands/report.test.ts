@@ -163,6 +163,17 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
     expect(cells.map(({ best }) => best)).toEqual(last.map((loss) => loss === Math.min(...last)));
   });
 
+  test('quality is drawn against the cost that is chosen, with a name for each model', async () => {
+    const texts = (): Promise<(string | null)[]> =>
+      page.$$eval('#frontier-chart svg text', (all) => all.map(({ textContent }) => textContent));
+    expect(await texts()).toEqual(expect.arrayContaining(['rate-0.001', 'rate-0.0001', 'Parameters']));
+    const costs = await page.$$eval('select[name="cost"] option', (all) => all.map(({ textContent }) => textContent));
+    await page.selectOption('select[name="cost"]', { label: costs.find((cost) => cost?.startsWith('Training'))! });
+    expect(await texts()).toContain('Training (seconds, without compiling)');
+    expect(await texts()).not.toContain('Parameters');
+    expect(browserMessages).toEqual([]);
+  });
+
   test('the switches redraw the charts', async () => {
     const axisName = (): Promise<(string | null)[]> =>
       page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));

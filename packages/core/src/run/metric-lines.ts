@@ -2,6 +2,7 @@ import { GraftError } from '@graft/engine';
 import { streamRegularFile } from '@graft/files';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { linesOf } from '../util/lines';
 
 /** Maximum bytes of the file: enough for a run of several million steps. */
 const LARGEST_BYTES = 2 ** 30;
@@ -40,7 +41,7 @@ export async function readMetrics(file: string): Promise<MetricLines> {
   if (entry.size > LARGEST_BYTES) throw wrong(`has ${entry.size} bytes; a report reads at most ${LARGEST_BYTES}`);
   let number = 0;
   let numbers = 0;
-  for await (const { text, ends } of linesOf(await open(file))) {
+  for await (const { text, ends } of linesOf(await open(file), LONGEST_LINE_BYTES)) {
     number++;
     if (text === undefined)
       throw wrong(`has more than ${LONGEST_LINE_BYTES.toLocaleString('en')} bytes in line ${number}`);
@@ -79,30 +80,6 @@ function parseLine(text: string): Record<string, number | null> | undefined {
   if (typeof line !== 'object' || line === null || Array.isArray(line)) return undefined;
   const isNumber = (value: unknown): boolean => value === null || typeof value === 'number';
   return Object.values(line).every(isNumber) ? (line as Record<string, number | null>) : undefined;
-}
-
-interface Line {
-  /** undefined: the line is too long. */
-  readonly text: string | undefined;
-  /** Whether the line ends with a line feed. */
-  readonly ends: boolean;
-}
-
-const LINE_FEED = 0x0a;
-
-async function* linesOf(stream: ReadStream): AsyncGenerator<Line, undefined, undefined> {
-  let rest = Buffer.alloc(0);
-  for await (const piece of stream as AsyncIterable<Buffer>) {
-    let bytes = rest.length > 0 ? Buffer.concat([rest, piece]) : piece;
-    for (let end = bytes.indexOf(LINE_FEED); end >= 0; end = bytes.indexOf(LINE_FEED)) {
-      yield { text: end <= LONGEST_LINE_BYTES ? bytes.toString('utf8', 0, end) : undefined, ends: true };
-      bytes = bytes.subarray(end + 1);
-    }
-    if (bytes.length > LONGEST_LINE_BYTES) yield { text: undefined, ends: false };
-    rest = Buffer.from(bytes);
-  }
-  if (rest.length > 0) yield { text: rest.toString('utf8'), ends: false };
-  return undefined;
 }
 
 async function open(file: string): Promise<ReadStream> {

@@ -18,7 +18,7 @@ export function followServer(onUpdate: (update: PageUpdate) => void): void {
   const sent = new Map<string, string>();
 
   const focusable = (element: HTMLElement): HTMLElement[] =>
-    Array.from(element.querySelectorAll<HTMLElement>('a, button, input, summary, [tabindex]'));
+    Array.from(element.querySelectorAll<HTMLElement>('a, button, input, select, summary, [tabindex]'));
 
   const replace = (element: HTMLElement, html: string): void => {
     const focused = focusable(element).indexOf(document.activeElement as HTMLElement);

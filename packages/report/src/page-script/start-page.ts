@@ -1,5 +1,6 @@
 import type { chartBoard } from './chart-board';
 import type { curveTools } from './curve-tools';
+import type { frontierBoard } from './frontier-board';
 import type { formatting } from './formatting';
 import type { followServer } from './live';
 import type { tableTools } from './table-tools';
@@ -12,6 +13,7 @@ export interface PageParts {
   readonly curveTools: typeof curveTools;
   readonly tableTools: typeof tableTools;
   readonly chartBoard: typeof chartBoard;
+  readonly frontierBoard: typeof frontierBoard;
   readonly zoomCharts: typeof zoomCharts;
   readonly followServer: typeof followServer;
 }
@@ -34,6 +36,7 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
   const curves = parts.curveTools();
   const tables = parts.tableTools();
   const board = echarts && parts.chartBoard(echarts, data, view, curves, format);
+  const frontier = echarts && parts.frontierBoard(echarts, data, view.hidden, format);
   const all = <E extends HTMLElement>(selector: string): E[] => Array.from(document.querySelectorAll<E>(selector));
   const announce = (sentence: string): void => {
     const place = document.getElementById('reading');
@@ -62,6 +65,7 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
     for (const count of all('[data-shown]')) count.textContent = `${shown} of ${boxes.length} runs shown`;
     tables.refresh(view.hidden);
     board?.redraw();
+    frontier?.redraw();
   };
 
   const onSwitch = (input: HTMLInputElement): void => {
@@ -88,6 +92,8 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
 
   // One listener per kind of event, because a live page replaces elements.
   document.addEventListener('change', ({ target }) => {
+    if ((target instanceof HTMLSelectElement || target instanceof HTMLInputElement) && 'frontier' in target.dataset)
+      return frontier?.choose(target);
     if (!(target instanceof HTMLInputElement)) return;
     if (target.dataset.show !== undefined) {
       const run = Number(target.dataset.show);
@@ -118,16 +124,21 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
         target instanceof Element && target.closest('.legend label')?.querySelector<HTMLElement>('[data-show]');
       if (box) board?.highlight(isIn ? Number(box.dataset.show) : undefined);
     });
-  window.addEventListener('resize', () => board?.resize());
+  window.addEventListener('resize', () => {
+    board?.resize();
+    frontier?.redraw();
+  });
 
   if (window.matchMedia(NARROW).matches)
     for (const details of all<HTMLDetailsElement>('.legend details')) details.open = false;
   board?.show(data.charts);
+  frontier?.show(data.frontier);
   showRuns();
   showRange();
   if (data.live)
-    parts.followServer(({ charts }) => {
+    parts.followServer(({ charts, frontier: compared }) => {
       board?.show(charts);
+      frontier?.show(compared);
       showRuns();
     });
 }

@@ -2,10 +2,13 @@
 /** Types that the parts of the page's script share. Each part is one function, whose source text the page contains. */
 import type { ECharts } from 'echarts';
 import type { Chart, ChartLine } from '../charts';
+import type { FrontierData } from '../frontier/section';
 
 /** The data that the page passes to its script. */
 export interface ClientData {
   readonly charts: readonly Chart[];
+  /** Absent if there is nothing to compare. */
+  readonly frontier?: FrontierData;
   readonly colors: { readonly light: readonly string[]; readonly dark: readonly string[] };
   readonly dashes: readonly (readonly number[])[];
   /** Whether `graft report --watch` serves the page and pushes changes. */
@@ -17,6 +20,7 @@ export interface PageUpdate {
   readonly heading: string;
   readonly sections: Readonly<Record<string, string>>;
   readonly charts: readonly Chart[];
+  readonly frontier?: FrontierData;
 }
 
 /** The part of ECharts that the page uses; its build is inlined before the script. */
@@ -97,4 +101,12 @@ export interface ChartBoard {
   readonly at: (target: EventTarget | null) => Drawn | undefined;
   /** Shows the tooltip at an x of the chart's axis, and returns its text. */
   readonly readOff: (drawn: Drawn, x: number) => string;
+}
+
+export interface FrontierBoard {
+  /** Shows this data in its element, if the page has it. */
+  readonly show: (data: FrontierData | undefined) => void;
+  /** Applies a switch of the chart. */
+  readonly choose: (control: HTMLSelectElement | HTMLInputElement) => void;
+  readonly redraw: () => void;
 }
