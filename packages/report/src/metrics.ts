@@ -69,6 +69,8 @@ export function betterOf(metric: string): 'less' | 'more' | undefined {
   if (/(^|\W)(loss|perplexity|bitsPerByte|crossEntropy|divergence)$/.test(metric)) return 'less';
   // A mixture has one metric per part: `loss/ul2`.
   if (/^(loss|perplexity|bitsPerByte)\//.test(metric)) return 'less';
-  if (/(^|\W)(accuracy|f1|exactMatch|mean|partialMean)$/.test(metric)) return 'more';
+  if (/(^|\W)(accuracy\w*|f1|exactMatch|flexibleMatch|trueShare|passAt\d+|mean|partialMean)$/.test(metric))
+    return 'more';
+  if (/(^|\W)(bleu|chrf|rouge\w+|pretraining|instruction)$/i.test(metric)) return 'more';
   return undefined;
 }

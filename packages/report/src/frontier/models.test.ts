@@ -58,10 +58,14 @@ test('the same seed twice is not a second measurement', () => {
 
 test('costs are what latency measured, without its counts; qualities have a direction', () => {
   const { qualities, costs } = compared(
-    run('a', { parameters: 10, heldOut: { loss: 2, tokens: 50 }, latency: { 'batch1/tokenMs': 3, repeats: 5 } }),
+    run('a', {
+      parameters: 10,
+      heldOut: { loss: 2, tokens: 50 },
+      latency: { 'batch1.all/ms': 3, 'batch1.all/q1': 2, 'batch1.tokensPerSecond': 5 },
+    }),
   );
   expect(qualities.map(({ title, better }) => [title, better])).toEqual([['heldOut: loss', 'less']]);
-  expect(costs.map(({ title }) => title)).toEqual(['Parameters', 'Training', 'latency: batch1/tokenMs']);
+  expect(costs.map(({ title }) => title)).toEqual(['Parameters', 'Training', 'latency: batch1.all/ms']);
 });
 
 test('measurements of different data are not compared', () => {

@@ -11,8 +11,8 @@ export interface Axis {
   readonly title: string;
   readonly unit?: string;
   readonly better: 'less' | 'more';
-  /** Of qualities: the measurement, the same for all metrics of one. */
-  readonly family: string;
+  /** Of qualities: whether it stands for its measurement, as its first metric does, and the mean of a suite. */
+  readonly isMain: boolean;
 }
 
 /** One run, or all runs of a config with different seeds. */
@@ -40,9 +40,8 @@ interface Measured {
 
 /** Evaluators whose numbers are costs, of the model and the machine. */
 const EVALUATORS_OF_COST = ['latency', 'cost'];
-/** Numbers of those evaluators that are not costs: how many were measured, and their spread. */
-const NOT_COSTS =
-  /(^|\/)(batch|batchSize|repeats|rows|prompts|tokens|count|spread|low|high|q1|q3|lowerQuartile|upperQuartile)$/i;
+/** Those of their numbers that are costs; others are counts, quartiles and rates. */
+const COSTS = /(^|[./])(ms|flops|bytesRead|peak\w*Bytes)$/;
 
 /**
  * Groups the runs and gathers their numbers. Qualities are the metrics of which one direction is better, of measurements
@@ -101,25 +100,32 @@ function qualitiesOf(measurement: Measurement): Measured[] {
     ...metrics.filter((metric) => !metric.includes('/')),
     ...metrics.filter((metric) => metric.includes('/')),
   ];
-  return sorted.map((metric) => measured(measurement, metric, betterOf(metric)!));
+  return sorted.map((metric, i) => {
+    const isSuite = measurement.use === 'benchmarks' && !metric.includes('/');
+    return measured(measurement, metric, { better: betterOf(metric)!, isMain: i === 0 || isSuite });
+  });
 }
 
 const costsOf = (measurement: Measurement): Measured[] =>
   metricsOf(measurement)
-    .filter((metric) => !NOT_COSTS.test(metric))
-    .map((metric) => measured(measurement, metric, 'less'));
+    .filter((metric) => COSTS.test(metric))
+    .map((metric) => measured(measurement, metric, { better: 'less', isMain: false }));
 
 const metricsOf = ({ members }: Measurement): string[] => [
   ...new Set(members.flatMap(({ last }) => Object.keys(last.metrics))),
 ];
 
-function measured({ key, title, members }: Measurement, metric: string, better: Axis['better']): Measured {
+function measured(
+  { key, title, members }: Measurement,
+  metric: string,
+  facts: Pick<Axis, 'better' | 'isMain'>,
+): Measured {
   const values = members.flatMap(({ run, last }): [number, number][] => {
     const value = last.metrics[metric];
     return Number.isFinite(value) ? [[run, value]] : [];
   });
   return {
-    axis: { key: `${key} ${metric}`, title: `${title}: ${metric}`, better, family: key },
+    axis: { key: `${key} ${metric}`, title: `${title}: ${metric}`, ...facts },
     values: new Map(values),
   };
 }
@@ -127,7 +133,7 @@ function measured({ key, title, members }: Measurement, metric: string, better: 
 /** What every run costs, whatever was measured. */
 function costsOfRuns(runs: readonly RunData[]): Measured[] {
   const cost = (key: string, title: string, unit: string | undefined, of: (run: RunData) => number | undefined) => ({
-    axis: { key, title, unit, better: 'less' as const, family: key },
+    axis: { key, title, unit, better: 'less' as const, isMain: false },
     values: new Map(
       runs.flatMap((run, i): [number, number][] => {
         const value = of(run);

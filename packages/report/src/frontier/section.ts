@@ -43,7 +43,7 @@ export function frontierSection(runs: readonly RunData[], titles: readonly strin
   const isPlaced = ({ values }: ComparedModel): boolean =>
     qualities.some(({ key }) => values.has(key)) && costs.some(({ key }) => values.has(key));
   if (models.filter(isPlaced).length < 2) return { html: '' };
-  const main = mainQualities(qualities);
+  const main = qualities.filter(({ isMain }) => isMain);
   const html = [
     '<h2>Quality and cost</h2>',
     chart(comparison),
@@ -57,10 +57,6 @@ export function frontierSection(runs: readonly RunData[], titles: readonly strin
 }
 
 const note = (sentence: string): string => `<p class="note">${escapeHtml(sentence)}</p>`;
-
-/** The first metric of every measurement: that of the whole, if it has one. */
-const mainQualities = (qualities: readonly Axis[]): Axis[] =>
-  qualities.filter(({ family }, i) => qualities.findIndex((other) => other.family === family) === i);
 
 function chart({ qualities, costs }: Comparison): string {
   const select = (name: string, label: string, axes: readonly Axis[]): string =>
