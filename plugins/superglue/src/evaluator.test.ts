@@ -128,6 +128,36 @@ test('finished trials of a run are not repeated', async () => {
   expect((await (await evaluator({ ...options, epochs: 3 }, run)).evaluate(context()))['rte/accuracy']).toBeLessThan(7);
 });
 
+test('with several seeds the chosen trial is repeated: the scores are means, with intervals, and the trials are kept', async () => {
+  const run = temporaryFolder();
+  const reports: EvaluationProgress[] = [];
+  const progress = (report: EvaluationProgress): void => void reports.push(report);
+  const once = await (await evaluator({}, run)).evaluate(context());
+  const numbers = await (await evaluator({ seeds: 3 }, run)).evaluate(context({ progress }));
+  expect([...new Set(reports.map(({ part }) => part))]).toEqual([
+    'rte (1 of 2), seed 2 of 3',
+    'rte (1 of 2), seed 3 of 3',
+    'cb (2 of 2), seed 2 of 3',
+    'cb (2 of 2), seed 3 of 3',
+  ]);
+  const stored = readdirSync(join(run, 'superglue')).map(
+    (name) => JSON.parse(readFileSync(join(run, 'superglue', name), 'utf8')) as { record: TrialRecord },
+  );
+  expect(stored).toHaveLength(6);
+  const bestOf = ({ record }: { record: TrialRecord }): number =>
+    Math.max(...record.epochs.map(({ scores }) => scores.accuracy));
+  for (const task of ['rte', 'cb']) {
+    const best = stored.filter(({ record }) => record.task === task).map(bestOf);
+    expect(best).toContain(once[`${task}/accuracy`]);
+    expect(numbers[`${task}/accuracy`]).toBeCloseTo(best.reduce((sum, one) => sum + one, 0) / 3, 12);
+    expect(numbers[`${task}/accuracyLow`]).toBeGreaterThan(Math.min(...best) - 1e-9);
+    expect(numbers[`${task}/accuracyHigh`]).toBeLessThan(Math.max(...best) + 1e-9);
+    expect(numbers[`${task}/seeds`]).toBe(3);
+  }
+  expect(numbers.partialMean).toBeCloseTo((numbers['cb/accuracy'] + numbers['rte/accuracy']) / 2, 12);
+  expect(numbers.partialMeanLow).toBeLessThanOrEqual(numbers.partialMean);
+});
+
 test('a run that did not search dropout in the model reuses its trials when it does', async () => {
   const run = temporaryFolder();
   const options = { tasks: ['rte'], dropouts: [0.1], appendEos: true };

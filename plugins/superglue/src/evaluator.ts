@@ -1,5 +1,7 @@
 import {
+  bootstrapMean,
   componentOption,
+  createRandom,
   DataError,
   defineComponent,
   GraftError,
@@ -77,6 +79,13 @@ export const superGlueOptions = z.strictObject({
     .enum(['best', 'last'])
     .default('best')
     .describe("The epoch whose accuracy counts: a trial's best, or its last."),
+  seeds: z
+    .int()
+    .positive()
+    .default(1)
+    .describe(
+      'Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.',
+    ),
   optimizer: componentOption('optimizer')
     .default({ use: 'adamw', learningRate: 1e-4, clipNorm: 1 })
     .describe('The optimizer. Its own learning rate has no effect: those of the grid are used.'),
@@ -119,7 +128,8 @@ interface Search {
  * Returns `<task>/accuracy` and the benchmark's own metrics, `<task>/majority` (the accuracy of always predicting the
  * most frequent class), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/modelDropout`, `/epoch`), and
  * `mean`: of the accuracies of the paper's seven tasks, without ReCoRD; `partialMean` where only some of the seven were
- * evaluated.
+ * evaluated. With several seeds, scores are means, and `/accuracyLow`, `/accuracyHigh`, `meanLow` and `meanHigh` the ends of
+ * their 95 % bootstrap intervals.
  */
 export class SuperGlueEvaluator implements Evaluator {
   private readonly options: ResolvedSuperGlueOptions;
@@ -155,22 +165,23 @@ export class SuperGlueEvaluator implements Evaluator {
     const store = new TrialStore(run && join(run.folder, 'superglue'));
     const tuner = new FineTuner(engine, context.model, optimizer, schedule, options);
     const numbers: Record<string, number> = {};
-    const counting: number[] = [];
+    const counting: (readonly (number | undefined)[])[] = [];
     try {
       for (const [index, task] of tasks.entries()) {
         const own = data.get(task)!;
         const place = `${task.id} (${index + 1} of ${tasks.length})`;
-        const chosen = await this.search({ task, place, data: own, tuner, store }, context);
-        Object.assign(numbers, taskNumbers(task, own, chosen));
-        if (task.inMean) counting.push(chosen.epoch.scores.accuracy);
+        const search = { task, place, data: own, tuner, store };
+        const chosen = await this.search(search, context);
+        const epochs = [chosen.epoch, ...(await this.repeat(search, chosen.record.trial, context))];
+        Object.assign(numbers, taskNumbers(task, own, chosen, epochs));
+        if (task.inMean) counting.push(epochs.map((epoch) => epoch?.scores.accuracy));
       }
     } finally {
       tuner.dispose();
     }
     if (counting.length === 0) return numbers;
-    const mean = counting.reduce((sum, accuracy) => sum + accuracy, 0) / counting.length;
     const whole = counting.length === TASKS.filter(({ inMean }) => inMean).length;
-    return { ...numbers, [whole ? 'mean' : 'partialMean']: mean };
+    return { ...numbers, ...intervalNumbers(whole ? 'mean' : 'partialMean', meansBySeed(counting)) };
   }
 
   private async read(task: SuperGlueTask, around: Around, tokenizer: Tokenizer): Promise<TaskData> {
@@ -193,27 +204,46 @@ export class SuperGlueEvaluator implements Evaluator {
 
   /** The grid of one task. */
   private async search(search: Search, context: EvaluationContext): Promise<Chosen> {
-    const { task, data, store } = search;
+    const { task } = search;
     const records: TrialRecord[] = [];
     const trials = grid(this.options);
-    for (const [index, trial] of trials.entries()) {
-      const conditions = this.conditions(task, trial, context);
-      let record = await store.find(task.id, conditions);
-      if (!record) {
-        const part = `${search.place}, trial ${index + 1} of ${trials.length}`;
-        const progress: EvaluationContext['progress'] = (report) => context.progress?.({ ...report, part });
-        record = await this.tryOne(search, trial, { ...context, progress });
-        await store.keep(record, conditions);
-      }
-      records.push(record);
-      this.parts.logger.info(describe(record, data));
-    }
+    for (const [index, trial] of trials.entries())
+      records.push(await this.done(search, trial, context, `${search.place}, trial ${index + 1} of ${trials.length}`));
     const chosen = choose(records, this.options.select, task.selectBy);
     if (chosen) return chosen;
     throw new GraftError(`Fine-tuning on ${task.id} diverged at every point of the grid: ${records[0].diverged}`, {
       code: 'superglue.diverged',
       hint: 'Lower learningRates, or clip gradients (optimizer.clipNorm).',
     });
+  }
+
+  /** The epochs that count when the chosen trial is repeated with other random numbers; undefined: it diverged. */
+  private async repeat(search: Search, trial: Trial, context: EvaluationContext): Promise<(EpochResult | undefined)[]> {
+    const { seeds, select } = this.options;
+    const epochs: (EpochResult | undefined)[] = [];
+    for (let seed = 1; seed < seeds; seed++) {
+      const random = context.random.fork('seed').fork(seed);
+      const part = `${search.place}, seed ${seed + 1} of ${seeds}`;
+      const record = await this.done(search, trial, { ...context, random }, part);
+      const epoch = choose([record], select, search.task.selectBy)?.epoch;
+      if (!epoch) this.parts.logger.warn(`${part} diverged, and does not count. ${record.diverged}`);
+      epochs.push(epoch);
+    }
+    return epochs;
+  }
+
+  /** A fine-tuning that the run has done before, or does now. */
+  private async done(search: Search, trial: Trial, context: EvaluationContext, part: string): Promise<TrialRecord> {
+    const { task, data, store } = search;
+    const conditions = this.conditions(task, trial, context);
+    let record = await store.find(task.id, conditions);
+    if (!record) {
+      const progress: EvaluationContext['progress'] = (report) => context.progress?.({ ...report, part });
+      record = await this.tryOne(search, trial, { ...context, progress });
+      await store.keep(record, conditions);
+    }
+    this.parts.logger.info(describe(record, data));
+    return record;
   }
 
   private async tryOne(
@@ -240,8 +270,8 @@ export class SuperGlueEvaluator implements Evaluator {
    */
   private conditions(task: SuperGlueTask, trial: Trial, { model, step, random }: EvaluationContext): object {
     const { bos, eos } = specialsAround(model, this.options);
-    const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, ...others } = this.options;
-    void [tasks, learningRates, batchSizes, dropouts, modelDropouts, select];
+    const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, seeds, ...others } = this.options;
+    void [tasks, learningRates, batchSizes, dropouts, modelDropouts, select, seeds];
     const settings: Record<string, unknown> = {
       ...others,
       prependBos: bos !== undefined,
@@ -269,13 +299,45 @@ function readingTokenizer(tokenizer: Tokenizer, model: Model): Tokenizer {
 function taskNumbers(
   { id }: SuperGlueTask,
   { val }: TaskData,
-  { record, epoch, epochNumber }: Chosen,
+  { record: { trial }, epochNumber }: Chosen,
+  epochs: readonly (EpochResult | undefined)[],
 ): Record<string, number> {
-  const { trial } = record;
-  const { accuracy, ...others } = epoch.scores;
-  const numbers = { accuracy, majority: majority(val), ...others, examples: val.length, ...trial, epoch: epochNumber };
+  const finished = epochs.filter((epoch) => epoch !== undefined);
+  const { accuracy: _, ...others } = finished[0].scores;
+  const means = Object.keys(others).map((name): [string, number] => [
+    name,
+    finished.reduce((sum, { scores }) => sum + scores[name], 0) / finished.length,
+  ]);
+  const numbers = {
+    ...intervalNumbers(
+      'accuracy',
+      finished.map(({ scores }) => scores.accuracy),
+    ),
+    majority: majority(val),
+    ...Object.fromEntries(means),
+    examples: val.length,
+    ...trial,
+    epoch: epochNumber,
+    ...(epochs.length > 1 && { seeds: finished.length }),
+  };
   return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [`${id}/${name}`, value]));
 }
+
+/** The mean of some seeds' values; of several, with its interval. */
+function intervalNumbers(name: string, values: readonly number[]): Record<string, number> {
+  const { mean, low, high } = bootstrapMean(values, { random: createRandom(0).fork(name) });
+  return {
+    [name]: mean,
+    ...(low !== undefined && high !== undefined && { [`${name}Low`]: low, [`${name}High`]: high }),
+  };
+}
+
+/** For each seed the mean over the tasks, without the seeds that diverged in one; the first never did. */
+const meansBySeed = (tasks: readonly (readonly (number | undefined)[])[]): number[] =>
+  tasks[0].flatMap((_, seed) => {
+    const own = tasks.flatMap((values) => values[seed] ?? []);
+    return own.length === tasks.length ? [own.reduce((sum, value) => sum + value, 0) / own.length] : [];
+  });
 
 /** Fraction of the most frequent class. */
 function majority(examples: readonly EncodedExample[]): number {
