@@ -196,6 +196,7 @@ export {
   type ExperimentInput,
   type LoadedEvaluation,
   type LoadedExperiment,
+  type LoadedTraining,
   type LoadOptions,
   type NamedCode,
   type OnCode,
@@ -203,6 +204,7 @@ export {
   type PluginOptions,
   type PluginReference,
   type JsonSchema,
+  type TrainingConfig,
 } from './config';
 export {
   countParameters,
@@ -218,6 +220,7 @@ export {
   runEvaluation,
   runExperiment,
   withInterrupt,
+  withTrainingSteps,
   type EvaluationRunOptions,
   type EvaluationRunResult,
   type LearningRateOptions,
@@ -233,6 +236,7 @@ export {
   type RunRecord,
   type RunResult,
   type RunStatus,
+  type TrainingStepsOptions,
 } from './run';
 export {
   isSecret,
