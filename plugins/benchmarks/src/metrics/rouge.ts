@@ -20,7 +20,7 @@ export interface RougeScore {
 export function rouge(prediction: string, references: readonly string[]): Readonly<Record<RougeType, RougeScore>> {
   if (references.length === 0)
     throw new DataError('ROUGE got no reference.', {
-      code: 'metrics.corpus',
+      code: 'benchmarks.references',
       exitCode: 2,
       hint: 'Give each prediction at least one reference.',
     });
