@@ -167,6 +167,12 @@ const StopWhenSection = z
     error: 'belongs to patience',
   });
 
+/** The keys of `train` that each say how long to train. */
+const LENGTHS = ['steps', 'tokens', 'epochs'] as const;
+
+const lengthsIn = (train: Readonly<Partial<Record<(typeof LENGTHS)[number], unknown>>>): readonly string[] =>
+  LENGTHS.filter((key) => train[key] !== undefined && train[key] !== null);
+
 export const TrainSection = z
   .strictObject({
     steps: z.number().int().positive().optional().describe('optimizer steps in all; or give tokens or epochs'),
@@ -246,8 +252,11 @@ export const TrainSection = z
     loader: LoaderSection.prefault({}).describe('how batches are read'),
     logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
   })
-  .refine(({ steps, tokens, epochs }) => [steps, tokens, epochs].filter((one) => one !== undefined).length === 1, {
-    error: 'expected exactly one of steps, tokens and epochs; null removes an inherited one (steps: null)',
+  .refine((train) => lengthsIn(train).length === 1, {
+    error: ({ input }) => {
+      const given = lengthsIn(input as object).join(' and ') || 'none of them';
+      return `expected exactly one of ${LENGTHS.join(', ')}; got ${given} (null removes an inherited one: --set train.steps=null)`;
+    },
   })
   .refine(({ parameterDtype, masterWeights }) => masterWeights === undefined || parameterDtype === 'bfloat16', {
     path: ['masterWeights'],

@@ -112,9 +112,9 @@ it('a note says how many steps they are, and nothing is left behind', async () =
 });
 
 it('exactly one of steps, tokens and epochs is wanted, and null removes an inherited one', async () => {
-  const expected = 'expected exactly one of steps, tokens and epochs';
-  await expect(load({ batchSize: 4 })).rejects.toThrow(expected);
-  await expect(load({ steps: 3, epochs: 1 })).rejects.toThrow(expected);
+  const expected = 'train: expected exactly one of steps, tokens, epochs';
+  await expect(load({ batchSize: 4 })).rejects.toThrow(`${expected}; got none of them`);
+  await expect(load({ steps: 3, epochs: 1 })).rejects.toThrow(`${expected}; got steps and epochs`);
   const value = toyConfig(newRuns(), { train: { steps: 3 } });
   const overrides = ['train.steps=null', 'train.tokens=24'];
   const { config } = await loadConfig({ value, plugins: [toyPlugin], overrides });

@@ -61,6 +61,8 @@ interface Found {
 
 const number = (value: number): string => value.toLocaleString('en', { maximumFractionDigits: 1 });
 
+const stepsText = (steps: number): string => (steps === 1 ? '1 step' : `${number(steps)} steps`);
+
 /** Rounded up, but not for the error of a product of decimal fractions. */
 const roundUp = (value: number): number => Math.max(1, Math.ceil(value - 1e-9 * value));
 
@@ -86,7 +88,7 @@ function stepsOfEpochs(
   const steps = repeats === false ? Math.max(1, Math.floor(exact + 1e-9 * exact)) : roundUp(exact);
   const each =
     kind === 'examples' ? `${number(length)} examples, ${number(perStep)} a step` : `${number(length)} batches`;
-  return { steps, because: `train.epochs ${epochs} is ${number(steps)} steps: an epoch of ${name} has ${each}.` };
+  return { steps, because: `train.epochs ${epochs} is ${stepsText(steps)}: an epoch of ${name} has ${each}.` };
 }
 
 async function stepsOfTokens(tokens: number, data: TrainingData, { config }: LoadedExperiment): Promise<Found> {
@@ -102,7 +104,7 @@ async function stepsOfTokens(tokens: number, data: TrainingData, { config }: Loa
   const each = isSame ? 'a batch' : `a batch, by the mean of the first ${counts.length},`;
   return {
     steps,
-    because: `train.tokens ${number(tokens)} is ${number(steps)} steps: ${each} has ${number(mean)} tokens.`,
+    because: `train.tokens ${number(tokens)} is ${stepsText(steps)}: ${each} has ${number(mean)} tokens.`,
   };
 }
 

@@ -109,6 +109,15 @@ describe('GenerateEvaluator', () => {
     },
   );
 
+  it('beam search gives each row the same in any batch, though prompts have different lengths', async () => {
+    const model = tinyGemma({ kind: 'decoder-only' });
+    const [alone, together] = await Promise.all(
+      [1, 8].map((batchSize) => evaluate(model, { batchSize, maxNewTokens: 4, beams: 2 })),
+    );
+    expect(together.samples).toEqual(alone.samples);
+    expect(together.numbers.unfinished).toBeGreaterThan(0);
+  });
+
   it('the folder has the scores of each row, and signatures with the settings', async () => {
     const { samples, summary, numbers } = await evaluate(tinyGemma(), { rows: 2, maxNewTokens: 3 });
     expect(samples[1].scores).toEqual({

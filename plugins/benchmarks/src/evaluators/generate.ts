@@ -7,6 +7,7 @@ import {
   defineComponent,
   Generator,
   generationOf,
+  maskedConfig,
   modelInput,
   pathOption,
   sidesOf,
@@ -130,6 +131,9 @@ interface Prompt extends TextRow {
   readonly ids: Int32Array;
 }
 
+/** Sources are padded to multiples of this many tokens: every length is compiled by itself. */
+const LENGTH_STEP = 32;
+
 const SOURCE: FieldSpec = { name: 'source', dtype: 'int32', rank: 1 };
 
 /**
@@ -141,6 +145,7 @@ const SOURCE: FieldSpec = { name: 'source', dtype: 'int32', rank: 1 };
  */
 export class GenerateEvaluator implements Evaluator {
   private readonly start: JsonValue;
+  private hasNoted = false;
   private compiled: { readonly model: Model; readonly generator: Generator } | undefined;
 
   /** Throws DataError for a dataset without sources. */
@@ -172,10 +177,21 @@ export class GenerateEvaluator implements Evaluator {
     const { model, random, step } = context;
     const outputs = await this.samplesOf(await this.prompts(model), context);
     const scored = scoreSamples(outputs, this.options);
-    for (const signature of Object.values(scored.signatures)) this.parts.logger.info(`Scored with ${signature}`);
+    this.noteSignatures(Object.values(scored.signatures));
     if (this.parts.run)
-      await writeSamples(this.parts.run.folder, { name: nameOf(random), step, options: this.options, ...scored });
+      await writeSamples(this.parts.run.folder, {
+        name: nameOf(random),
+        step,
+        options: maskedConfig(this.options),
+        ...scored,
+      });
     return scored.metrics;
+  }
+
+  /** Once for all evaluations. */
+  private noteSignatures(signatures: readonly string[]): void {
+    if (!this.hasNoted) for (const signature of signatures) this.parts.logger.info(`Scored with ${signature}`);
+    this.hasNoted = true;
   }
 
   dispose(): void {
@@ -220,7 +236,7 @@ export class GenerateEvaluator implements Evaluator {
     const { beams, lengthPenalty, maxNewTokens, stop, temperature, topK, topP, repetitionPenalty } = this.options;
     const { decoder } = this.parts.tokenizers;
     const generator = this.generatorOf(model);
-    const common = { fields: sourceFields(model, rows), maxNewTokens, signal };
+    const common = { fields: sourceFields(model, rows, LENGTH_STEP), maxNewTokens, signal };
     if (beams > 1) return (await generator.search(parameters, { ...common, beams, lengthPenalty })).sequences;
     return generator.generate(parameters, {
       ...common,
@@ -238,7 +254,9 @@ export class GenerateEvaluator implements Evaluator {
   private sampleOf({ source, references, ids }: Prompt, sequence: Int32Array, model: Model): Sample {
     const { eos, pad } = generationOf(model);
     const { decoder } = this.parts.tokenizers;
-    const own = Array.from(sequence.subarray(model.kind === 'decoder-only' ? ids.length : 1));
+    const prompt = model.kind === 'decoder-only' ? ids.length : 1;
+    // Behind its own limit is what fills rows with shorter prompts: after beam search that may be an end token.
+    const own = Array.from(sequence.subarray(prompt, prompt + this.options.maxNewTokens));
     const end = own.findIndex((id) => eos.includes(id));
     const tokens = end >= 0 ? own.slice(0, end) : withoutPadding(own, pad);
     const text = decoder.decode(tokens);

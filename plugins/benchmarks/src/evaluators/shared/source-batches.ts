@@ -1,9 +1,6 @@
 /** Texts as what a model reads before it generates. Shapes: B rows, S tokens. */
 import { DataError, modelInput, tokensOfSide, type HostFields, type Model, type SideTokenizers } from '@graft/core';
 
-/** Lengths are padded to multiples of this many tokens: every length is compiled by itself. */
-const LENGTH_STEP = 32;
-
 /**
  * The tokens of a text as the model reads them, with the special tokens of its policy: an encoder's source, or a
  * decoder-only model's prompt. Throws DataError if there are none.
@@ -18,10 +15,10 @@ export function sourceIds(model: Model, { encoder, decoder }: SideTokenizers, te
   });
 }
 
-/** Rows as `input_ids` and `attention_mask`, [B, S] each; S is the longest row, rounded up to a multiple of 32. */
-export function sourceFields(model: Model, rows: readonly ArrayLike<number>[]): HostFields {
+/** Rows as `input_ids` and `attention_mask`, [B, S] each; S is the longest row, rounded up to a multiple of `multipleOf`. */
+export function sourceFields(model: Model, rows: readonly ArrayLike<number>[], multipleOf = 1): HostFields {
   const longest = rows.reduce((length, row) => Math.max(length, row.length), 0);
-  const length = LENGTH_STEP * Math.ceil(longest / LENGTH_STEP);
+  const length = multipleOf * Math.ceil(longest / multipleOf);
   const { pad } = tokensOfSide(model, 'encoder').specialTokens;
   const [ids, mask] = [new Int32Array(rows.length * length).fill(pad), new Int32Array(rows.length * length)];
   rows.forEach((row, i) => {

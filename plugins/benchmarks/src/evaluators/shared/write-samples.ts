@@ -8,8 +8,8 @@ export interface SampleFiles extends ScoredSamples {
   /** The evaluator's, from the config. */
   readonly name: string;
   readonly step: number;
-  /** The evaluator's. */
-  readonly options: object;
+  /** The evaluator's, without secrets. */
+  readonly options: unknown;
 }
 
 /**
