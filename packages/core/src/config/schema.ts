@@ -254,8 +254,10 @@ export const TrainSection = z
   })
   .refine((train) => lengthsIn(train).length === 1, {
     error: ({ input }) => {
-      const given = lengthsIn(input as object).join(' and ') || 'none of them';
-      return `expected exactly one of ${LENGTHS.join(', ')}; got ${given} (null removes an inherited one: --set train.steps=null)`;
+      const [first, ...more] = lengthsIn(input as object);
+      const got =
+        more.length > 0 ? `${[first, ...more].join(' and ')}; ${first}: null removes an inherited one` : 'none';
+      return `expected exactly one of ${LENGTHS.join(', ')}, got ${got}`;
     },
   })
   .refine(({ parameterDtype, masterWeights }) => masterWeights === undefined || parameterDtype === 'bfloat16', {

@@ -113,8 +113,10 @@ it('a note says how many steps they are, and nothing is left behind', async () =
 
 it('exactly one of steps, tokens and epochs is wanted, and null removes an inherited one', async () => {
   const expected = 'train: expected exactly one of steps, tokens, epochs';
-  await expect(load({ batchSize: 4 })).rejects.toThrow(`${expected}; got none of them`);
-  await expect(load({ steps: 3, epochs: 1 })).rejects.toThrow(`${expected}; got steps and epochs`);
+  await expect(load({ batchSize: 4 })).rejects.toThrow(`${expected}, got none`);
+  await expect(load({ steps: 3, epochs: 1 })).rejects.toThrow(
+    `${expected}, got steps and epochs; steps: null removes an inherited one`,
+  );
   const value = toyConfig(newRuns(), { train: { steps: 3 } });
   const overrides = ['train.steps=null', 'train.tokens=24'];
   const { config } = await loadConfig({ value, plugins: [toyPlugin], overrides });
