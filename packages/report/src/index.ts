@@ -14,6 +14,7 @@ import { GENERATOR, renderReport } from './page';
 import { readRun, type RunData } from './read-run';
 
 export { renderReport, type PageOptions } from './page';
+export { betterOf } from './metrics';
 export { findRun, readRun, type RunData, type Series } from './read-run';
 export { watchReport, type WatchOptions } from './watch/watch-report';
 

@@ -18,3 +18,4 @@ export { MetricsFile } from './metrics';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
 export { findRecord, findTokenizerFolders } from './tokenizer-files';
 export { configFacts } from './run-info';
+export { configHash, findSameRun, runsByConfig, type FoundRun, type RunsByConfigOptions } from './same-run';

@@ -1,0 +1,156 @@
+/** The numbers of a sweep's finished trials, and the files that hold them. */
+import type { Better, FoundRun, MeanInterval, PointSummary, Sweep, Trial } from '@graft/core';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** A finished trial with its numbers. */
+export interface TrialResult {
+  readonly trial: Trial;
+  readonly folder: string;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** The results of a sweep so far. */
+export interface SweepResults {
+  readonly trials: readonly TrialResult[];
+  readonly rows: readonly PointSummary[];
+}
+
+/** Reads the numbers of finished trials: the last evaluation of each evaluator, and what the training took. */
+export class ResultReader {
+  private readonly known = new Map<string, Readonly<Record<string, number>>>();
+
+  constructor(private readonly sweep: Sweep) {}
+
+  /** `found`: the runs by the ids of their trials. */
+  async read(found: ReadonlyMap<string, FoundRun>): Promise<SweepResults> {
+    const { summarize } = await import('@graft/core');
+    const { trials, points } = this.sweep;
+    const results: TrialResult[] = [];
+    for (const trial of trials) {
+      const run = found.get(trial.id);
+      if (run?.isFinished) results.push({ trial, folder: run.folder, metrics: await this.numbersOf(run.folder) });
+    }
+    const directions = await betterIn(this.sweep);
+    return {
+      trials: results,
+      rows: summarize({
+        points,
+        trialsPerPoint: trials.length / points.length,
+        numbers: results.map(({ trial: { point }, metrics }) => ({ point, metrics })),
+        better: directions,
+      }),
+    };
+  }
+
+  private async numbersOf(folder: string): Promise<Readonly<Record<string, number>>> {
+    const known = this.known.get(folder);
+    if (known) return known;
+    const numbers = await runNumbers(folder);
+    this.known.set(folder, numbers);
+    return numbers;
+  }
+}
+
+/** Numbers of a run: its last loss and its costs under plain names, evaluations under `evaluator/metric`. */
+export async function runNumbers(folder: string): Promise<Readonly<Record<string, number>>> {
+  const { readRun } = await import('@graft/report');
+  const { record, training, evaluations, totals } = await readRun(folder);
+  const loss = training.find(({ metric }) => metric === 'loss')?.values.at(-1);
+  const numbers: Record<string, number | null | undefined> = {
+    loss,
+    steps: record.steps,
+    parameters: record.parameters,
+    tokens: Math.round(totals.tokens),
+    seconds: totals.seconds,
+    tokensPerSecond: totals.tokensPerSecond,
+  };
+  for (const { evaluator, metrics } of evaluations)
+    for (const [metric, value] of Object.entries(metrics)) numbers[`${evaluator}/${metric}`] = value;
+  return Object.fromEntries(
+    Object.entries(numbers).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])),
+  );
+}
+
+/** Directions of metrics: those that the sweep states, otherwise those that are known. */
+export async function betterIn({ metrics = [] }: Pick<Sweep, 'metrics'>): Promise<(metric: string) => Better | undefined> {
+  const { betterOf } = await import('@graft/report');
+  const stated = new Map(metrics.map(({ metric, better }) => [metric, better]));
+  return (metric) => stated.get(metric) ?? betterOf(metric);
+}
+
+/** Writes trials.csv, table.csv and table.json into the folder of the sweep's runs. */
+export async function writeResults(sweep: Sweep, { trials, rows }: SweepResults): Promise<void> {
+  const { writeFileAtomically } = await import('@graft/checkpoint/internal');
+  const write = (name: string, text: string): Promise<unknown> =>
+    writeFileAtomically(join(sweep.runs, name), (temporary) => writeFile(temporary, text));
+  const keys = sweep.points[0].varied.map(([key]) => key);
+  const hasVariants = sweep.points[0].variant !== undefined;
+  const settings = ({ point }: { readonly point: Sweep['points'][number] }): unknown[] => [
+    ...(hasVariants ? [point.variant] : []),
+    ...point.varied.map(([, value]) => value),
+  ];
+  const names = [...new Set(trials.flatMap(({ metrics }) => Object.keys(metrics)))];
+  const head = [...(hasVariants ? ['variant'] : []), ...keys];
+  await write(
+    'trials.csv',
+    csv([
+      ['trial', 'run', ...head, 'seed', ...names],
+      ...trials.map(({ trial, folder, metrics }) => [
+        trial.id,
+        folder,
+        ...settings({ point: sweep.points[trial.point] }),
+        trial.loaded.config.seed,
+        ...names.map((name) => metrics[name]),
+      ]),
+    ]),
+  );
+  await write(
+    'table.csv',
+    csv([
+      [...head, 'finished', 'trials', ...names.flatMap((name) => [name, `${name}.low`, `${name}.high`])],
+      ...rows.map((row) => [
+        ...settings(row),
+        row.finished,
+        row.trials,
+        ...names.flatMap((name) => {
+          const { mean, low, high } = (row.metrics[name] ?? {}) as Partial<MeanInterval>;
+          return [mean, low, high];
+        }),
+      ]),
+    ]),
+  );
+  await write('table.json', `${JSON.stringify(resultsJson(sweep, { trials, rows }), undefined, 2)}\n`);
+}
+
+/** What table.json contains, and `--json` prints. */
+export function resultsJson(sweep: Sweep, { trials, rows }: SweepResults): object {
+  return {
+    name: sweep.name,
+    file: sweep.file,
+    table: rows.map(({ point: { variant, varied }, ...row }) => ({
+      variant,
+      settings: Object.fromEntries(varied),
+      ...row,
+    })),
+    trials: trials.map(({ trial, folder, metrics }) => ({
+      id: trial.id,
+      run: folder,
+      variant: sweep.points[trial.point].variant,
+      settings: Object.fromEntries(sweep.points[trial.point].varied),
+      seed: trial.loaded.config.seed,
+      metrics,
+    })),
+  };
+}
+
+/** Lines of RFC 4180. */
+export function csv(rows: readonly (readonly unknown[])[]): string {
+  return rows.map((row) => `${row.map(csvCell).join(',')}\n`).join('');
+}
+
+function csvCell(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,206 @@
+/** From a sweep's file to its trials: every config resolved and checked before anything runs. */
+import { ConfigError } from '@graft/engine';
+import { listed, shortened } from '@graft/errors';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { loadConfig, type LoadedExperiment, type LoadOptions } from '../config';
+import type { OnCode } from '../config/code';
+import { explainIssues, InvalidConfigError, type ConfigIssue } from '../config/issues';
+import { parseOverride } from '../config/overrides';
+import { readSettingsFile } from '../config/read';
+import { keysAt } from '../config/walk';
+import { configHash } from '../run/same-run';
+import { show } from '../util/show';
+import { sweepPoints, type Setting, type SweepPoint } from './points';
+import { SweepSection } from './schema';
+
+/** One run of a sweep: a point with a seed. */
+export interface Trial {
+  /** The hash of its resolved config. Two trials with one id are one run. */
+  readonly id: string;
+  /** The index of its point. */
+  readonly point: number;
+  /** What distinguishes it from the others, for people: `learningRate=0.01 seed=1`. */
+  readonly label: string;
+  /** The file of its config. */
+  readonly config: string;
+  /** What `graft run` gets with that file: `KEY=VALUE`. */
+  readonly overrides: readonly string[];
+  readonly loaded: LoadedExperiment;
+}
+
+/** A sweep with its trials. */
+export interface Sweep {
+  readonly name: string;
+  readonly file: string;
+  /** The folder from which relative paths in it start. */
+  readonly folder: string;
+  /** The folder of its runs: `<runs>/<name>`. */
+  readonly runs: string;
+  readonly points: readonly SweepPoint[];
+  /** Point by point, and seed by seed. */
+  readonly trials: readonly Trial[];
+  readonly metrics: SweepSection['metrics'];
+}
+
+/** Where `loadSweep` finds a sweep, and what it changes in all its trials. */
+export interface LoadSweepOptions {
+  /** yaml, json, ts or js. */
+  readonly file: string;
+  /** `a.b=c` for every trial; not for what the sweep varies. */
+  readonly overrides?: readonly string[];
+  readonly plugins?: LoadOptions['plugins'];
+  /** The folder in which `runs` is by default. Default: the process's working folder. */
+  readonly workingFolder?: string;
+  readonly onCode?: OnCode;
+  /** Reads a config. Default: `loadConfig`. */
+  readonly load?: (options: LoadOptions) => Promise<LoadedExperiment>;
+}
+
+/**
+ * Reads a sweep and resolves the config of every trial. Throws ConfigError for a mistake in the sweep's file, and with the
+ * problems of all trials for those in their configs.
+ */
+export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
+  const { overrides = [], plugins, onCode, load = loadConfig } = options;
+  const workingFolder = resolve(options.workingFolder ?? process.cwd());
+  const file = resolve(workingFolder, options.file);
+  const folder = dirname(file);
+  const section = await readSweep(file, onCode);
+  const name = section.name ?? basename(file, extname(file));
+  const points = sweepPoints(section, file);
+  checkOverrides(overrides, points, section);
+
+  const shared = { plugins, onCode };
+  const runs = await runsFolder(section, { name, folder, first: points[0], load: (one) => load({ ...shared, ...one, workingFolder }) });
+  const seeds = seedsOf(section);
+  const titles = pointTitles(points);
+  const trials: Trial[] = [];
+  const problems = new Map<string, string[]>();
+  for (const [index, point] of points.entries()) {
+    for (const seed of seeds) {
+      const own = [
+        ...point.settings.map(asOverride),
+        ...overrides,
+        ...(seed === undefined ? [] : [`seed=${seed}`]),
+        `name=${name}`,
+        `runs=${runs}`,
+      ];
+      const label = [titles[index], seed === undefined ? '' : `seed=${seed}`].filter(Boolean).join(' ') || name;
+      try {
+        const loaded = await load({ ...shared, file: point.config, overrides: own, workingFolder: folder });
+        const id = configHash(loaded.config);
+        trials.push({ id, point: index, label, config: point.config, overrides: own, loaded });
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        // The same mistake in every trial is one mistake.
+        const { message } = inSweep(error, { file, overrides });
+        problems.set(message, [...(problems.get(message) ?? []), label]);
+      }
+    }
+  }
+  if (problems.size > 0) throw invalidTrials(problems, points.length * seeds.length);
+  return { name, file, folder, runs: resolve(runs, name), points, trials, metrics: section.metrics };
+}
+
+interface RunsFolderContext {
+  readonly name: string;
+  readonly folder: string;
+  readonly first: SweepPoint;
+  readonly load: (options: LoadOptions) => Promise<LoadedExperiment>;
+}
+
+/** As for `graft run`: relative to the config that says it, or by default in the working folder. */
+async function runsFolder(
+  { runs }: SweepSection,
+  { name, folder, first: { config, settings }, load }: RunsFolderContext,
+): Promise<string> {
+  if (runs !== undefined) return resolve(folder, runs);
+  return (await load({ file: config, overrides: [...settings.map(asOverride), `name=${name}`] })).config.runs;
+}
+
+/** YAML, which an override is read as, contains JSON. */
+const asOverride = ([key, value]: Setting): string => `${key}=${JSON.stringify(value)}`;
+
+async function readSweep(file: string, onCode: OnCode | undefined): Promise<SweepSection> {
+  const value = await readSettingsFile(file, onCode);
+  const parsed = SweepSection.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const knownKeys = (path: readonly PropertyKey[]): string[] => keysAt(SweepSection, value, path, () => undefined);
+  throw new InvalidConfigError(
+    explainIssues(parsed.error.issues, value, knownKeys).map(({ path, message }) => ({
+      source: file,
+      path: path.map(String).join('.'),
+      message,
+    })),
+  );
+}
+
+function seedsOf({ seeds }: SweepSection): readonly (number | undefined)[] {
+  if (seeds === undefined) return [undefined];
+  return typeof seeds === 'number' ? Array.from({ length: seeds }, (_, seed) => seed) : [...new Set(seeds)];
+}
+
+/** Throws ConfigError for an override of a key that the sweep varies: it would make its trials equal. */
+function checkOverrides(overrides: readonly string[], [point]: readonly SweepPoint[], { seeds }: SweepSection): void {
+  for (const override of overrides) {
+    const key = parseOverride(override).path.join('.');
+    const isVaried = (key === 'seed' && seeds !== undefined) || point.varied.some(([own]) => own === key);
+    const isOwn = key === 'name' || key === 'runs';
+    if (!isVaried && !isOwn) continue;
+    throw new ConfigError(`--set ${key}=…: ${isOwn ? 'the sweep decides it' : 'the sweep varies this key'}.`, {
+      code: 'sweep.override',
+      hint: `Change "${isOwn ? key : key === 'seed' ? 'seeds' : key}" in the sweep's file.`,
+    });
+  }
+}
+
+/** The error with the sweep's file as the source of what the sweep sets. */
+function inSweep(
+  error: ConfigError,
+  { file, overrides }: { readonly file: string; readonly overrides: readonly string[] },
+): ConfigError {
+  if (!(error instanceof InvalidConfigError)) return error;
+  const keys = overrides.map((override) => parseOverride(override).path.join('.'));
+  const isFromSweep = ({ source, path }: ConfigIssue): boolean =>
+    source === '--set' && !keys.some((key) => path === key || path.startsWith(`${key}.`));
+  return new InvalidConfigError(error.issues.map((one) => (isFromSweep(one) ? { ...one, source: file } : one)));
+}
+
+const LISTED_LABELS = 3;
+
+function invalidTrials(problems: ReadonlyMap<string, readonly string[]>, all: number): ConfigError {
+  const parts = [...problems].map(([message, labels]) =>
+    labels.length === all ? message : `${listed(labels, LISTED_LABELS)}: ${message}`,
+  );
+  return new ConfigError(parts.join('\n'), { code: 'sweep.trials' });
+}
+
+/** The last parts of keys that are enough to tell them apart. */
+export function shortKeys(keys: readonly string[]): string[] {
+  return keys.map((key) => {
+    const parts = key.split('.');
+    for (let count = 1; count < parts.length; count++) {
+      const short = parts.slice(-count).join('.');
+      if (keys.every((other) => other === key || !`.${other}`.endsWith(`.${short}`))) return short;
+    }
+    return key;
+  });
+}
+
+const LONGEST_VALUE = 40;
+
+/** A value of a setting as a word where it is one: `lion` for `{ use: lion }`. */
+export function settingText(value: unknown): string {
+  if (typeof value === 'string') return shortened(value, LONGEST_VALUE);
+  const { use, ...more } = (value ?? {}) as { readonly use?: unknown };
+  if (typeof use === 'string' && Object.keys(more).length === 0) return use;
+  return shortened(show(value), LONGEST_VALUE);
+}
+
+function pointTitles(points: readonly SweepPoint[]): string[] {
+  const names = shortKeys(points[0].varied.map(([key]) => key));
+  return points.map(({ variant, varied }) =>
+    [variant, ...varied.map(([, value], i) => `${names[i]}=${settingText(value)}`)].filter(Boolean).join(' '),
+  );
+}
+
