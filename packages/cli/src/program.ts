@@ -20,6 +20,7 @@ import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
+import { addRunsCommand } from './commands/runs';
 import { addFindLearningRateCommand } from './commands/find-learning-rate';
 import { addSweepCommand } from './commands/sweep';
 import { addTeacherCommand } from './commands/teacher';
@@ -41,6 +42,7 @@ const COMMANDS = [
   addRunCommand,
   addEvaluateCommand,
   addSweepCommand,
+  addRunsCommand,
   addReportCommand,
   addAdaptCommand,
   addExportCommand,

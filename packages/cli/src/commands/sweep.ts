@@ -44,7 +44,11 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     });
 }
 
-async function load(context: CommandContext, file: string, { set, engine, device }: SweepCommandOptions): Promise<Sweep> {
+async function load(
+  context: CommandContext,
+  file: string,
+  { set, engine, device }: SweepCommandOptions,
+): Promise<Sweep> {
   const { loadConfig, loadSweep } = await import('@graft/core');
   return loadSweep({
     file,

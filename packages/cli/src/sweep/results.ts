@@ -2,6 +2,7 @@
 import type { Better, FoundRun, MeanInterval, PointSummary, Sweep, Trial } from '@graft/core';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { csv } from '../output/csv';
 
 /** A finished trial with its numbers. */
 export interface TrialResult {
@@ -46,34 +47,17 @@ export class ResultReader {
   private async numbersOf(folder: string): Promise<Readonly<Record<string, number>>> {
     const known = this.known.get(folder);
     if (known) return known;
-    const numbers = await runNumbers(folder);
+    const { readRun, runNumbers } = await import('@graft/report');
+    const numbers = runNumbers(await readRun(folder));
     this.known.set(folder, numbers);
     return numbers;
   }
 }
 
-/** Numbers of a run: its last loss and its costs under plain names, evaluations under `evaluator/metric`. */
-export async function runNumbers(folder: string): Promise<Readonly<Record<string, number>>> {
-  const { readRun } = await import('@graft/report');
-  const { record, training, evaluations, totals } = await readRun(folder);
-  const loss = training.find(({ metric }) => metric === 'loss')?.values.at(-1);
-  const numbers: Record<string, number | null | undefined> = {
-    loss,
-    steps: record.steps,
-    parameters: record.parameters,
-    tokens: Math.round(totals.tokens),
-    seconds: totals.seconds,
-    tokensPerSecond: totals.tokensPerSecond,
-  };
-  for (const { evaluator, metrics } of evaluations)
-    for (const [metric, value] of Object.entries(metrics)) numbers[`${evaluator}/${metric}`] = value;
-  return Object.fromEntries(
-    Object.entries(numbers).flatMap(([name, value]) => (typeof value === 'number' ? [[name, value]] : [])),
-  );
-}
-
 /** Directions of metrics: those that the sweep states, otherwise those that are known. */
-export async function betterIn({ metrics = [] }: Pick<Sweep, 'metrics'>): Promise<(metric: string) => Better | undefined> {
+export async function betterIn({
+  metrics = [],
+}: Pick<Sweep, 'metrics'>): Promise<(metric: string) => Better | undefined> {
   const { betterOf } = await import('@graft/report');
   const stated = new Map(metrics.map(({ metric, better }) => [metric, better]));
   return (metric) => stated.get(metric) ?? betterOf(metric);
@@ -142,15 +126,4 @@ export function resultsJson(sweep: Sweep, { trials, rows }: SweepResults): objec
       metrics,
     })),
   };
-}
-
-/** Lines of RFC 4180. */
-export function csv(rows: readonly (readonly unknown[])[]): string {
-  return rows.map((row) => `${row.map(csvCell).join(',')}\n`).join('');
-}
-
-function csvCell(value: unknown): string {
-  if (value === undefined || value === null) return '';
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -49,7 +49,9 @@ export async function runTrialProcess(options: TrialProcessOptions): Promise<Tri
   if (signal.aborted) interrupt();
   try {
     return await new Promise<TrialEnd>((resolve) => {
-      child.on('error', ({ message }) => resolve({ status: 'failed', problem: `It could not be started: ${message}.` }));
+      child.on('error', ({ message }) =>
+        resolve({ status: 'failed', problem: `It could not be started: ${message}.` }),
+      );
       child.on('close', (code, killedBy) => resolve(endOf(code, killedBy, reported, signal.aborted)));
     });
   } finally {
@@ -88,8 +90,12 @@ function endOf(code: number | null, killedBy: string | null, reported: string, i
   if (code === 0) return { status: 'finished' };
   if (isAborted && (code === INTERRUPTED || killedBy !== null)) return { status: 'interrupted' };
   const said = /(?:^|\n)graft: ([^]*)$/.exec(reported)?.[1] ?? reported;
-  const how = killedBy === null ? `It ended with status ${code}.` : `It was ended by ${killedBy}${memoryHint(killedBy)}.`;
-  return { status: 'failed', problem: said.trim() === '' ? how : killedBy === null ? said.trim() : `${how} ${said.trim()}` };
+  const how =
+    killedBy === null ? `It ended with status ${code}.` : `It was ended by ${killedBy}${memoryHint(killedBy)}.`;
+  return {
+    status: 'failed',
+    problem: said.trim() === '' ? how : killedBy === null ? said.trim() : `${how} ${said.trim()}`,
+  };
 }
 
 const memoryHint = (killedBy: string): string =>

@@ -9,10 +9,4 @@ export {
   type TrialsEnd,
   type TrialShare,
 } from './run-trials';
-export {
-  summarize,
-  type Better,
-  type PointSummary,
-  type SummaryRequest,
-  type TrialNumbers,
-} from './summary';
+export { summarize, type Better, type PointSummary, type SummaryRequest, type TrialNumbers } from './summary';

@@ -71,7 +71,10 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
   checkOverrides(overrides, points, section);
 
   const shared = { plugins, onCode };
-  const runs = await runsFolder(section, { name, folder, first: points[0], load: (one) => load({ ...shared, ...one, workingFolder }) });
+  const place = await runsFolder(section, {
+    ...{ name, folder, overrides, first: points[0] },
+    load: (one) => load({ ...shared, ...one, workingFolder }),
+  });
   const seeds = seedsOf(section);
   const titles = pointTitles(points);
   const trials: Trial[] = [];
@@ -83,7 +86,7 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
         ...overrides,
         ...(seed === undefined ? [] : [`seed=${seed}`]),
         `name=${name}`,
-        `runs=${runs}`,
+        ...(place instanceof ConfigError ? [] : [`runs=${place}`]),
       ];
       const label = [titles[index], seed === undefined ? '' : `seed=${seed}`].filter(Boolean).join(' ') || name;
       try {
@@ -99,23 +102,34 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
     }
   }
   if (problems.size > 0) throw invalidTrials(problems, points.length * seeds.length);
-  return { name, file, folder, runs: resolve(runs, name), points, trials, metrics: section.metrics };
+  if (place instanceof ConfigError) throw place;
+  return { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
 }
 
 interface RunsFolderContext {
   readonly name: string;
   readonly folder: string;
+  readonly overrides: readonly string[];
   readonly first: SweepPoint;
   readonly load: (options: LoadOptions) => Promise<LoadedExperiment>;
 }
 
-/** As for `graft run`: relative to the config that says it, or by default in the working folder. */
+/**
+ * The folder of all runs, as for `graft run`: relative to the config that says it, or by default in the working folder.
+ * The error of a config is reported with those of all trials.
+ */
 async function runsFolder(
   { runs }: SweepSection,
-  { name, folder, first: { config, settings }, load }: RunsFolderContext,
-): Promise<string> {
+  { name, folder, overrides, first: { config, settings }, load }: RunsFolderContext,
+): Promise<string | ConfigError> {
   if (runs !== undefined) return resolve(folder, runs);
-  return (await load({ file: config, overrides: [...settings.map(asOverride), `name=${name}`] })).config.runs;
+  try {
+    const all = [...settings.map(asOverride), ...overrides, `name=${name}`];
+    return (await load({ file: config, overrides: all })).config.runs;
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
 }
 
 /** YAML, which an override is read as, contains JSON. */
@@ -203,4 +217,3 @@ function pointTitles(points: readonly SweepPoint[]): string[] {
     [variant, ...varied.map(([, value], i) => `${names[i]}=${settingText(value)}`)].filter(Boolean).join(' '),
   );
 }
-
