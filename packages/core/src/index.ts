@@ -230,6 +230,7 @@ export {
   type RunCheckpoints,
   type DryRun,
   type DryRunOptions,
+  type FirstRowText,
   type RunOptions,
   type RunRecord,
   type RunResult,

@@ -82,6 +82,16 @@ test('--table shows what is finished and runs nothing', async () => {
   expect(stderr).toBe('');
 });
 
+test('a dry run of the config prints it, the first row as text, and FLOPs', async () => {
+  const { stdout } = await graftSucceeds(['run', join(sweeps, 'tiny.yaml'), '--dry-run'], folder);
+  expect(stdout).toMatch(/^Config: \{\n {2}"name": "tiny",$/m);
+  expect(stdout).toMatch(/^ {2}input_ids, first row, 16 tokens: "[^"]{14,16}"$/m);
+  expect(stdout).toMatch(/^ {2}decoder_input_ids, first row, 16 tokens: "<bos>[^"]+"$/m);
+  expect(stdout).toMatch(/^FLOPs: 62\.9 M for a step like the first, 755 M for 12 steps$/m);
+  const check = await graftSucceeds(['config', join(sweeps, 'tiny.yaml'), '--check'], folder);
+  expect(check.stdout).toBe('The config of "tiny" is valid.\n');
+});
+
 test('graft runs lists, filters, sorts and compares these runs', async () => {
   const listed = async (...options: string[]): Promise<string[]> =>
     (await graftSucceeds(['runs', join(sweeps, 'runs'), ...options], folder)).stdout.trimEnd().split('\n');

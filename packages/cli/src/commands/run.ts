@@ -44,7 +44,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option(
       '--dry-run',
-      'make the components, read the first batch and estimate the memory of training, without weights and without a run folder',
+      'print the config, the size, memory and FLOPs of training, and the first batch as text, without weights and without a run folder',
     )
     .addOption(engineOption())
     .addOption(deviceOption())
@@ -128,8 +128,9 @@ async function printDryRun(
   file: string | undefined,
   options: RunCommandOptions,
 ): Promise<void> {
-  const { dryRun, loadConfig } = await import('@graft/core');
+  const { dryRun, loadConfig, maskedConfig } = await import('@graft/core');
   const loaded = await loadRunnable(loadConfig, context, file, options);
+  context.print(`Config: ${JSON.stringify(maskedConfig(loaded.config), undefined, 2)}`);
   const found = await dryRun(loaded, { logger: await openLogger(context) });
   for (const line of dryRunLines(found, loaded.config)) context.print(line);
 }

@@ -15,6 +15,7 @@ import { ParameterGroups } from '../training/parameter-groups';
 import { silentLogger, type Logger } from '../util/logger';
 import { checkAmountOfData } from './before-first-step';
 import { planMesh, refuseShardingAlone } from './create-placement';
+import { firstRowTexts, type FirstRowText } from './first-row';
 import { countParameters } from './parameters';
 import { trainedForm } from './resume-point';
 import { ResourceScope } from './resource-scope';
@@ -32,8 +33,18 @@ export interface DryRunOptions {
 /** What a run would begin with. */
 export interface DryRun {
   readonly model: Pick<Model, 'kind'> & { readonly parameters: number; readonly trained: number };
-  /** The first batch: its fields as the step gets them, and its rows and lengths. */
-  readonly batch: { readonly fields: Readonly<Record<string, readonly number[]>>; readonly lengths?: BatchLengths };
+  /** The first batch: its fields as the step gets them, its rows and lengths, and its first row as text. */
+  readonly batch: {
+    readonly fields: Readonly<Record<string, readonly number[]>>;
+    readonly lengths?: BatchLengths;
+    /** Empty if the dataset has no tokenizer. */
+    readonly firstRow: readonly FirstRowText[];
+  };
+  /**
+   * Floating-point operations of a training step on this batch, of matrix products, forward and backward; undefined if
+   * the model does not say. With `train.lora` and frozen parameters a step takes fewer.
+   */
+  readonly flopsPerStep?: number;
   /** On each device. */
   readonly memory: MemoryEstimate;
   /** The kind of device that would compute; undefined: the config and this machine do not say. */
@@ -121,7 +132,12 @@ export async function dryRun(
         parameters: countParameters(model),
         trained: countParameters({ parameters: Object.values(trained) }),
       },
-      batch: { fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])), lengths },
+      batch: {
+        fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])),
+        lengths,
+        firstRow: firstRowTexts(fields, dataset, model),
+      },
+      flopsPerStep: lengths && model.flopsPerStep?.(lengths),
       memory,
       device,
       mesh: mesh && { axes: mesh.axes, batchParts: mesh.plan.batchParts },
