@@ -238,11 +238,16 @@ export {
   type RunStatus,
 } from './run';
 export {
+  checkLatencies,
   loadSweep,
+  measureLatency,
   runTrials,
   summarize,
   type Better,
+  type LatencyOptions,
+  type LatencyRequest,
   type LoadSweepOptions,
+  type MatchedCosts,
   type PointSummary,
   type RunTrialsOptions,
   type Setting,

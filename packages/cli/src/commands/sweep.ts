@@ -85,7 +85,33 @@ async function list(context: CommandContext, sweep: Sweep, { json }: SweepComman
       { right: [3] },
     ),
   );
+  for (const line of matchLines(sweep)) context.print(line);
   context.note(`${count(sweep)} Nothing was run.`);
+}
+
+/** By what the points match, and what each of them has of it. */
+function matchLines({ match, points, trials }: Sweep): string[] {
+  if (!match) return [];
+  const { by, tolerance, costs } = match;
+  if (!costs) return ['', `Before the first trial, ${by} is measured, and must match within ${100 * tolerance} %.`];
+  const title = by === 'parameters' ? 'parameters' : 'training FLOPs';
+  const text = (cost: number): string => (by === 'parameters' ? cost.toLocaleString('en') : cost.toExponential(3));
+  const rows = points.map((point, i) => {
+    const { config } = trials.find((trial) => trial.point === i)!.loaded;
+    return [
+      point.variant!,
+      ...point.varied.map(([, value]) => JSON.stringify(value)),
+      text(costs[i]),
+      String(config.train.steps),
+    ];
+  });
+  const varied = points[0].varied.map(([key]) => key);
+  const right = [1, 2].map((column) => column + varied.length);
+  return [
+    '',
+    table(['variant', ...varied, title, 'steps'], rows, { right }),
+    `They match within ${100 * tolerance} %.`,
+  ];
 }
 
 /** `6 trials: 3 settings with 2 seeds.` */
@@ -98,7 +124,7 @@ function count({ trials, points }: Sweep): string {
 
 async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCommandOptions): Promise<void> {
   const { parallel, engine, device } = options;
-  const { dryRun, runTrials } = await import('@graft/core');
+  const { checkLatencies, dryRun, runTrials } = await import('@graft/core');
   const { availableMemory } = await import('@graft/core/internal');
   const { FolderLock, makeFolder } = await import('@graft/checkpoint/internal');
   const { expectedDevice } = await import('@graft/engine/internal');
@@ -112,6 +138,9 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
     const reader = new ResultReader(sweep);
     const found = await foundRuns(sweep, context);
     context.note(`Sweep ${sweep.runs}\n${count(sweep)}`);
+    await checkLatencies(sweep, {
+      onMeasured: ({ label }, seconds) => context.note(`${label}: latency ${(1000 * seconds).toFixed(1)} ms`),
+    });
     const [{ loaded }] = sweep.trials;
     const expected = await expectedDevice({ ...loaded.config.engine, precision: loaded.config.train.precision });
     const progress = new Progress(sweep, reader, context);

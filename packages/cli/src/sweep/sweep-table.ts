@@ -32,14 +32,15 @@ export async function sweepTable(
     finished === trials ? String(trials) : `${finished} of ${trials}`,
     ...columns.map((name) => (metrics[name] ? intervalText(metrics[name]) + (best.includes(name) ? ' *' : '  ') : '')),
   ]);
+  const isMarked = rows.some(({ best }) => best.some((name) => columns.includes(name)));
+  const hasIntervals = rows.some(({ metrics }) => columns.some((name) => metrics[name]?.low !== undefined));
   const missing = names.length === 0 ? [] : wanted.filter((name) => !names.includes(name));
   const numbers = [...columns.keys()].map((column) => head.length + 1 + column);
   return {
     text: table([...head, 'trials', ...columns.map((name) => `${name}  `)], body, { right: [head.length, ...numbers] }),
     notes: [
-      ...(rows.some(({ best }) => best.some((name) => columns.includes(name)))
-        ? ['* the best mean; in brackets the 95 % bootstrap interval of the mean over seeds.']
-        : []),
+      ...(isMarked ? ['* the best mean'] : []),
+      ...(hasIntervals ? ['[low, high]: the 95 % bootstrap interval of the mean over seeds'] : []),
       ...(shown.length > columns.length ? [`${shown.length - columns.length} more metrics are in table.csv.`] : []),
       ...missing.map((name) => `No finished trial has the metric "${name}"${didYouMean(name, names) || '.'}`),
     ],

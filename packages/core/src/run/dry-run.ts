@@ -28,6 +28,11 @@ export interface DryRunOptions {
   readonly engine?: Engine;
   /** Default: silent. */
   readonly logger?: Logger;
+  /**
+   * The batches over which `flopsPerStep` is the mean: the first one, and more at equal intervals of the training, since
+   * those of some objectives differ in length. Default 1.
+   */
+  readonly batches?: number;
 }
 
 /** What a run would begin with. */
@@ -41,8 +46,8 @@ export interface DryRun {
     readonly firstRow: readonly FirstRowText[];
   };
   /**
-   * Floating-point operations of a training step on this batch, of matrix products, forward and backward; undefined if
-   * the model does not say. With `train.lora` and frozen parameters a step takes fewer.
+   * Floating-point operations of a training step, of matrix products, forward and backward; the mean of
+   * `batches`. Undefined if the model does not say. With `train.lora` and frozen parameters a step takes fewer.
    */
   readonly flopsPerStep?: number;
   /** On each device. */
@@ -62,7 +67,7 @@ export interface DryRun {
  */
 export async function dryRun(
   { config, registry }: LoadedExperiment,
-  { engine: given, logger = silentLogger() }: DryRunOptions = {},
+  { engine: given, logger = silentLogger(), batches = 1 }: DryRunOptions = {},
 ): Promise<DryRun> {
   const { train } = config;
   const engine = given ?? (await openEngine({ mode: 'portable' }));
@@ -70,9 +75,9 @@ export async function dryRun(
   const owned = new ResourceScope(logger);
   const facts: RunInfo = { name: config.name, id: 'dry-run', folder: config.runs, ...configFacts(config) };
   try {
-    const first = createComponentFactory(registry, { engine, random, logger, run: facts });
-    const family = await first.create('model', config.model);
-    const initializer = await first.create('initializer', config.initializer);
+    const early = createComponentFactory(registry, { engine, random, logger, run: facts });
+    const family = await early.create('model', config.model);
+    const initializer = await early.create('initializer', config.initializer);
     const base = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
       generationConfig: await initializer.generationConfig?.(),
@@ -96,17 +101,22 @@ export async function dryRun(
     const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
 
-    const loader = new BatchLoader({
-      dataset,
-      objective,
-      model,
-      batchSize: train.batchSize,
-      random: random.fork(STREAMS.data),
-      step: 0,
-      variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
-    });
-    const { fields } = await loader.next().finally(() => loader.close());
+    const sampled: HostFields[] = [];
+    for (let sample = 0; sample < batches; sample++) {
+      const loader = new BatchLoader({
+        dataset,
+        objective,
+        model,
+        batchSize: train.batchSize,
+        random: random.fork(STREAMS.data),
+        step: Math.floor((sample * train.steps) / batches),
+        variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
+      });
+      sampled.push((await loader.next().finally(() => loader.close())).fields);
+    }
+    const [fields] = sampled;
     const lengths = lengthsOf(fields, model);
+    const flops = sampled.map((own) => flopsOf(lengthsOf(own, model), model));
     refuseShardingAlone(train);
     const sizesBatches = dataset.kind === 'examples';
     const mesh = train.mesh && planMesh({ model, family, train, sizesBatches, logger }, train.mesh);
@@ -137,7 +147,7 @@ export async function dryRun(
         lengths,
         firstRow: firstRowTexts(fields, dataset, model),
       },
-      flopsPerStep: lengths && model.flopsPerStep?.(lengths),
+      flopsPerStep: flops.every((own) => own !== undefined) ? meanOf(flops) : undefined,
       memory,
       device,
       mesh: mesh && { axes: mesh.axes, batchParts: mesh.plan.batchParts },
@@ -147,6 +157,11 @@ export async function dryRun(
     await owned.dispose();
   }
 }
+
+const flopsOf = (lengths: BatchLengths | undefined, model: Model): number | undefined =>
+  lengths && model.flopsPerStep?.(lengths);
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Rows and lengths of a batch of ids; undefined for other batches. */
 function lengthsOf(fields: HostFields, { kind }: Model): BatchLengths | undefined {

@@ -1,5 +1,9 @@
+export { settingText, shortKeys } from './labels';
+export { checkLatencies, type LatencyOptions } from './check-latencies';
+export { measureLatency, type LatencyRequest } from './latency';
+export type { MatchedCosts } from './match';
 export { type Setting, type SweepPoint } from './points';
-export { loadSweep, settingText, shortKeys, type LoadSweepOptions, type Sweep, type Trial } from './trials';
+export { loadSweep, type LoadSweepOptions, type Sweep, type Trial } from './trials';
 export {
   runTrials,
   type RunTrialsOptions,

@@ -18,6 +18,10 @@ export interface SweepPoint {
   readonly varied: readonly Setting[];
   /** Everything that it sets, in the order in which it is applied. */
   readonly settings: readonly Setting[];
+  /** Keys that are numbers of steps, as shares of the steps of the training. */
+  readonly shares: readonly (readonly [key: string, share: number])[];
+  /** Steps of its training, if they were computed to match those of another point. */
+  readonly steps?: number;
 }
 
 /** Far more than anybody runs; beyond it a grid is a mistake. */
@@ -30,11 +34,11 @@ const DRAWN_DIGITS = 4;
  * sweep's, from whose folder relative paths start. Throws ConfigError for sections that contradict each other.
  */
 export function sweepPoints(sweep: SweepSection, file: string): SweepPoint[] {
-  const { set, list, grid = {}, random, seeds, config } = sweep;
+  const { set, shares, list, grid = {}, random, seeds, config } = sweep;
   checkKeys(sweep, file);
   if (!list && !sweep.grid && !random && seeds === undefined)
     throw wrong(file, 'nothing varies', 'Give it a list, a grid, random draws, or several seeds.');
-  const variants = list ?? [{ label: undefined, config: undefined, set: {} }];
+  const variants = list ?? [{ label: undefined, config: undefined, set: {}, shares: {} }];
   const draws = random ? drawnSettings(random) : [[]];
   const sizes = [variants.length, ...Object.values(grid).map((values) => values.length), draws.length];
   const count = sizes.reduce((product, size) => product * size, 1);
@@ -60,6 +64,7 @@ export function sweepPoints(sweep: SweepSection, file: string): SweepPoint[] {
           variant: variant.label,
           config: resolve(dirname(file), own),
           varied,
+          shares: Object.entries({ ...shares, ...variant.shares }),
           settings: [...byDepth.filter(isAround), ...fixed, ...byDepth.filter((one) => !isAround(one))],
         };
       }),
@@ -103,11 +108,12 @@ function draw(distribution: Distribution, random: RandomStream): unknown {
 }
 
 /** Throws ConfigError for keys that cannot vary, or that two sections set. */
-function checkKeys({ set, list = [], grid = {}, random, seeds }: SweepSection, file: string): void {
+function checkKeys({ set, shares, list = [], grid = {}, random, seeds }: SweepSection, file: string): void {
   const places = new Map<string, string>();
   for (const [place, keys] of [
     ['grid', Object.keys(grid)],
     ['random', Object.keys(random?.keys ?? {})],
+    ['shares', Object.keys(shares)],
   ] as const) {
     for (const key of keys) {
       checkVaries(key, `"${place}"`, file);
@@ -117,12 +123,13 @@ function checkKeys({ set, list = [], grid = {}, random, seeds }: SweepSection, f
     }
   }
   const labels = new Set<string>();
-  for (const { label, set: own } of list) {
+  for (const { label, set, shares: ownShares } of list) {
     if (labels.has(label)) throw wrong(file, `two variants of "list" have the label "${label}"`);
     labels.add(label);
-    for (const key of Object.keys(own)) {
+    for (const key of [...Object.keys(set), ...Object.keys(ownShares)]) {
       checkVaries(key, `the variant "${label}"`, file);
-      if (places.has(key)) throw twice(file, key, `the variant "${label}"`, places.get(key)!);
+      if (places.has(key) && !Object.hasOwn(shares, key))
+        throw twice(file, key, `the variant "${label}"`, places.get(key)!);
     }
   }
   for (const key of Object.keys(set)) {

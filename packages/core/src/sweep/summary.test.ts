@@ -1,7 +1,13 @@
 import type { SweepPoint } from './points';
 import { summarize } from './summary';
 
-const points = ['a', 'b', 'c'].map((variant): SweepPoint => ({ variant, config: '', varied: [], settings: [] }));
+const points = ['a', 'b', 'c'].map((variant): SweepPoint => ({
+  variant,
+  config: '',
+  varied: [],
+  settings: [],
+  shares: [],
+}));
 const better = (metric: string): 'less' | undefined => (metric === 'loss' ? 'less' : undefined);
 
 it('a row has the means over the seeds of a point, and the best mean of each metric is marked', () => {

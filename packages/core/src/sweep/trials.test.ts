@@ -3,7 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { configHash } from '../run/same-run';
-import { loadSweep, settingText, shortKeys, type LoadSweepOptions, type Sweep } from './trials';
+import { settingText, shortKeys } from './labels';
+import { loadSweep, type LoadSweepOptions, type Sweep } from './trials';
 
 const folder = temporaryFolder();
 const { runs: _runs, ...base } = toyConfig('', {});

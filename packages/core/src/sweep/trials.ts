@@ -1,6 +1,6 @@
 /** From a sweep's file to its trials: every config resolved and checked before anything runs. */
 import { ConfigError } from '@graft/engine';
-import { listed, shortened } from '@graft/errors';
+import { listed } from '@graft/errors';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { loadConfig, type LoadedExperiment, type LoadOptions } from '../config';
 import type { OnCode } from '../config/code';
@@ -9,7 +9,8 @@ import { parseOverride } from '../config/overrides';
 import { readSettingsFile } from '../config/read';
 import { keysAt } from '../config/walk';
 import { configHash } from '../run/same-run';
-import { show } from '../util/show';
+import { pointTitles } from './labels';
+import { matchPoints, type MatchedCosts } from './match';
 import { sweepPoints, type Setting, type SweepPoint } from './points';
 import { SweepSection } from './schema';
 
@@ -40,6 +41,8 @@ export interface Sweep {
   /** Point by point, and seed by seed. */
   readonly trials: readonly Trial[];
   readonly metrics: SweepSection['metrics'];
+  /** By what its points match, if they do. */
+  readonly match?: MatchedCosts;
 }
 
 /** Where `loadSweep` finds a sweep, and what it changes in all its trials. */
@@ -75,7 +78,42 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
     ...{ name, folder, overrides, first: points[0] },
     load: (one) => load({ ...shared, ...one, workingFolder }),
   });
-  const seeds = seedsOf(section);
+  const resolveAll = (all: readonly SweepPoint[]): Promise<Trial[]> =>
+    resolveTrials(all, {
+      ...{ name, file, overrides, seeds: seedsOf(section) },
+      runs: place instanceof ConfigError ? undefined : place,
+      load: (one) => load({ ...shared, ...one, workingFolder: folder }),
+    });
+  const trials = await resolveAll(points);
+  if (place instanceof ConfigError) throw place;
+  const sweep = { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
+  if (!section.match) return sweep;
+  const { points: matched, costs } = await matchPoints({ ...sweep, match: section.match });
+  const changed = matched.some((point, i) => point !== points[i]);
+  return {
+    ...sweep,
+    points: matched,
+    trials: changed ? await resolveAll(matched) : trials,
+    match: { ...section.match, costs },
+  };
+}
+
+interface ResolveContext {
+  readonly name: string;
+  readonly file: string;
+  readonly overrides: readonly string[];
+  /** undefined: the config's. */
+  readonly seeds: readonly (number | undefined)[];
+  /** undefined: unknown, because a config has mistakes. */
+  readonly runs: string | undefined;
+  readonly load: (options: LoadOptions) => Promise<LoadedExperiment>;
+}
+
+/** The trials of all points. Throws ConfigError with the problems of all their configs. */
+async function resolveTrials(
+  points: readonly SweepPoint[],
+  { name, file, overrides, seeds, runs, load }: ResolveContext,
+): Promise<Trial[]> {
   const titles = pointTitles(points);
   const trials: Trial[] = [];
   const problems = new Map<string, string[]>();
@@ -84,13 +122,18 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
       const own = [
         ...point.settings.map(asOverride),
         ...overrides,
+        ...(point.steps === undefined ? [] : [`train.steps=${point.steps}`]),
         ...(seed === undefined ? [] : [`seed=${seed}`]),
         `name=${name}`,
-        ...(place instanceof ConfigError ? [] : [`runs=${place}`]),
+        ...(runs === undefined ? [] : [`runs=${runs}`]),
       ];
       const label = [titles[index], seed === undefined ? '' : `seed=${seed}`].filter(Boolean).join(' ') || name;
       try {
-        const loaded = await load({ ...shared, file: point.config, overrides: own, workingFolder: folder });
+        let loaded = await load({ file: point.config, overrides: own });
+        const { steps } = loaded.config.train;
+        const shares = point.shares.map(([key, share]) => `${key}=${Math.round(share * steps)}`);
+        own.push(...shares);
+        if (shares.length > 0) loaded = await load({ file: point.config, overrides: own });
         const id = configHash(loaded.config);
         trials.push({ id, point: index, label, config: point.config, overrides: own, loaded });
       } catch (error) {
@@ -102,8 +145,7 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
     }
   }
   if (problems.size > 0) throw invalidTrials(problems, points.length * seeds.length);
-  if (place instanceof ConfigError) throw place;
-  return { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
+  return trials;
 }
 
 interface RunsFolderContext {
@@ -187,33 +229,4 @@ function invalidTrials(problems: ReadonlyMap<string, readonly string[]>, all: nu
     labels.length === all ? message : `${listed(labels, LISTED_LABELS)}: ${message}`,
   );
   return new ConfigError(parts.join('\n'), { code: 'sweep.trials' });
-}
-
-/** The last parts of keys that are enough to tell them apart. */
-export function shortKeys(keys: readonly string[]): string[] {
-  return keys.map((key) => {
-    const parts = key.split('.');
-    for (let count = 1; count < parts.length; count++) {
-      const short = parts.slice(-count).join('.');
-      if (keys.every((other) => other === key || !`.${other}`.endsWith(`.${short}`))) return short;
-    }
-    return key;
-  });
-}
-
-const LONGEST_VALUE = 40;
-
-/** A value of a setting as a word where it is one: `lion` for `{ use: lion }`. */
-export function settingText(value: unknown): string {
-  if (typeof value === 'string') return shortened(value, LONGEST_VALUE);
-  const { use, ...more } = (value ?? {}) as { readonly use?: unknown };
-  if (typeof use === 'string' && Object.keys(more).length === 0) return use;
-  return shortened(show(value), LONGEST_VALUE);
-}
-
-function pointTitles(points: readonly SweepPoint[]): string[] {
-  const names = shortKeys(points[0].varied.map(([key]) => key));
-  return points.map(({ variant, varied }) =>
-    [variant, ...varied.map(([, value], i) => `${names[i]}=${settingText(value)}`)].filter(Boolean).join(' '),
-  );
 }

@@ -1,0 +1,49 @@
+import { readJsonFile, writeFileAtomically } from '@graft/checkpoint/internal';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isObject } from '../util/objects';
+import { measureLatency } from './latency';
+import { refuseUnmatched } from './match';
+import type { Sweep, Trial } from './trials';
+
+/** Options of `checkLatencies`. */
+export interface LatencyOptions {
+  /** Default: `measureLatency`. */
+  readonly measure?: (trial: Trial) => Promise<number>;
+  /** Receives each latency, in seconds, once it is measured. */
+  readonly onMeasured?: (trial: Trial, seconds: number) => void;
+}
+
+/** In the folder of the sweep's runs. */
+const FILE = 'latencies.json';
+
+/**
+ * Measures the latency of each point of a sweep with `match.by: latency`, and throws ConfigError if they do not match.
+ * Measurements are kept beside the runs: a sweep that goes on must not be refused for noise.
+ */
+export async function checkLatencies(sweep: Sweep, { measure, onMeasured }: LatencyOptions = {}): Promise<void> {
+  const { match, points, trials, runs } = sweep;
+  if (match?.by !== 'latency') return;
+  const file = join(runs, FILE);
+  const kept = await readKept(file);
+  const { sourceTokens, newTokens } = match;
+  const measured: number[] = [];
+  for (const index of points.keys()) {
+    const trial = trials.find(({ point }) => point === index)!;
+    const key = [trial.id, sourceTokens, newTokens].join(' ').trim();
+    kept[key] ??= await (measure?.(trial) ?? measureLatency(trial.loaded, { sourceTokens, newTokens }));
+    measured.push(kept[key]);
+    onMeasured?.(trial, kept[key]);
+    await writeFileAtomically(file, (temporary) => writeFile(temporary, `${JSON.stringify(kept, undefined, 2)}\n`));
+  }
+  refuseUnmatched({ ...sweep, match }, measured);
+}
+
+/** Seconds by trial; anything else in the file is measured again. */
+async function readKept(file: string): Promise<Record<string, number>> {
+  const value = await readJsonFile(file).catch(() => undefined);
+  if (!isObject(value)) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === 'number' && entry[1] > 0),
+  );
+}
