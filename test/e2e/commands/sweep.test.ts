@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
 import { readJson, write } from '../support/graft';
@@ -109,6 +109,21 @@ test('graft runs lists, filters, sorts and compares these runs', async () => {
   expect(compared.find((line) => line.startsWith('seed '))?.split(/ {2,}/)).toEqual(['seed', '0', '1']);
   const [one] = JSON.parse((await listed('--json', '--limit', '1')).join('\n')) as { status: string; seed: number }[];
   expect(one).toMatchObject({ status: 'finished', 'train.steps': 2, optimizer: 'adamw' });
+});
+
+test('variants whose latencies differ are refused before anything runs', async () => {
+  const file = write(
+    join(sweeps, 'sizes.yaml'),
+    `config: tiny.yaml
+list: [{ label: small }, { label: large, set: { model.decoder.layers: 6 } }]
+match: { by: latency, sourceTokens: 4, newTokens: 4, tolerance: 0.01 }
+`,
+  );
+  const { status, stderr } = await graft(['sweep', file], folder);
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/match by latency within 1 %: "large" has [\d.]+ ms/)]);
+  expect(readdirSync(join(sweeps, 'runs', 'sizes')).filter((name) => /^\d/.test(name))).toEqual([]);
+  const kept = readJson<Record<string, number>>(join(sweeps, 'runs', 'sizes', 'latencies.json'));
+  expect(Object.values(kept).every((seconds) => seconds > 0)).toBe(true);
 });
 
 test.each([

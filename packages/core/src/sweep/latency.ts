@@ -20,11 +20,13 @@ export interface LatencyRequest {
 
 const SOURCE_TOKENS = 128;
 const NEW_TOKENS = 32;
-/** After one call that compiles. */
-const CALLS = 5;
+/** Calls that compile, and warm up what the portable engine runs in JavaScript. */
+const WARM_UP_CALLS = 3;
+/** Odd, so that one of them is the median. */
+const CALLS = 7;
 
 /**
- * Seconds in which the model of a config generates a text for one input, greedily: the median of five calls. It needs no
+ * Seconds in which the model of a config generates a text for one input, greedily: the median of seven calls after three. It needs no
  * weights, because the time does not depend on their values: every parameter is one small number.
  */
 export async function measureLatency(
@@ -47,7 +49,7 @@ export async function measureLatency(
       // No row ends early.
       eos: [],
     };
-    await generator.generate(parameters, options);
+    for (let call = 0; call < WARM_UP_CALLS; call++) await generator.generate(parameters, options);
     const seconds: number[] = [];
     for (let call = 0; call < CALLS; call++) {
       const began = performance.now();

@@ -1,6 +1,7 @@
 /** Makes the variants of a sweep comparable: at equal parameters, equal training, or equal latency. */
 import { ConfigError } from '@graft/engine';
-import { dryRun } from '../run/dry-run';
+import type { LoadedExperiment } from '../config';
+import { dryRun, type DryRun, type DryRunOptions } from '../run/dry-run';
 import { didYouMean } from '../util/suggest';
 import { pointTitles } from './labels';
 import type { SweepPoint } from './points';
@@ -19,7 +20,12 @@ export interface MatchRequest {
   readonly points: readonly SweepPoint[];
   readonly trials: readonly Trial[];
   readonly match: MatchSection;
+  /** Default: `dryRun`. */
+  readonly dryRun?: (loaded: LoadedExperiment, options: DryRunOptions) => Promise<Costs>;
 }
+
+/** What a dry run finds. */
+type Costs = Pick<DryRun, 'flopsPerStep'> & { readonly model: Pick<DryRun['model'], 'parameters'> };
 
 /** The cost of a point, and the name of the quantity for messages. */
 interface Quantity {
@@ -40,18 +46,27 @@ const QUANTITIES: Readonly<Record<MatchSection['by'], Quantity>> = {
 export async function matchPoints(
   request: MatchRequest,
 ): Promise<{ readonly points: readonly SweepPoint[]; readonly costs?: readonly number[] }> {
-  const { points, match, file } = request;
+  const { points, match, file, dryRun: costsOf = dryRun } = request;
   const references = referencesOf(request);
   if (match.by === 'latency') return { points };
+  const first = points.map((_, index) => request.trials.find(({ point }) => point === index)!);
+  // One after the other: each may read much.
+  const found: Costs[] = [];
+  for (const { loaded } of first)
+    found.push(await costsOf(loaded, { batches: match.by === 'parameters' ? 1 : BATCHES }));
   if (match.by === 'parameters') {
-    const costs = await Promise.all(
-      firstTrials(request).map(async (trial) => (await dryRun(trial.loaded)).model.parameters),
-    );
+    const costs = found.map(({ model }) => model.parameters);
     refuseUnmatched(request, costs);
     return { points, costs };
   }
-  const steps = firstTrials(request).map(({ loaded }) => loaded.config.train.steps);
-  const perStep = await Promise.all(firstTrials(request).map((trial) => flopsPerStep(trial, file)));
+  const steps = first.map(({ loaded }) => loaded.config.train.steps);
+  const perStep = found.map(({ flopsPerStep }, i) => {
+    if (flopsPerStep !== undefined) return flopsPerStep;
+    throw new ConfigError(
+      `${file}: the model of "${first[i].label}" does not say how many FLOPs a training step takes.`,
+      { code: 'sweep.match', hint: 'Match by parameters or latency, or give the model `flopsPerStep`.' },
+    );
+  });
   const matched = points.map((_, i) => {
     const { [i]: reference } = references;
     return reference === i ? steps[i] : Math.max(1, Math.round((steps[reference] * perStep[reference]) / perStep[i]));
@@ -71,16 +86,6 @@ export async function matchPoints(
 /** Batches at equal intervals of the training, of which the last tenth has two: the paper's second stage. */
 const BATCHES = 20;
 
-/** Operations of a step, the mean over the training. */
-async function flopsPerStep({ loaded, label }: Trial, file: string): Promise<number> {
-  const { flopsPerStep: flops } = await dryRun(loaded, { batches: BATCHES });
-  if (flops !== undefined) return flops;
-  throw new ConfigError(`${file}: the model of "${label}" does not say how many FLOPs a training step takes.`, {
-    code: 'sweep.match',
-    hint: 'Match by parameters or latency, or give the model `flopsPerStep`.',
-  });
-}
-
 function refuseOwnSteps({ variant, settings }: SweepPoint, file: string): void {
   if (!settings.some(([key]) => key === 'train.steps' || key === 'train')) return;
   throw new ConfigError(`${file}: "match" sets train.steps of the variant "${variant}", which sets it itself.`, {
@@ -88,9 +93,6 @@ function refuseOwnSteps({ variant, settings }: SweepPoint, file: string): void {
     hint: 'Leave train.steps to the config of the variant that the others match.',
   });
 }
-
-const firstTrials = ({ points, trials }: MatchRequest): Trial[] =>
-  points.map((_, point) => trials.find((trial) => trial.point === point)!);
 
 /** For each point the index of the one that it must match: of the variant `to`, with the same varied settings. */
 export function referencesOf({ points, match, file }: Pick<MatchRequest, 'points' | 'match' | 'file'>): number[] {
