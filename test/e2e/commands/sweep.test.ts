@@ -111,7 +111,7 @@ test('graft runs lists, filters, sorts and compares these runs', async () => {
   expect(one).toMatchObject({ status: 'finished', 'train.steps': 2, optimizer: 'adamw' });
 });
 
-test('variants whose latencies differ are refused before anything runs', async () => {
+test('arms whose latencies differ are refused before anything runs', async () => {
   const file = write(
     join(sweeps, 'sizes.yaml'),
     `config: tiny.yaml

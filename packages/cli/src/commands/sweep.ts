@@ -99,7 +99,7 @@ function matchLines({ match, points, trials }: Sweep): string[] {
   const rows = points.map((point, i) => {
     const { config } = trials.find((trial) => trial.point === i)!.loaded;
     return [
-      point.variant!,
+      point.arm!,
       ...point.varied.map(([, value]) => JSON.stringify(value)),
       text(costs[i]),
       String(config.train.steps),
@@ -109,7 +109,7 @@ function matchLines({ match, points, trials }: Sweep): string[] {
   const right = [1, 2].map((column) => column + varied.length);
   return [
     '',
-    table(['variant', ...varied, title, 'steps'], rows, { right }),
+    table(['arm', ...varied, title, 'steps'], rows, { right }),
     `They match within ${100 * tolerance} %.`,
   ];
 }

@@ -69,13 +69,13 @@ export async function writeResults(sweep: Sweep, { trials, rows }: SweepResults)
   const write = (name: string, text: string): Promise<unknown> =>
     writeFileAtomically(join(sweep.runs, name), (temporary) => writeFile(temporary, text));
   const keys = sweep.points[0].varied.map(([key]) => key);
-  const hasVariants = sweep.points[0].variant !== undefined;
+  const hasArms = sweep.points[0].arm !== undefined;
   const settings = ({ point }: { readonly point: Sweep['points'][number] }): unknown[] => [
-    ...(hasVariants ? [point.variant] : []),
+    ...(hasArms ? [point.arm] : []),
     ...point.varied.map(([, value]) => value),
   ];
   const names = [...new Set(trials.flatMap(({ metrics }) => Object.keys(metrics)))];
-  const head = [...(hasVariants ? ['variant'] : []), ...keys];
+  const head = [...(hasArms ? ['arm'] : []), ...keys];
   await write(
     'trials.csv',
     csv([
@@ -112,15 +112,15 @@ export function resultsJson(sweep: Sweep, { trials, rows }: SweepResults): objec
   return {
     name: sweep.name,
     file: sweep.file,
-    table: rows.map(({ point: { variant, varied }, ...row }) => ({
-      variant,
+    table: rows.map(({ point: { arm, varied }, ...row }) => ({
+      arm,
       settings: Object.fromEntries(varied),
       ...row,
     })),
     trials: trials.map(({ trial, folder, metrics }) => ({
       id: trial.id,
       run: folder,
-      variant: sweep.points[trial.point].variant,
+      arm: sweep.points[trial.point].arm,
       settings: Object.fromEntries(sweep.points[trial.point].varied),
       seed: trial.loaded.config.seed,
       metrics,

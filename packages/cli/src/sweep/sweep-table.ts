@@ -23,11 +23,11 @@ export async function sweepTable(
   const wanted = stated?.map(({ metric }) => metric) ?? usualMetrics(names, better);
   const shown = wanted.filter((name) => names.includes(name));
   const columns = shown.slice(0, stated ? undefined : MOST_METRICS);
-  const hasVariants = points[0].variant !== undefined;
+  const hasArms = points[0].arm !== undefined;
   const keys = shortKeys(points[0].varied.map(([key]) => key));
-  const head = [...(hasVariants ? ['variant'] : []), ...keys];
+  const head = [...(hasArms ? ['arm'] : []), ...keys];
   const body = rows.map(({ point, finished, trials, metrics, best }) => [
-    ...(hasVariants ? [point.variant!] : []),
+    ...(hasArms ? [point.arm!] : []),
     ...point.varied.map(([, value]) => settingText(value)),
     finished === trials ? String(trials) : `${finished} of ${trials}`,
     ...columns.map((name) => (metrics[name] ? intervalText(metrics[name]) + (best.includes(name) ? ' *' : '  ') : '')),

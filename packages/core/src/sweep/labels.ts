@@ -28,7 +28,7 @@ export function settingText(value: unknown): string {
 /** What distinguishes each point, for people: `adapted learningRate=0.01`. */
 export function pointTitles(points: readonly SweepPoint[]): string[] {
   const names = shortKeys(points[0].varied.map(([key]) => key));
-  return points.map(({ variant, varied }) =>
-    [variant, ...varied.map(([, value], i) => `${names[i]}=${settingText(value)}`)].filter(Boolean).join(' '),
+  return points.map(({ arm, varied }) =>
+    [arm, ...varied.map(([, value], i) => `${names[i]}=${settingText(value)}`)].filter(Boolean).join(' '),
   );
 }

@@ -19,18 +19,18 @@ async function load(sweep: object, overrides: string[] = []): Promise<Sweep> {
   return loadSweep({ file, plugins: [toyPlugin], overrides });
 }
 
-/** Variants whose models differ in `outputs`, and so in parameters: 6 more for each (a row of w, and one of b). */
+/** Arms whose models differ in `outputs`, and so in parameters: 6 more for each (a row of w, and one of b). */
 const list = [
   { label: 'two', set: { 'model.outputs': 2 } },
   { label: 'three', set: { 'model.outputs': 3 } },
 ];
 
-it('variants with other numbers of parameters are refused, unless the tolerance allows them', async () => {
+it('arms with other numbers of parameters are refused, unless the tolerance allows them', async () => {
   const match = { by: 'parameters' };
   expect(await failureOf(load({ list, match }))).toMatchObject({
     code: 'sweep.unmatched',
     message: expect.stringContaining(
-      'not all variants match by parameters within 5 %: "three" has 14, "two" 10 (+40.0 %).',
+      'not all arms match by parameters within 5 %: "three" has 14, "two" 10 (+40.0 %).',
     ),
   });
   const { match: found } = await load({ list, match: { ...match, tolerance: 0.5, to: 'three' } });
@@ -38,18 +38,18 @@ it('variants with other numbers of parameters are refused, unless the tolerance 
 });
 
 describe('by training FLOPs', () => {
-  const point = (variant: string, settings: SweepPoint['settings'] = []): SweepPoint => ({
-    ...{ variant, settings },
+  const point = (arm: string, settings: SweepPoint['settings'] = []): SweepPoint => ({
+    ...{ arm, settings },
     ...{ config: '', varied: [], shares: [] },
   });
   const { match: section } = SweepSection.parse({ match: { by: 'training-flops', to: 'a' } });
-  /** Points of variants whose steps take these FLOPs; each config has 100 steps. */
+  /** Points of arms whose steps take these FLOPs; each config has 100 steps. */
   const matched = (points: SweepPoint[], flops: readonly (number | undefined)[]): ReturnType<typeof matchPoints> =>
     matchPoints({
       ...{ file: 's.yaml', points, match: section as MatchSection },
       trials: points.map((_, i) => {
         const loaded = { config: { train: { steps: 100 } }, flops: flops[i] } as unknown as LoadedExperiment;
-        return { point: i, label: points[i].variant, loaded } as Trial;
+        return { point: i, label: points[i].arm, loaded } as Trial;
       }),
       dryRun: async (loaded) => ({
         model: { parameters: 1 },
@@ -63,14 +63,14 @@ describe('by training FLOPs', () => {
     expect(costs).toEqual([1000, 1000, 999]);
   });
 
-  it('a variant is refused if whole steps do not come close enough, or if it sets its steps', async () => {
+  it('an arm is refused if whole steps do not come close enough, or if it sets its steps', async () => {
     expect(await failureOf(matched([point('a'), point('b')], [10, 700]))).toMatchObject({
       code: 'sweep.unmatched',
       message: expect.stringContaining('"b" has 7.000e+2, "a" 1.000e+3 (-30.0 %)'),
     });
     expect(await failureOf(matched([point('a'), point('b', [['train.steps', 5]])], [10, 20]))).toMatchObject({
       code: 'sweep.match',
-      message: expect.stringContaining('"match" sets train.steps of the variant "b"'),
+      message: expect.stringContaining('"match" sets train.steps of the arm "b"'),
     });
     expect(await failureOf(matched([point('a'), point('b')], [10, undefined]))).toMatchObject({ code: 'sweep.match' });
   });
@@ -85,10 +85,10 @@ it('shares of steps follow the steps of the training', async () => {
 });
 
 it.each([
-  [{ seeds: 1, match: { by: 'parameters' } }, 'compares the variants of a "list", and there are not two of them'],
+  [{ seeds: 1, match: { by: 'parameters' } }, 'compares the arms of a "list", and there are not two of them'],
   [
     { list, match: { by: 'parameters', to: 'tree' } },
-    '"match.to" is "tree", which is not the label of a variant; did you mean "three"?',
+    '"match.to" is "tree", which is not the label of an arm; did you mean "three"?',
   ],
 ])('%j is refused', async (sweep, problem) => {
   expect(await failureOf(load(sweep))).toMatchObject({

@@ -1,4 +1,4 @@
-/** Makes the variants of a sweep comparable: at equal parameters, equal training, or equal latency. */
+/** Makes the arms of a sweep comparable: at equal parameters, equal training, or equal latency. */
 import { ConfigError } from '@graft/engine';
 import type { LoadedExperiment } from '../config';
 import { dryRun, type DryRun, type DryRunOptions } from '../run/dry-run';
@@ -40,7 +40,7 @@ const QUANTITIES: Readonly<Record<MatchSection['by'], Quantity>> = {
 };
 
 /**
- * The points, of which those that do not belong to the variant `to` get a `train.steps` with `by: training-flops`, and
+ * The points, of which those that do not belong to the arm `to` get a `train.steps` with `by: training-flops`, and
  * their costs. Throws ConfigError for points that do not match.
  */
 export async function matchPoints(
@@ -86,31 +86,31 @@ export async function matchPoints(
 /** Batches at equal intervals of the training, of which the last tenth has two: the paper's second stage. */
 const BATCHES = 20;
 
-function refuseOwnSteps({ variant, settings }: SweepPoint, file: string): void {
+function refuseOwnSteps({ arm, settings }: SweepPoint, file: string): void {
   if (!settings.some(([key]) => key === 'train.steps' || key === 'train')) return;
-  throw new ConfigError(`${file}: "match" sets train.steps of the variant "${variant}", which sets it itself.`, {
+  throw new ConfigError(`${file}: "match" sets train.steps of the arm "${arm}", which sets it itself.`, {
     code: 'sweep.match',
-    hint: 'Leave train.steps to the config of the variant that the others match.',
+    hint: 'Leave train.steps to the config of the arm that the others match.',
   });
 }
 
-/** For each point the index of the one that it must match: of the variant `to`, with the same varied settings. */
+/** For each point the index of the one that it must match: of the arm `to`, with the same varied settings. */
 export function referencesOf({ points, match, file }: Pick<MatchRequest, 'points' | 'match' | 'file'>): number[] {
-  const labels = [...new Set(points.map(({ variant }) => variant))];
+  const labels = [...new Set(points.map(({ arm }) => arm))];
   if (labels.length < 2)
-    throw new ConfigError(`${file}: "match" compares the variants of a "list", and there are not two of them.`, {
+    throw new ConfigError(`${file}: "match" compares the arms of a "list", and there are not two of them.`, {
       code: 'sweep.match',
     });
   const to = match.to ?? labels[0]!;
   if (!labels.includes(to))
     throw new ConfigError(
-      `${file}: "match.to" is "${to}", which is not the label of a variant${didYouMean(to, labels as string[]) || '.'}`,
+      `${file}: "match.to" is "${to}", which is not the label of an arm${didYouMean(to, labels as string[]) || '.'}`,
       { code: 'sweep.match' },
     );
-  // Every variant has the same combinations in the same order.
-  const perVariant = points.length / labels.length;
-  const first = labels.indexOf(to) * perVariant;
-  return points.map((_, i) => first + (i % perVariant));
+  // Every arm has the same combinations in the same order.
+  const perArm = points.length / labels.length;
+  const first = labels.indexOf(to) * perArm;
+  return points.map((_, i) => first + (i % perArm));
 }
 
 /** Throws ConfigError naming every point whose cost differs from its reference's by more than the tolerance. */
@@ -133,7 +133,7 @@ export function refuseUnmatched(
   });
   if (wrong.length === 0) return;
   throw new ConfigError(
-    `${file}: not all variants match by ${name} within ${100 * match.tolerance} %: ${wrong.join('; ')}.`,
+    `${file}: not all arms match by ${name} within ${100 * match.tolerance} %: ${wrong.join('; ')}.`,
     {
       code: 'sweep.unmatched',
       hint:

@@ -6,7 +6,7 @@ const points = (sweep: object): SweepPoint[] => sweepPoints(SweepSection.parse(s
 const failure = (sweep: object): Promise<unknown> => failureOf(Promise.resolve().then(() => points(sweep)));
 const base = { config: 'base.yaml' };
 
-it('a grid has all combinations, and each variant of a list has each of them', () => {
+it('a grid has all combinations, and each arm of a list has each of them', () => {
   const found = points({
     list: [{ label: 'x' }, { label: 'y', config: '../other.yaml', set: { 'model.size': 2 } }],
     config: 'base.yaml',
@@ -27,8 +27,8 @@ it('a grid has all combinations, and each variant of a list has each of them', (
       ['b.c', 'p'],
     ],
   ]);
-  expect(found[0]).toMatchObject({ variant: 'x', config: '/sweeps/base.yaml' });
-  expect(found[4]).toMatchObject({ variant: 'y', config: '/other.yaml' });
+  expect(found[0]).toMatchObject({ arm: 'x', config: '/sweeps/base.yaml' });
+  expect(found[4]).toMatchObject({ arm: 'y', config: '/other.yaml' });
   expect(found[4].settings).toContainEqual(['model.size', 2]);
 });
 
@@ -73,8 +73,8 @@ describe('random draws', () => {
 it.each([
   [{ ...base }, 'nothing varies'],
   [{ seeds: 2 }, '"config" is missing'],
-  [{ list: [{ label: 'x' }] }, 'the variant "x" has no config'],
-  [{ ...base, list: [{ label: 'x' }, { label: 'x' }] }, 'two variants of "list" have the label "x"'],
+  [{ list: [{ label: 'x' }] }, 'the arm "x" has no config'],
+  [{ ...base, list: [{ label: 'x' }, { label: 'x' }] }, 'two arms of "list" have the label "x"'],
   [{ ...base, grid: { a: [1] }, set: { a: 2 } }, 'both "set" and "grid" set "a"'],
   [
     { ...base, grid: { a: [1] }, random: { trials: 1, keys: { a: { values: [1] } } } },

@@ -10,11 +10,11 @@ export type Setting = readonly [key: string, value: unknown];
 
 /** Settings that are tried together, with each seed. */
 export interface SweepPoint {
-  /** The label of its variant, if the sweep has a list. */
-  readonly variant?: string;
+  /** The label of its arm, if the sweep has a list. */
+  readonly arm?: string;
   /** The file of its config. */
   readonly config: string;
-  /** What distinguishes it within its variant: one setting for each key of the grid and of the random draws. */
+  /** What distinguishes it within its arm: one setting for each key of the grid and of the random draws. */
   readonly varied: readonly Setting[];
   /** Everything that it sets, in the order in which it is applied. */
   readonly settings: readonly Setting[];
@@ -30,7 +30,7 @@ const MOST_POINTS = 10_000;
 const DRAWN_DIGITS = 4;
 
 /**
- * The points of a sweep: each variant of the list with each combination of the grid and each random draw. `file`: the
+ * The points of a sweep: each arm of the list with each combination of the grid and each random draw. `file`: the
  * sweep's, from whose folder relative paths start. Throws ConfigError for sections that contradict each other.
  */
 export function sweepPoints(sweep: SweepSection, file: string): SweepPoint[] {
@@ -38,33 +38,33 @@ export function sweepPoints(sweep: SweepSection, file: string): SweepPoint[] {
   checkKeys(sweep, file);
   if (!list && !sweep.grid && !random && seeds === undefined)
     throw wrong(file, 'nothing varies', 'Give it a list, a grid, random draws, or several seeds.');
-  const variants = list ?? [{ label: undefined, config: undefined, set: {}, shares: {} }];
+  const arms = list ?? [{ label: undefined, config: undefined, set: {}, shares: {} }];
   const draws = random ? drawnSettings(random) : [[]];
-  const sizes = [variants.length, ...Object.values(grid).map((values) => values.length), draws.length];
+  const sizes = [arms.length, ...Object.values(grid).map((values) => values.length), draws.length];
   const count = sizes.reduce((product, size) => product * size, 1);
   if (count > MOST_POINTS)
     throw wrong(file, `it has ${count} settings, ${sizes.join(' x ')}; a sweep tries at most ${MOST_POINTS}`);
   const combinations = product(Object.entries(grid));
-  return variants.flatMap((variant) => {
-    const own = variant.config ?? config;
+  return arms.flatMap((arm) => {
+    const own = arm.config ?? config;
     if (own === undefined)
       throw wrong(
         file,
-        variant.label === undefined ? '"config" is missing' : `the variant "${variant.label}" has no config`,
-        'Name the config with "config", for the whole sweep or for each variant.',
+        arm.label === undefined ? '"config" is missing' : `the arm "${arm.label}" has no config`,
+        'Name the config with "config", for the whole sweep or for each arm.',
       );
     return combinations.flatMap((combination) =>
       draws.map((drawn): SweepPoint => {
         const varied = [...combination, ...drawn];
-        const fixed = [...Object.entries(set), ...Object.entries(variant.set)];
+        const fixed = [...Object.entries(set), ...Object.entries(arm.set)];
         // `optimizer: lion` would drop an `optimizer.weightDecay` that was set before it.
         const isAround = ([key]: Setting): boolean => fixed.some(([inner]) => inner.startsWith(`${key}.`));
         const byDepth = [...varied].sort((a, b) => depth(a) - depth(b));
         return {
-          variant: variant.label,
+          arm: arm.label,
           config: resolve(dirname(file), own),
           varied,
-          shares: Object.entries({ ...shares, ...variant.shares }),
+          shares: Object.entries({ ...shares, ...arm.shares }),
           settings: [...byDepth.filter(isAround), ...fixed, ...byDepth.filter((one) => !isAround(one))],
         };
       }),
@@ -124,12 +124,12 @@ function checkKeys({ set, shares, list = [], grid = {}, random, seeds }: SweepSe
   }
   const labels = new Set<string>();
   for (const { label, set, shares: ownShares } of list) {
-    if (labels.has(label)) throw wrong(file, `two variants of "list" have the label "${label}"`);
+    if (labels.has(label)) throw wrong(file, `two arms of "list" have the label "${label}"`);
     labels.add(label);
     for (const key of [...Object.keys(set), ...Object.keys(ownShares)]) {
-      checkVaries(key, `the variant "${label}"`, file);
+      checkVaries(key, `the arm "${label}"`, file);
       if (places.has(key) && !Object.hasOwn(shares, key))
-        throw twice(file, key, `the variant "${label}"`, places.get(key)!);
+        throw twice(file, key, `the arm "${label}"`, places.get(key)!);
     }
   }
   for (const key of Object.keys(set)) {

@@ -50,7 +50,7 @@ const Shares = z
   .record(configKey(), z.number().min(0).max(1))
   .describe('keys of the config that are numbers of steps, as shares of train.steps');
 
-const VariantSection = z.strictObject({
+const ArmSection = z.strictObject({
   label: z.string().trim().min(1).max(60).describe('what the table calls it'),
   config: pathOption().optional().describe('its config. Default: that of the sweep'),
   set: Settings.default({}).describe('keys of the config and their values'),
@@ -66,7 +66,7 @@ const MatchSection = z
       .describe(
         'what must agree: numbers of parameters; operations of all training steps, for which train.steps of the others is set; or the time to generate a text',
       ),
-    to: z.string().optional().describe('the label of the variant that the others match. Default: the first one'),
+    to: z.string().optional().describe('the label of the arm that the others match. Default: the first one'),
     tolerance: z.number().positive().default(0.05).describe('largest relative difference; others are refused'),
     sourceTokens: z.number().int().positive().optional().describe('with latency: length of the input. Default: 128'),
     newTokens: z.number().int().positive().optional().describe('with latency: tokens to generate. Default: 32'),
@@ -88,7 +88,7 @@ export const SweepSection = z.strictObject({
   config: pathOption().optional().describe('the config of all trials, as `graft run` takes it'),
   set: Settings.default({}).describe('keys of the config and their values, for all trials'),
   shares: Shares.default({}),
-  list: z.array(VariantSection).min(1).optional().describe('variants, each with a label and settings of its own'),
+  list: z.array(ArmSection).min(1).optional().describe('arms, each with a label and settings of its own'),
   grid: z
     .record(configKey(), z.array(z.unknown()).min(1))
     .optional()
@@ -97,7 +97,7 @@ export const SweepSection = z.strictObject({
   seeds: SeedsSection.optional().describe(
     "seeds with which everything is repeated: a list, or how many, from 0. Default: the config's",
   ),
-  match: MatchSection.optional().describe('makes variants comparable, and refuses those that are not'),
+  match: MatchSection.optional().describe('makes arms comparable, and refuses those that are not'),
   metrics: z
     .array(MetricSection)
     .optional()

@@ -1,8 +1,8 @@
 import type { SweepPoint } from './points';
 import { summarize } from './summary';
 
-const points = ['a', 'b', 'c'].map((variant): SweepPoint => ({
-  variant,
+const points = ['a', 'b', 'c'].map((arm): SweepPoint => ({
+  arm,
   config: '',
   varied: [],
   settings: [],
