@@ -1,21 +1,18 @@
 /** The runs of an arm: configs with what the story decides, found again by the hash of what they resolve to. */
 import {
-  listRuns,
+  findSameRun,
   loadConfig,
   runEvaluation,
   runExperiment,
-  type EvaluationConfig,
   type LoadedEvaluation,
   type LoadedExperiment,
   type Logger,
   type LoadOptions,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { ARMS, CONFIGS, type Arm, type ModelName } from './arms';
 import type { ModelPlaces, StoredRows } from './prepare';
-import { readJson } from './stored';
 
 /** What every run of a story shares. */
 export interface Story {
@@ -83,36 +80,6 @@ export function ownOverrides(name: string, overrides: readonly string[]): string
     if (!ARM_NAMES.has(first) && first !== 'superglue') return name === 'superglue' ? [] : [override];
     return first === name ? [override.slice(first.length + 1)] : [];
   });
-}
-
-/** The same for equal configs. What it was computed with is not part of a config. */
-export function configHash(config: object): string {
-  const { versions: _versions, ...own } = config as Record<string, unknown>;
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(own)))
-    .digest('hex')
-    .slice(0, 16);
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  const entries = Object.entries(value).filter(([, own]) => own !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, own]) => [key, sorted(own)]));
-}
-
-/** The newest run in the folder of a name with this config. */
-export async function findSameRun(
-  parent: string,
-  config: EvaluationConfig,
-): Promise<{ readonly id: string; readonly folder: string; readonly isFinished: boolean } | undefined> {
-  const wanted = configHash(JSON.parse(JSON.stringify(config)) as object);
-  for (const { id, record } of (await listRuns(parent)).reverse()) {
-    const folder = join(parent, id);
-    const written = record && (await readJson(join(folder, 'config.json')));
-    if (written && configHash(written) === wanted) return { id, folder, isFinished: record.status === 'finished' };
-  }
-  return undefined;
 }
 
 /** The folder of a finished run; undefined: interrupted. */

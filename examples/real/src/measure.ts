@@ -1,9 +1,9 @@
-import { runExperiment } from '@graft/core';
+import { configHash, runExperiment } from '@graft/core';
 import { readRun } from '@graft/report';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Arm } from './arms';
-import { configHash, loadArm, type Story } from './arm-runs';
+import { loadArm, type Story } from './arm-runs';
 import type { Measured } from './plan';
 import { readJson, writeJson } from './stored';
 
@@ -16,7 +16,7 @@ export async function measureArm(story: Story, arm: Arm): Promise<Measured | und
   const loaded = await loadArm(story, arm, { steps: STEPS, runs });
   const file = join(story.folder, 'measured.json');
   const known = ((await readJson(file)) ?? {}) as Record<string, Measured>;
-  const key = `${arm.name} ${configHash(JSON.parse(JSON.stringify(loaded.config)) as object)} ${story.engine.description}`;
+  const key = `${arm.name} ${configHash(loaded.config)} ${story.engine.description}`;
   if (Object.hasOwn(known, key)) return known[key];
 
   const { engine, logger, signal } = story;

@@ -20,7 +20,9 @@ import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
+import { addRunsCommand } from './commands/runs';
 import { addFindLearningRateCommand } from './commands/find-learning-rate';
+import { addSweepCommand } from './commands/sweep';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
 import { ownVersion } from './version';
@@ -39,6 +41,8 @@ export interface MainStreams {
 const COMMANDS = [
   addRunCommand,
   addEvaluateCommand,
+  addSweepCommand,
+  addRunsCommand,
   addReportCommand,
   addAdaptCommand,
   addExportCommand,
@@ -96,6 +100,7 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
     print: (text) => streams.stdout.write(`${text}\n`),
     write: (text) => streams.stdout.write(text),
     note: (text) => context.globals.quiet || streams.stderr.write(redact(`${text}\n`)),
+    warn: (text) => streams.stderr.write(redact(`${text}\n`)),
     noteCode: ({ path, package: of }) => {
       // Worker 0 runs the same command.
       if (isWorker || namedCode.has(path)) return;

@@ -110,7 +110,6 @@ export { mergeAdapter, type MergeAdapterReport, type MergeAdapterRequest } from 
 export { LoraModel } from './training/lora/lora-model';
 export type { LoraSettings } from './config/lora-section';
 export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './training/lora/pairs';
-export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './util/bootstrap';
 export { createRandom, type RandomStream } from './random/streams';
 export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
 export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';
@@ -208,22 +207,26 @@ export {
   type TrainingConfig,
 } from './config';
 export {
+  configHash,
   countParameters,
   fillParameters,
   findCheckpoints,
   findLearningRate,
   findResumableRun,
   findRunFolder,
+  findSameRun,
   listRuns,
   readMetrics,
   readRunRecord,
   dryRun,
   runEvaluation,
   runExperiment,
+  runsByConfig,
   withInterrupt,
   withTrainingSteps,
   type EvaluationRunOptions,
   type EvaluationRunResult,
+  type FoundRun,
   type LearningRateOptions,
   type LearningRatePoint,
   type LearningRateRange,
@@ -233,12 +236,40 @@ export {
   type RunCheckpoints,
   type DryRun,
   type DryRunOptions,
+  type FirstRowText,
   type RunOptions,
   type RunRecord,
   type RunResult,
+  type RunsByConfigOptions,
   type RunStatus,
   type TrainingStepsOptions,
 } from './run';
+export {
+  checkLatencies,
+  loadSweep,
+  measureLatency,
+  runTrials,
+  summarize,
+  type Better,
+  type LatencyOptions,
+  type LatencyRequest,
+  type LoadSweepOptions,
+  type MatchedCosts,
+  type PointSummary,
+  type RunTrialsOptions,
+  type Setting,
+  type StartTrial,
+  type SummaryRequest,
+  type Sweep,
+  type SweepPoint,
+  type Trial,
+  type TrialEnd,
+  type TrialEvent,
+  type TrialNumbers,
+  type TrialsEnd,
+  type TrialShare,
+} from './sweep';
+export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './util/bootstrap';
 export {
   isSecret,
   maskedConfig,

@@ -99,3 +99,4 @@ export {
 export { isPacked, namedKey, widened } from './training/parameter-storage';
 export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
 export { describeLost } from './util/plain-json';
+export { settingText, shortKeys } from './sweep';

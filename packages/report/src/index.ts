@@ -14,7 +14,9 @@ import { GENERATOR, renderReport } from './page';
 import { readRun, type RunData } from './read-run';
 
 export { renderReport, type PageOptions } from './page';
+export { betterOf } from './metrics';
 export { findRun, readRun, type RunData, type Series } from './read-run';
+export { findRuns, runNumbers } from './run-numbers';
 export { watchReport, type WatchOptions } from './watch/watch-report';
 
 /** Options of `writeReport`. */

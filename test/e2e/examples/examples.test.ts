@@ -11,16 +11,20 @@ import { ROOT } from '../../support';
 
 const EXAMPLES = join(ROOT, 'examples');
 /** Parts of other configs, no experiments of their own. */
-const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml'];
+const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml', 'baselines/base.yaml'];
+
+/** Sweeps, whose configs are listed beside them. */
+const SWEEPS = ['baselines/baselines.yaml', 'sweeps/learning-rates.yaml'];
 
 /** Configs of `graft evaluate`. */
 const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml'];
 const plugins = [gemma, scratch, objectives, optimizers, text, superglue];
 
-const files = [EXAMPLES, join(EXAMPLES, 'quickstart')]
+const files = ['', 'quickstart', 'baselines', 'sweeps']
+  .map((name) => join(EXAMPLES, name))
   .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
   .map((file) => file.slice(EXAMPLES.length + 1))
-  .filter((name) => name.endsWith('.yaml') && !PARTS.includes(name));
+  .filter((name) => name.endsWith('.yaml') && ![...PARTS, ...SWEEPS].includes(name));
 
 describe('the configs of examples/', () => {
   it('at least ten configs are found', () => {

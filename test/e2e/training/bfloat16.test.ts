@@ -64,6 +64,9 @@ test('without masters an optimizer file is less than half as large, and a stoppe
 
 test('a dry run prints the batch and the memory, and leaves no folder', async () => {
   const { stdout } = await graftSucceeds(['run', config, '--dry-run', '--set', 'name=dry', ...SAVING], folder);
+  const written = stdout.slice('Config: '.length, stdout.indexOf('\nModel: '));
+  expect(JSON.parse(written)).toMatchObject({ name: 'dry', train: { parameterDtype: 'bfloat16' } });
+  expect(stdout).toMatch(/^FLOPs: [\d.]+ [kMG] for a step like the first, [\d.]+ [kMGT] for \d+ steps$/m);
   expect(stdout).toMatch(/^Model: encoder-decoder, [\d,]+ parameters$/m);
   expect(stdout).toMatch(/^First batch: input_ids \[\d+, \d+\]/m);
   expect(stdout).toMatch(/^Device: cpu$/m);

@@ -44,6 +44,13 @@ test('graft config refuses --print with --schema', async () => {
   expect([status, stderr]).toEqual([2, 'graft: Give --print or --schema, not both.\n']);
 });
 
+test('graft config --check reports mistakes, and otherwise prints one line', async () => {
+  const { status, stderr } = await graft('config', written('bad.json', { name: 'bad', trian: {} }), '--check');
+  expect([status, stderr]).toEqual([2, expect.stringMatching(/trian: unknown key; did you mean "train"/)]);
+  const both = await graft('config', '--check', '--schema');
+  expect(both.stderr).toBe('graft: Give --schema or --check, not both.\n');
+});
+
 test('graft plugins names the nearest component for an unknown id', async () => {
   const { status, stderr } = await graft('plugins', 'adamv');
   expect(status).toBe(2);

@@ -9,6 +9,7 @@ import { setOption } from './shared/runnable';
 interface ConfigCommandOptions {
   readonly print?: boolean;
   readonly schema?: boolean;
+  readonly check?: boolean;
   readonly evaluation?: boolean;
   readonly set?: readonly string[];
   readonly plugin?: readonly string[];
@@ -21,11 +22,18 @@ export function addConfigCommand(program: Command, context: CommandContext): voi
     .argument('[config]', 'yaml, json, ts or js file (default: graft.config.* in this folder or above)')
     .option('--print', 'print the config with every default, all paths absolute and secrets as *** (the default)')
     .option('--schema', 'print the JSON Schema of configs with the loaded plugins; needs no config')
+    .option('--check', 'print only whether the config is valid')
     .option('--evaluation', 'read the config as `graft evaluate` does, which needs no training sections')
     .option('--plugin <name>', 'also load this package or file; may be repeated', collect)
     .addOption(setOption('train.steps=100'))
     .action(async (file: string | undefined, options: ConfigCommandOptions) => {
-      if (options.print && options.schema) throw new CommandLineError('Give --print or --schema, not both.');
+      const { print, schema, check } = options;
+      const given = Object.entries({ print, schema, check }).flatMap(([name, isSet]) => (isSet ? [`--${name}`] : []));
+      if (given.length > 1) throw new CommandLineError(`Give ${given.slice(0, 2).join(' or ')}, not both.`);
+      if (check) {
+        const { config } = await load(context, file, options);
+        return context.print(`The config of "${config.name}" is valid.`);
+      }
       const value = options.schema ? await schemaOf(context, file, options) : await printed(context, file, options);
       context.print(JSON.stringify(value, null, 2));
     });

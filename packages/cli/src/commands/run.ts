@@ -15,11 +15,13 @@ import {
   type ResumableOptions,
 } from './shared/runnable';
 import { CommandLineError } from '../output/command-line-error';
+import { stopWithSweep } from '../sweep/trial-process';
 import { takeSecretVariable, workerSecret } from '../workers/worker-secret';
 import type { WorkerOptions } from '@graft/core';
 
 interface RunCommandOptions extends ResumableOptions {
   dryRun?: boolean;
+  threads?: number;
   fromLastGood?: boolean;
   workers?: string;
   rank?: number;
@@ -42,10 +44,15 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option(
       '--dry-run',
-      'make the components, read the first batch and estimate the memory of training, without weights and without a run folder',
+      'print the config, the size, memory and FLOPs of training, and the first batch as text, without weights and without a run folder',
     )
     .addOption(engineOption())
     .addOption(deviceOption())
+    .option(
+      '--threads <number>',
+      'threads for one operation, if the config does not set engine.threads (default: the number of cores)',
+      integer(1),
+    )
     .option(
       '--workers <list>',
       'train together with other processes: host:port of all workers, comma-separated, in the order of their ranks',
@@ -76,6 +83,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
+  stopWithSweep();
   checkWorkerOptions(options);
   if (options.dryRun) return printDryRun(context, file, options);
   // TensorFlow prints a page about each broken connection; the resulting error states it in one sentence.
@@ -98,7 +106,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
         logger,
         report: reportOf,
         quiet: context.globals.quiet ?? false,
-        threads: local && threadsEach(options.localWorkers!),
+        threads: options.threads ?? (local && threadsEach(options.localWorkers!)),
         workers: workers && { ...workers, timeoutMs: options.workerTimeout && options.workerTimeout * 1000 },
       }),
     );
@@ -120,8 +128,9 @@ async function printDryRun(
   file: string | undefined,
   options: RunCommandOptions,
 ): Promise<void> {
-  const { dryRun, loadConfig } = await import('@graft/core');
+  const { dryRun, loadConfig, maskedConfig } = await import('@graft/core');
   const loaded = await loadRunnable(loadConfig, context, file, options);
+  context.print(`Config: ${JSON.stringify(maskedConfig(loaded.config), undefined, 2)}`);
   const found = await dryRun(loaded, { logger: await openLogger(context) });
   for (const line of dryRunLines(found, loaded.config)) context.print(line);
 }
@@ -164,11 +173,11 @@ const threadsEach = (count: number): number => Math.max(1, Math.floor(availableP
 async function startLocalWorkers(
   context: CommandContext,
   file: string | undefined,
-  { localWorkers: count = 1, set = [], engine, device }: RunCommandOptions,
+  { localWorkers: count = 1, set = [], engine, device, threads: own }: RunCommandOptions,
   threads: number | undefined,
 ): Promise<LocalWorkers | undefined> {
   if (count === 1) return undefined;
-  const overrides = threads === undefined ? [`engine.threads=${threadsEach(count)}`, ...set] : set;
+  const overrides = threads === undefined ? [`engine.threads=${own ?? threadsEach(count)}`, ...set] : set;
   return LocalWorkers.start({
     count,
     arguments: [

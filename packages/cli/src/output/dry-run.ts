@@ -1,13 +1,12 @@
 import type { DryRun, ExperimentConfig } from '@graft/core';
 import { gib, memoryLines } from './memory-table';
+import { operations } from './model-costs';
 
 const number = (value: number): string => value.toLocaleString('en');
 
 /** What `graft run --dry-run` prints. */
-export function dryRunLines(
-  { steps, model, batch, memory, device, mesh, free }: DryRun,
-  config: ExperimentConfig,
-): string[] {
+export function dryRunLines(found: DryRun, config: ExperimentConfig): string[] {
+  const { steps, model, batch, flopsPerStep, memory, device, mesh, free } = found;
   const { train, optimizer } = config;
   const fields = Object.entries(batch.fields).map(([name, shape]) => `${name} [${shape.join(', ')}]`);
   const { moments } = optimizer as { readonly moments?: string };
@@ -17,6 +16,14 @@ export function dryRunLines(
     `Model: ${model.kind}, ${number(model.parameters)} parameters${frozen}`,
     `Steps: ${number(steps)}`,
     `First batch${parts}: ${fields.join(', ')}`,
+    ...batch.firstRow.map(
+      ({ field, text, tokens }) => `  ${field}, first row, ${number(tokens)} tokens: ${shownText(text)}`,
+    ),
+    ...(flopsPerStep === undefined
+      ? []
+      : [
+          `FLOPs: ${operations(flopsPerStep)} for a step like the first, ${operations(flopsPerStep * steps)} for ${number(steps)} steps`,
+        ]),
     ...(mesh ? [meshLine(mesh, device)] : device === undefined ? [] : [`Device: ${device}`]),
     '',
     ...memoryLines(memory, {
@@ -27,6 +34,19 @@ export function dryRunLines(
     ...(free === undefined ? [] : [`${gib(free)} of memory are free on this machine.`]),
     'Nothing was trained, and no run folder was made.',
   ];
+}
+
+/** Characters of a row's beginning, and as many of its end. */
+const SHOWN = 240;
+
+/** A text as JSON writes it, so that blanks and line breaks are seen; the middle of a long one is counted only. */
+function shownText(text: string): string {
+  const characters = [...text];
+  if (characters.length <= 2 * SHOWN) return JSON.stringify(text);
+  const [start, end] = [characters.slice(0, SHOWN), characters.slice(-SHOWN)].map((part) =>
+    JSON.stringify(part.join('')),
+  );
+  return `${start} … (${number(characters.length - 2 * SHOWN)} characters) … ${end}`;
 }
 
 /** `Devices: 8 of cuda, { data: 4, model: 2 }, each with 1 of 4 parts of a batch`. */

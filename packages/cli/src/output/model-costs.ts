@@ -44,8 +44,8 @@ const TITLES = {
 } as const;
 
 /** 4.05e9 → `4.05 G` */
-function operations(flops: number): string {
-  const units = ['', ' k', ' M', ' G', ' T'];
+export function operations(flops: number): string {
+  const units = ['', ' k', ' M', ' G', ' T', ' P', ' E', ' Z'];
   const unit = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
   return `${(flops / 1000 ** unit).toPrecision(3)}${units[unit]}`;
 }

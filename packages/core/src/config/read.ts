@@ -129,6 +129,14 @@ async function oddName(file: string): Promise<string> {
     .replace(/, (?=[^,]*$)/, ' or ')}`;
 }
 
+/**
+ * What a file holds that is written like a config but is none: yaml, json, ts or js. Throws ConfigError if it cannot be
+ * read as an object.
+ */
+export async function readSettingsFile(file: string, onCode?: OnCode): Promise<ConfigTree> {
+  return (await readOne(file, undefined, onCode)).value;
+}
+
 /** Merges configs: for each, first the configs that it extends, in order, then itself. */
 export class ConfigReader {
   readonly config: ConfigTree = {};

@@ -20,7 +20,8 @@ it('a dry run reads the first batch and estimates the memory, and leaves neither
   expect(tf.memory().numTensors).toBe(before);
   expect(await runsIn(runs)).toEqual([]);
   expect(found.model).toEqual({ kind: 'decoder-only', parameters: 10, trained: 8 });
-  expect(found.batch).toEqual({ fields: { x: [4, 3], y: [4, 1] }, lengths: undefined });
+  expect(found.batch).toEqual({ fields: { x: [4, 3], y: [4, 1] }, lengths: undefined, firstRow: [] });
+  expect(found.flopsPerStep).toBeUndefined();
   expect(found.memory).toMatchObject({
     parameters: 2 * 6 + 4 * 4,
     masterWeights: 4 * 6,

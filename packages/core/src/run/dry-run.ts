@@ -12,6 +12,7 @@ import { ParameterGroups } from '../training/parameter-groups';
 import { silentLogger, type Logger } from '../util/logger';
 import { checkAmountOfData } from './before-first-step';
 import { planMesh, refuseShardingAlone } from './create-placement';
+import { firstRowTexts, type FirstRowText } from './first-row';
 import { countParameters } from './parameters';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
@@ -25,6 +26,11 @@ export interface DryRunOptions {
   readonly engine?: Engine;
   /** Default: silent. */
   readonly logger?: Logger;
+  /**
+   * The batches over which `flopsPerStep` is the mean: the first one, and more at equal intervals of the training, since
+   * those of some objectives differ in length. Default 1.
+   */
+  readonly batches?: number;
 }
 
 /** What a run would begin with. */
@@ -32,8 +38,18 @@ export interface DryRun {
   /** Of the whole run. */
   readonly steps: number;
   readonly model: Pick<Model, 'kind'> & { readonly parameters: number; readonly trained: number };
-  /** The first batch: its fields as the step gets them, and its rows and lengths. */
-  readonly batch: { readonly fields: Readonly<Record<string, readonly number[]>>; readonly lengths?: BatchLengths };
+  /** The first batch: its fields as the step gets them, its rows and lengths, and its first row as text. */
+  readonly batch: {
+    readonly fields: Readonly<Record<string, readonly number[]>>;
+    readonly lengths?: BatchLengths;
+    /** Empty if the dataset has no tokenizer. */
+    readonly firstRow: readonly FirstRowText[];
+  };
+  /**
+   * Floating-point operations of a training step, of matrix products, forward and backward; the mean of
+   * `batches`. Undefined if the model does not say. With `train.lora` and frozen parameters a step takes fewer.
+   */
+  readonly flopsPerStep?: number;
   /** On each device. */
   readonly memory: MemoryEstimate;
   /** The kind of device that would compute; undefined: the config and this machine do not say. */
@@ -51,7 +67,7 @@ export interface DryRun {
  */
 export async function dryRun(
   given: LoadedExperiment,
-  { engine: opened, logger = silentLogger() }: DryRunOptions = {},
+  { engine: opened, logger = silentLogger(), batches = 1 }: DryRunOptions = {},
 ): Promise<DryRun> {
   const engine = opened ?? (await openEngine({ mode: 'portable' }));
   const loaded = await withTrainingSteps(given, { engine, logger });
@@ -74,17 +90,22 @@ export async function dryRun(
     const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
 
-    const loader = new BatchLoader({
-      dataset,
-      objective,
-      model,
-      batchSize: train.batchSize,
-      random: random.fork(STREAMS.data),
-      step: 0,
-      variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
-    });
-    const { fields } = await loader.next().finally(() => loader.close());
+    const sampled: HostFields[] = [];
+    for (let sample = 0; sample < batches; sample++) {
+      const loader = new BatchLoader({
+        dataset,
+        objective,
+        model,
+        batchSize: train.batchSize,
+        random: random.fork(STREAMS.data),
+        step: Math.floor((sample * train.steps) / batches),
+        variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
+      });
+      sampled.push((await loader.next().finally(() => loader.close())).fields);
+    }
+    const [fields] = sampled;
     const lengths = lengthsOf(fields, model);
+    const flops = sampled.map((own) => flopsOf(lengthsOf(own, model), model));
     refuseShardingAlone(train);
     const sizesBatches = dataset.kind === 'examples';
     const mesh = train.mesh && planMesh({ model, family, train, sizesBatches, logger }, train.mesh);
@@ -111,7 +132,12 @@ export async function dryRun(
         parameters: countParameters(model),
         trained: countParameters({ parameters: Object.values(trained) }),
       },
-      batch: { fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])), lengths },
+      batch: {
+        fields: Object.fromEntries(Object.entries(fields).map(([name, { shape }]) => [name, shape])),
+        lengths,
+        firstRow: firstRowTexts(fields, dataset, model),
+      },
+      flopsPerStep: flops.every((own) => own !== undefined) ? meanOf(flops) : undefined,
       memory,
       device,
       mesh: mesh && { axes: mesh.axes, batchParts: mesh.plan.batchParts },
@@ -121,6 +147,11 @@ export async function dryRun(
     await owned.dispose();
   }
 }
+
+const flopsOf = (lengths: BatchLengths | undefined, model: Model): number | undefined =>
+  lengths && model.flopsPerStep?.(lengths);
+
+const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** Rows and lengths of a batch of ids; undefined for other batches. */
 function lengthsOf(fields: HostFields, { kind }: Model): BatchLengths | undefined {

@@ -3,6 +3,7 @@ export { listRuns, readRunRecord, type ListedRun } from './record';
 export { findCheckpoints, findResumableRun, findRunFolder, type ResumeRequest, type RunCheckpoints } from './reader';
 export { readMetrics, type MetricLines } from './metric-lines';
 export { dryRun, type DryRun, type DryRunOptions } from './dry-run';
+export type { FirstRowText } from './first-row';
 export {
   findLearningRate,
   type LearningRateOptions,
@@ -19,3 +20,4 @@ export { MetricsFile } from './metrics';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
 export { findRecord, findTokenizerFolders } from './tokenizer-files';
 export { configFacts } from './run-info';
+export { configHash, findSameRun, runsByConfig, type FoundRun, type RunsByConfigOptions } from './same-run';

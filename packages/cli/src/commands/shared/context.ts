@@ -18,6 +18,8 @@ export interface CommandContext {
   write(text: string): void;
   /** A line for humans, on standard error; nothing under --quiet. */
   note(line: string): void;
+  /** A line about a failure that does not end the command, on standard error, even under --quiet. */
+  warn(line: string): void;
   /** Prints the name of a config or plugin that is code before it runs: each file once. */
   readonly noteCode: (code: NamedCode) => void;
 }

@@ -56,6 +56,14 @@ export async function loadRunnable<L extends { readonly config: { readonly engin
     plugins: [...defaultPlugins, ...plugin],
     onCode: context.noteCode,
   });
+  return withEngineOptions(loaded, { engine, device });
+}
+
+/** What was loaded, with the engine that the command line names. Throws EngineError for options that contradict it. */
+export async function withEngineOptions<L extends { readonly config: { readonly engine: ExperimentConfig['engine'] } }>(
+  loaded: L,
+  { engine, device }: EngineCommandOptions,
+): Promise<L> {
   const { chooseTarget, withEngineFlags } = await import('@graft/engine/internal');
   const { config } = loaded;
   const merged = withEngineFlags(config.engine, { engine, device });

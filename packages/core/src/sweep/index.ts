@@ -1,0 +1,16 @@
+export { settingText, shortKeys } from './labels';
+export { checkLatencies, type LatencyOptions } from './check-latencies';
+export { measureLatency, type LatencyRequest } from './latency';
+export type { MatchedCosts } from './match';
+export { type Setting, type SweepPoint } from './points';
+export { loadSweep, type LoadSweepOptions, type Sweep, type Trial } from './trials';
+export {
+  runTrials,
+  type RunTrialsOptions,
+  type StartTrial,
+  type TrialEnd,
+  type TrialEvent,
+  type TrialsEnd,
+  type TrialShare,
+} from './run-trials';
+export { summarize, type Better, type PointSummary, type SummaryRequest, type TrialNumbers } from './summary';
