@@ -1,7 +1,9 @@
 import { definePlugin } from '@graft/core';
+import { TASKS } from './tasks';
 
 /** The benchmarks, and evaluators of generation, latency and cost. */
 export const plugin = definePlugin({
   name: '@graft/benchmarks',
+  tasks: TASKS,
   components: [],
 });
