@@ -50,7 +50,7 @@ describeIf(BENCHMARKS !== undefined, NO_BENCHMARKS, 'log-likelihoods of the refe
         const places = [...order];
         const given = places.map((at) => requests[at]);
         const found = new Map<number, { logLikelihood: number; isGreedy: boolean }>();
-        for await (const batch of scorer.score(parameters, given, batchSize))
+        for await (const batch of scorer.score(parameters, given, { batchSize, batchTokens: 4096 }))
           for (const { request, answer } of batch) found.set(places[request], answer);
         const answers = pairs.map((_, at) => found.get(at)!);
         const expected = pairs.map(({ loglikelihood }) => loglikelihood);

@@ -292,6 +292,7 @@ export { GenerationTask } from './tasks/generation-task';
 export { LikelihoodScorer, type ScoredRequest } from './tasks/likelihood-scorer';
 export { meanScores } from './tasks/mean-scores';
 export { modelDigest } from './tasks/model-digest';
+export type { BatchLimits } from './tasks/passes';
 export {
   TaskRunner,
   type TaskRecord,

@@ -1,9 +1,10 @@
 import { definePlugin } from '@graft/core';
+import { benchmarks } from './evaluators/benchmarks';
 import { TASKS } from './tasks';
 
 /** The benchmarks, and evaluators of generation, latency and cost. */
 export const plugin = definePlugin({
   name: '@graft/benchmarks',
   tasks: TASKS,
-  components: [],
+  components: [benchmarks],
 });

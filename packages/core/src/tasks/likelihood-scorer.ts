@@ -3,7 +3,7 @@ import { DataError, tf, type Engine, type Jitted } from '@graft/engine';
 import { uploadBatch } from '../data/loader';
 import type { BatchTensors, HostFields, LikelihoodAnswer, Model, Parameters } from '../interfaces';
 import type { EncodedRequest } from './encode-request';
-import { batchesOf, SCORED_TOGETHER, type ScoreBatch } from './passes';
+import { batchesOf, SCORED_TOGETHER, type BatchLimits, type ScoreBatch } from './passes';
 
 /** The answer to one of the requests. */
 export interface ScoredRequest {
@@ -63,13 +63,13 @@ export class LikelihoodScorer {
     );
   }
 
-  /** Answers requests batch by batch: the longest first, at most `batchSize` sequences at a time. */
+  /** Answers requests batch by batch: the longest first. */
   async *score(
     parameters: Parameters,
     requests: readonly EncodedRequest[],
-    batchSize: number,
+    limits: BatchLimits,
   ): AsyncGenerator<readonly ScoredRequest[], undefined> {
-    for (const batch of batchesOf(this.model, requests, batchSize)) yield await this.scoreBatch(parameters, batch);
+    for (const batch of batchesOf(this.model, requests, limits)) yield await this.scoreBatch(parameters, batch);
     return undefined;
   }
 

@@ -39,20 +39,36 @@ export function paddedLength(tokens: number): number {
 /** Tokens to score are padded to a multiple of this many, which are also scored together. */
 export const SCORED_TOGETHER = 64;
 
+/** How much a model reads together. */
+export interface BatchLimits {
+  /** Sequences, at most. */
+  readonly batchSize: number;
+  /** Tokens of all sequences with their padding, at most; a longer sequence is read by itself. */
+  readonly batchTokens: number;
+}
+
+/** How many sequences of that many tokens are read together. */
+export const rowsTogether = ({ batchSize, batchTokens }: BatchLimits, tokens: number): number =>
+  Math.max(1, Math.min(batchSize, Math.floor(batchTokens / paddedLength(tokens))));
+
 /**
  * The batches that answer all requests, longest first: what does not fit into memory fails at once. A source stands
  * once in a batch, and a sequence once for all continuations that differ only in their last token.
  */
-export function batchesOf(model: Model, requests: readonly EncodedRequest[], batchSize: number): ScoreBatch[] {
+export function batchesOf(model: Model, requests: readonly EncodedRequest[], limits: BatchLimits): ScoreBatch[] {
   const passes = passesOf(model, requests);
-  const batches: Pass[][] = [];
+  const batches: { readonly passes: Pass[]; readonly rows: number }[] = [];
   for (const group of groupsOf(passes)) {
     const last = batches.at(-1);
     // A source that does not fit into the rest of a batch begins a new one, rather than being read twice.
-    if (last && last.length + group.length <= batchSize) last.push(...group);
-    else for (let at = 0; at < group.length; at += batchSize) batches.push(group.slice(at, at + batchSize));
+    if (last && last.passes.length + group.length <= last.rows) last.passes.push(...group);
+    else {
+      // The first group is the longest of its batch.
+      const rows = rowsTogether(limits, lengthOf(group));
+      for (let at = 0; at < group.length; at += rows) batches.push({ passes: group.slice(at, at + rows), rows });
+    }
   }
-  return batches.map((batch) => collate(model, batch, requests, batchSize));
+  return batches.map(({ passes: own, rows }) => collate(model, own, requests, rows));
 }
 
 function passesOf(model: Model, requests: readonly EncodedRequest[]): Pass[] {
@@ -80,23 +96,26 @@ function groupsOf(passes: readonly Pass[]): Pass[][] {
     const key = pass.source ? pass.sourceKey : pass;
     groups.set(key, [...(groups.get(key) ?? []), pass]);
   }
-  const length = ([first, ...others]: Pass[]): number =>
-    (first.source?.length ?? 0) + Math.max(first.input.length, ...others.map(({ input }) => input.length));
-  return [...groups.values()].sort((a, b) => length(b) - length(a));
+  return [...groups.values()].sort((a, b) => lengthOf(b) - lengthOf(a));
+}
+
+/** Tokens of the source and of the longest sequence of a group. */
+function lengthOf([first, ...others]: readonly Pass[]): number {
+  return (first.source?.length ?? 0) + Math.max(first.input.length, ...others.map(({ input }) => input.length));
 }
 
 function collate(
   model: Model,
   batch: readonly Pass[],
   requests: readonly EncodedRequest[],
-  batchSize: number,
+  mostRows: number,
 ): ScoreBatch {
   const sources = new Map<string, { readonly row: number; readonly ids: Int32Array }>();
   for (const { source, sourceKey } of batch)
     if (source && !sources.has(sourceKey)) sources.set(sourceKey, { row: sources.size, ids: source });
   const inputs = padRows(
     batch.map(({ input }) => input),
-    batchSize,
+    mostRows,
     model.specialTokens.pad,
   );
   const length = inputs.ids.shape[1];
@@ -123,7 +142,7 @@ function collate(
   const { pad } = (model.encoderTokens ?? model).specialTokens;
   const read = padRows(
     [...sources.values()].map(({ ids }) => ids),
-    batchSize,
+    mostRows,
     pad,
   );
   const rowOf = batch.map(({ sourceKey }) => sources.get(sourceKey)!.row);
@@ -139,15 +158,18 @@ function collate(
   };
 }
 
-/** Rows padded on the right to one of the common lengths, and to a power of two of rows: the first one is repeated. */
+/**
+ * Rows padded on the right to one of the common lengths, and to a power of two of rows, if that is at most `mostRows`: the
+ * first one is repeated.
+ */
 export function padRows(
   rows: readonly Int32Array[],
-  batchSize: number,
+  mostRows: number,
   pad: number,
 ): { readonly ids: HostArray; readonly mask: HostArray } {
   let count = 1;
   while (count < rows.length) count *= 2;
-  count = Math.max(rows.length, Math.min(count, batchSize));
+  count = Math.max(rows.length, Math.min(count, mostRows));
   const length = paddedLength(rows.reduce((longest, row) => Math.max(longest, row.length), 0));
   const ids = new Int32Array(count * length).fill(pad);
   const mask = new Int32Array(count * length);

@@ -17,17 +17,17 @@ import { encodePrompt, encodeRequest, type EncodedRequest } from './encode-reque
 import { LikelihoodScorer } from './likelihood-scorer';
 import { meanScores } from './mean-scores';
 import { digestOfJson } from './model-digest';
+import type { BatchLimits } from './passes';
 import { TextGenerator, type GenerationRequest } from './text-generator';
 
-/** What asks and answers: a model, its tokenizer, and how many sequences it reads together. */
+/** What asks and answers: a model, its tokenizer, and how much it reads together. */
 export interface TaskRunnerParts {
   readonly engine: Engine;
   readonly model: Model;
   readonly parameters: Parameters;
   /** Of both sides (`sidesOf`). */
   readonly tokenizer: Tokenizer;
-  /** Sequences in a batch, at most. */
-  readonly batchSize: number;
+  readonly limits: BatchLimits;
 }
 
 /** How a task is run. */
@@ -129,7 +129,7 @@ export class TaskRunner {
 
   /** Answers what is open, batch by batch. */
   private async answer(open: ReadonlyMap<string, Request>, total: number, known: number, run: TaskRun): Promise<void> {
-    const { parameters, batchSize } = this.parts;
+    const { parameters, limits } = this.parts;
     const { signal, progress, answers } = run;
     let done = total - open.size;
     progress?.({ done, total, unit: 'requests' });
@@ -153,12 +153,12 @@ export class TaskRunner {
     if (likelihoods.length > 0) {
       this.scorer ??= new LikelihoodScorer(this.parts.engine, this.parts.model);
       const requests = likelihoods.map(([, request]) => request);
-      for await (const found of this.scorer.score(parameters, requests, batchSize)) await keep(likelihoods, found);
+      for await (const found of this.scorer.score(parameters, requests, limits)) await keep(likelihoods, found);
     }
     if (generations.length > 0) {
       this.generator ??= new TextGenerator(this.parts.engine, this.parts.model, this.parts.tokenizer);
       const requests = generations.map(([, request]) => request);
-      for await (const found of this.generator.write(parameters, requests, batchSize, signal))
+      for await (const found of this.generator.write(parameters, requests, limits, signal))
         await keep(generations, found);
       signal?.throwIfAborted();
     }

@@ -2,7 +2,7 @@ import type { Engine } from '@graft/engine';
 import { sidesOf } from '../data/side-text';
 import type { GenerationAnswer, Model, Parameters, Tokenizer } from '../interfaces';
 import { Generator } from '../models/generate/generate';
-import { padRows } from './passes';
+import { padRows, rowsTogether, type BatchLimits } from './passes';
 
 /** A prompt as the model reads it, and when its answer ends. */
 export interface GenerationRequest {
@@ -41,14 +41,14 @@ export class TextGenerator {
     this.tokenizer = sidesOf(tokenizer).decoder;
   }
 
-  /** Answers requests batch by batch: the longest prompts first, at most `batchSize` at a time. */
+  /** Answers requests batch by batch: the longest prompts first. */
   async *write(
     parameters: Parameters,
     requests: readonly GenerationRequest[],
-    batchSize: number,
+    limits: BatchLimits,
     signal?: AbortSignal,
   ): AsyncGenerator<readonly GeneratedRequest[], undefined> {
-    for (const batch of batchesOf(requests, batchSize)) {
+    for (const batch of batchesOf(requests, limits)) {
       const answers = await this.writeBatch(
         parameters,
         batch.map((at) => requests[at]),
@@ -101,15 +101,21 @@ export class TextGenerator {
 }
 
 /** Places of requests with the same limit, those with the longest prompts first. */
-function batchesOf(requests: readonly GenerationRequest[], batchSize: number): number[][] {
+function batchesOf(requests: readonly GenerationRequest[], limits: BatchLimits): number[][] {
   const order = [...requests.keys()].sort(
     (a, b) =>
       requests[b].maxNewTokens - requests[a].maxNewTokens || requests[b].context.length - requests[a].context.length,
   );
   const batches: number[][] = [];
+  const fits = (batch: readonly number[], maxNewTokens: number): boolean => {
+    // The first one has the longest prompt.
+    const first = requests[batch[0]];
+    const rows = rowsTogether(limits, first.context.length + maxNewTokens);
+    return batch.length < rows && first.maxNewTokens === maxNewTokens;
+  };
   for (const at of order) {
     const last = batches.at(-1);
-    if (last && last.length < batchSize && requests[last[0]].maxNewTokens === requests[at].maxNewTokens) last.push(at);
+    if (last && fits(last, requests[at].maxNewTokens)) last.push(at);
     else batches.push([at]);
   }
   return batches;
