@@ -65,9 +65,7 @@ describeIf(BENCHMARKS !== undefined, NO_BENCHMARKS, 'log-likelihoods of the refe
       scorer.dispose();
     });
 
-    test('a task with its own prompt for each choice, and one with examples, have its log-likelihoods and metrics', async () => {
-      await expectReference(engine, run, opened, { name: 'winogrande_0shot', task: 'winogrande', shots: 0 });
-      await expectReference(engine, run, opened, { name: 'siqa_2shot', task: 'siqa', shots: 2 });
-    });
+    test('a task with its own prompt for each choice has its log-likelihoods and metrics', () =>
+      expectReference(engine, run, opened, { name: 'winogrande_0shot', task: 'winogrande', shots: 0 }));
   });
 });

@@ -1,5 +1,5 @@
 import { plugin } from '@graft/benchmarks';
-import { cutAtStop, type GenerationItem, type Task } from '@graft/core';
+import { cutAtStop, type GenerationItem, type RowScore, type Task } from '@graft/core';
 import { describeIf } from '../support';
 import {
   askedBy,
@@ -44,9 +44,9 @@ describeIf(BENCHMARKS !== undefined, NO_BENCHMARKS, 'the tasks on real rows', ()
       const replays = replaysOf(reference);
       const cut = replays.map(({ doc_id, completion }) => cutAtStop(completion, items[doc_id].until));
       expect(cut).toEqual(replays.map(({ after_stop }) => after_stop));
-      const scores = await Promise.all(
-        replays.map(({ doc_id }, i) => items[doc_id].score({ text: cut[i], tokens: 0, ended: true })),
-      );
+      const scores: RowScore[] = [];
+      for (const [i, { doc_id }] of replays.entries())
+        scores.push(await items[doc_id].score({ text: cut[i], tokens: 0, ended: true }));
       const got = replays.map(({ completion }, i) => ({ completion, ...scores[i].metrics }));
       expect(got).toEqual(
         replays.map((replay) => ({ completion: replay.completion, ...expectedOf(reference.task, replay) })),

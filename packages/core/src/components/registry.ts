@@ -90,10 +90,10 @@ export class Registry {
     const refuse = (what: string, code = 'plugin.task'): never => {
       throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
     };
-    const { id, version, metric, items } = task ?? {};
+    const { id, version, metric } = task ?? {};
     if (typeof id !== 'string' || !/^[^\s/,]+$/.test(id))
       refuse(`a task with the id ${JSON.stringify(id)}; an id is a word without "/" and ","`);
-    if (!Number.isSafeInteger(version) || typeof metric !== 'string' || typeof items !== 'function')
+    if (!Number.isSafeInteger(version) || typeof metric !== 'string' || typeof task.items !== 'function')
       refuse(`a task "${id}" without an integer "version", a name in "metric", or a function "items"`);
     const earlier = this.taskOwners.get(id);
     const isTwice = plugin.tasks!.find((other) => other?.id === id) !== task;

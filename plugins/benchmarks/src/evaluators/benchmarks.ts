@@ -181,15 +181,9 @@ export const benchmarks = defineComponent({
   id: 'benchmarks',
   description: 'asks the rows of benchmarks and scores the likelihood of choices, or generated text',
   options: benchmarksOptions,
-  useFactory: async ({ options, components, engine, logger, run, resolve }) =>
-    new BenchmarksEvaluator(
-      {
-        engine,
-        logger,
-        tokenizer: await components.create('tokenizer', options.tokenizer),
-        tasks: resolve(TASKS),
-        run,
-      },
-      options,
-    ),
+  useFactory: async (context) => {
+    const { options, components, engine, logger, run } = context;
+    const tokenizer = await components.create('tokenizer', options.tokenizer);
+    return new BenchmarksEvaluator({ engine, logger, tokenizer, tasks: context.resolve(TASKS), run }, options);
+  },
 });

@@ -13,7 +13,7 @@ export interface PlacedRow {
 }
 
 /**
- * All rows of one file, with all of their keys: lines of JSON, plain or gzip, or Parquet, told apart by the contents.
+ * All rows of one file, with all of their keys: lines of JSON, plain or gzip, or Parquet, which the contents decide.
  * For files that fit into memory. Throws DataError for a file that is missing, holds nothing, or cannot be read.
  */
 export async function readRows(path: string): Promise<PlacedRow[]> {
