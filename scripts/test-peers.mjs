@@ -17,6 +17,9 @@ const { venv } = installPeers([
   'gguf',
   'accelerate',
   'peft',
+  'sacrebleu',
+  'rouge_score',
+  'torchmetrics',
 ]);
 const { status } = spawnSync(
   process.execPath,

@@ -1,3 +1,9 @@
+export { answerScore, normalizeAnswer, type AnswerScore } from './metrics/answers';
+export { bleu, sentenceBleu, type BleuOptions, type BleuScore } from './metrics/bleu';
+export { BLEU_TOKENIZERS, type BleuTokenizer } from './metrics/bleu-tokenizers';
+export { chrf, type ChrfOptions, type ChrfScore } from './metrics/chrf';
+export { dropScore, normalizeSpan } from './metrics/drop-score';
+export { rouge, ROUGE_TYPES, type RougeScore, type RougeType } from './metrics/rouge';
 export { plugin, plugin as default } from './plugin';
 export {
   BenchmarksEvaluator,
