@@ -82,6 +82,9 @@ const known: readonly (readonly [RegExp, (match: RegExpExecArray) => Omit<TaskRe
   [/^drop_0shot$/, () => ({ task: 'drop', shots: 0 })],
   [/^minerva_math500_1shot$/, () => ({ task: 'math-500', shots: 1 })],
   [/^nq_open_(\d)shot$/, ([, n]) => ({ task: 'nq', shots: Number(n) })],
+  [/^humaneval_0shot$/, () => ({ task: 'humaneval', shots: 0 })],
+  [/^mbpp_1shot$/, () => ({ task: 'mbpp', shots: 1 })],
+  [/^wmt23_(.+)_1shot$/, ([, set]) => ({ task: 'wmt23', set, shots: 1 })],
   [/^triviaqa_(\d)shot$/, ([, n]) => ({ task: 'triviaqa', shots: Number(n) })],
 ];
 
@@ -136,7 +139,7 @@ export function replaysOf({ name }: TaskReference): Replay[] {
 
 /** A task's items that belong to a file of the reference, in its order. */
 export async function itemsOf(task: Task, { shots, set }: TaskReference): Promise<readonly TaskItem[]> {
-  const items = await task.items({ folder: folderOf(task.id), shots });
+  const items = await task.items({ folder: folderOf(task.id), shots, allowCode: true });
   return set === undefined ? items : items.filter((item) => item.set === set);
 }
 

@@ -30,6 +30,7 @@ export const SUITES = {
     'triviaqa',
     'wmt23',
   ],
+  instruction: ['gsm8k', 'mmlu', 'mmlu-pro', 'mbpp', 'humaneval', 'math-500', 'bbh', 'gpqa-diamond', 'wmt23', 'mgsm'],
 } satisfies Suites;
 
 /** Numbers of other tasks are shares from 0 to 1; these are from 0 to 100 already. */

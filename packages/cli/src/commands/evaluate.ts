@@ -24,6 +24,7 @@ interface EvaluateOptions extends ResumableOptions {
   readonly data?: string;
   readonly limit?: number;
   readonly shots?: number;
+  readonly allowCode?: boolean;
 }
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
@@ -52,6 +53,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     )
     .option('--limit <rows>', 'with --tasks: the first rows of each task, or of each of its sets', integer(1))
     .option('--shots <number>', "with --tasks: examples in front of each question (default: each task's)", integer(0))
+    .option('--allow-code', 'with --tasks: run the programs that the model writes (humaneval, mbpp), without network')
     .addOption(pluginOption())
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
@@ -87,10 +89,12 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
 async function taskOverrides(
   context: CommandContext,
   file: string | undefined,
-  { tasks, data, limit, shots, set, ...options }: EvaluateOptions,
+  { tasks, data, limit, shots, allowCode, set, ...options }: EvaluateOptions,
 ): Promise<string[]> {
   if (tasks === undefined) {
-    const [odd] = Object.entries({ data, limit, shots }).filter(([, value]) => value !== undefined);
+    const [odd] = Object.entries({ data, limit, shots, 'allow-code': allowCode }).filter(
+      ([, value]) => value !== undefined,
+    );
     if (odd) throw new CommandLineError(`--${odd[0]} belongs to --tasks, which says what it is about.`);
     return [];
   }
@@ -109,7 +113,7 @@ async function taskOverrides(
       code: 'evaluate.no-data',
       hint: "Give --data FOLDER with the benchmarks' own files.",
     });
-  const given = Object.entries({ tasks, data: data && resolve(data), limit, shots });
+  const given = Object.entries({ tasks, data: data && resolve(data), limit, shots, allowCode });
   const changed = Object.fromEntries(given.filter(([, value]) => value !== undefined));
   return [`evaluators=${JSON.stringify([{ use: 'benchmarks', ...own, ...changed }])}`];
 }

@@ -69,6 +69,8 @@ export interface TaskRequest {
   readonly shots: number;
   /** Rows, at most: the first ones of each set. Default: all. */
   readonly limit?: number;
+  /** Whether programs that the model writes may run. Default false: tasks that run them refuse. */
+  readonly allowCode?: boolean;
 }
 
 /**

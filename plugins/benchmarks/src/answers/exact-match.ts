@@ -1,4 +1,5 @@
 /** Text that a model wrote, compared with right answers as the field's harness does. */
+import { withoutPunctuation } from '../metrics/answers';
 
 /** What `firstMatch` and `lastMatch` return where nothing matches; it is compared like any answer. */
 export const NO_ANSWER = '[invalid]';
@@ -24,9 +25,6 @@ function comparable(text: string, { without = [], ignoreCase, ignorePunctuation 
   if (ignorePunctuation) plain = withoutPunctuation(plain);
   return plain;
 }
-
-/** Without the 32 signs of ASCII that are neither letters, digits nor space. */
-export const withoutPunctuation = (text: string): string => text.replace(/[!-/:-@[-`{-~]/g, '');
 
 /**
  * The first match of a global pattern: its first group that is not empty, otherwise the whole, without white space at its

@@ -18,6 +18,7 @@ import {
   type Model,
   type RunInfo,
   type Task,
+  type TaskRequest,
   type TaskResult,
   type Tokenizer,
 } from '@graft/core';
@@ -49,6 +50,10 @@ export const benchmarksOptions = z.strictObject({
     .positive()
     .default(8192)
     .describe('Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.'),
+  allowCode: z
+    .boolean()
+    .default(false)
+    .describe('Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.'),
   answers: pathOption()
     .optional()
     .describe(
@@ -127,9 +132,9 @@ export class BenchmarksEvaluator implements Evaluator {
     return { ...this.numbers(results), ...suiteMeans(results) };
   }
 
-  private request({ shots }: Task): { folder: string; shots: number; limit?: number } {
-    const { data: folder, limit } = this.options;
-    return { folder, shots: this.options.shots ?? shots, limit };
+  private request({ shots }: Task): TaskRequest {
+    const { data: folder, limit, allowCode } = this.options;
+    return { folder, shots: this.options.shots ?? shots, limit, allowCode };
   }
 
   private answers(): string {

@@ -1,6 +1,6 @@
 import { GenerationTask, type GenerationAnswer, type RowScore, type TaskRequest, type TaskSet } from '@graft/core';
 import { z } from 'zod';
-import { scoreSpans } from '../answers/drop';
+import { dropScore } from '../metrics/drop-score';
 import { BenchmarkFiles, type ReadRows } from '../data/benchmark-files';
 import { pooled } from '../data/pooled';
 
@@ -75,7 +75,8 @@ export class Drop extends GenerationTask<Row> {
   }
 
   protected score({ text }: GenerationAnswer, { answers }: Row): RowScore {
-    const { f1, exactMatch } = scoreSpans(text, answers);
+    // A generated list is one span: nothing says where it would be divided.
+    const { f1, exactMatch } = dropScore([text], answers);
     return { metrics: { f1, exactMatch } };
   }
 }

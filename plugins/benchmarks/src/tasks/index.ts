@@ -7,8 +7,10 @@ import { Drop } from './drop';
 import { Gpqa } from './gpqa';
 import { Gsm8k } from './gsm8k';
 import { HellaSwag } from './hellaswag';
+import { HumanEval } from './humaneval';
 import { Lambada } from './lambada';
 import { Math500 } from './math-500';
+import { Mbpp } from './mbpp';
 import { Mgsm } from './mgsm';
 import { Mmlu } from './mmlu';
 import { MmluPro } from './mmlu-pro';
@@ -18,6 +20,7 @@ import { Siqa } from './siqa';
 import { TriviaQa } from './triviaqa';
 import { TruthfulQa } from './truthfulqa';
 import { Winogrande } from './winogrande';
+import { Wmt23 } from './wmt23';
 
 /** All tasks, in the order of the paper's list. */
 export const TASKS: readonly Task[] = [
@@ -39,11 +42,14 @@ export const TASKS: readonly Task[] = [
   new Gpqa('gpqa'),
   new Gpqa('gpqa-diamond'),
   new Gsm8k(),
+  new HumanEval(),
   new Lambada('lambada'),
   new Lambada('lambada-standard'),
   new Math500(),
+  new Mbpp(),
   new NaturalQuestions(),
   new TriviaQa(),
+  new Wmt23(),
   new Mgsm('mgsm'),
   new Mgsm('mgsm-direct'),
 ];
