@@ -40,6 +40,7 @@ const FOLDERS_OF_CORE = {
   training: BELOW_TRAINING,
   run: [...BELOW_TRAINING, 'training'],
   models: [...BELOW_TRAINING, 'training'],
+  tasks: [...BELOW_TRAINING, 'training', 'models'],
 };
 
 const TARGETS = `${ENGINE}/src/targets`;

@@ -85,6 +85,14 @@ export {
   type SpecialTokenRule,
   type SpecialTokens,
   type StepInfo,
+  type ChoiceItem,
+  type GenerationAnswer,
+  type GenerationItem,
+  type LikelihoodAnswer,
+  type RowScore,
+  type Task,
+  type TaskItem,
+  type TaskRequest,
   type Tokenizer,
   type TokenizerFacts,
   type EvaluationProgress,
@@ -111,7 +119,7 @@ export { LoraModel } from './training/lora/lora-model';
 export type { LoraSettings } from './config/lora-section';
 export { lowRankTerm, pairNames, pairOf, type LowRankPair } from './training/lora/pairs';
 export { createRandom, type RandomStream } from './random/streams';
-export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
+export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, TASKS, type Token } from './components/tokens';
 export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';
 export type { ComponentContext, ProvisionContext } from './components/context';
 export {
@@ -124,7 +132,7 @@ export {
   type Plugin,
   type Provision,
 } from './components/plugin';
-export { Registry, type RegisteredComponent, type RegisteredProvision } from './components/registry';
+export { Registry, type RegisteredComponent, type RegisteredProvision, type RegisteredTask } from './components/registry';
 export { createComponentFactory, type RunServices } from './components/factory';
 export {
   allLabelsIgnored,
@@ -314,3 +322,21 @@ export {
   type LoadedModel,
 } from './models/load/load-checkpoint';
 export { refuseCommand } from './models/load/refuse-command';
+export { AnswerStore, type Answer } from './tasks/answer-store';
+export { ChoiceTask, largestAt, scoreChoices, type Choices } from './tasks/choice-task';
+export { encodePrompt, encodeRequest, type EncodedRequest } from './tasks/encode-request';
+export { FewShotTask, type TaskSet } from './tasks/few-shot-task';
+export { findTasks, type Suites } from './tasks/find-tasks';
+export { GenerationTask } from './tasks/generation-task';
+export { LikelihoodScorer, type ScoredRequest } from './tasks/likelihood-scorer';
+export { meanScores } from './tasks/mean-scores';
+export { modelDigest } from './tasks/model-digest';
+export type { BatchLimits } from './tasks/passes';
+export {
+  TaskRunner,
+  type TaskRecord,
+  type TaskResult,
+  type TaskRun,
+  type TaskRunnerParts,
+} from './tasks/task-runner';
+export { cutAtStop, TextGenerator, type GeneratedRequest, type GenerationRequest } from './tasks/text-generator';

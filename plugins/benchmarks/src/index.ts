@@ -18,3 +18,13 @@ export { chrf, type ChrfOptions, type ChrfScore } from './metrics/chrf';
 export { dropScore, normalizeSpan } from './metrics/drop-score';
 export { rouge, ROUGE_TYPES, type RougeScore, type RougeType } from './metrics/rouge';
 export { plugin, plugin as default } from './plugin';
+export {
+  BenchmarksEvaluator,
+  benchmarksOptions,
+  type BenchmarksOptions,
+  type ResolvedBenchmarksOptions,
+} from './evaluators/benchmarks';
+export { BenchmarkFiles, type BenchmarkSource, type ReadRows } from './data/benchmark-files';
+export { pooled } from './data/pooled';
+export { SUITES, suiteMeans } from './suites';
+export { TASKS } from './tasks';

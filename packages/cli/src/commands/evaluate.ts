@@ -1,9 +1,11 @@
 import type { EvaluationRecord, LoadedEvaluation } from '@graft/core';
 import type { Command } from 'commander';
+import { resolve } from 'node:path';
 import { openLogger, type CommandContext } from './shared/context';
 import { familyComponents } from '../models/open-components';
 import { evaluationTable } from '../output/evaluation-table';
-import { deviceOption, engineOption, pluginOption } from './shared/options';
+import { CommandLineError } from '../output/command-line-error';
+import { deviceOption, engineOption, integer, pluginOption } from './shared/options';
 import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
@@ -18,6 +20,11 @@ import {
 interface EvaluateOptions extends ResumableOptions {
   readonly checkpoint?: string;
   readonly adapter?: string;
+  readonly tasks?: readonly string[];
+  readonly data?: string;
+  readonly limit?: number;
+  readonly shots?: number;
+  readonly allowCode?: boolean;
 }
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
@@ -35,6 +42,18 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       '--adapter <folder>',
       "low-rank adapter (LoRA) in PEFT's layout that is merged into the model of --checkpoint, or of the initializer `load`",
     )
+    .option(
+      '--tasks <names>',
+      "run these tasks or suites, comma-separated, instead of the config's evaluators: arc-easy,gsm8k",
+      (names: string) => names.split(',').map((name) => name.trim()),
+    )
+    .option(
+      '--data <folder>',
+      "with --tasks: folder with the files of the benchmarks (default: that of the config's evaluator benchmarks)",
+    )
+    .option('--limit <rows>', 'with --tasks: the first rows of each task, or of each of its sets', integer(1))
+    .option('--shots <number>', "with --tasks: examples in front of each question (default: each task's)", integer(0))
+    .option('--allow-code', 'with --tasks: run the programs that the model writes (humaneval, mbpp), without network')
     .addOption(pluginOption())
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
@@ -63,12 +82,50 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
   context.print(result.folder);
 }
 
+/**
+ * The override by which `--tasks` replaces the config's evaluators: the options of its evaluator `benchmarks`, if it has
+ * one, with those of the command line.
+ */
+async function taskOverrides(
+  context: CommandContext,
+  file: string | undefined,
+  { tasks, data, limit, shots, allowCode, set, ...options }: EvaluateOptions,
+): Promise<string[]> {
+  if (tasks === undefined) {
+    const [odd] = Object.entries({ data, limit, shots, 'allow-code': allowCode }).filter(
+      ([, value]) => value !== undefined,
+    );
+    if (odd) throw new CommandLineError(`--${odd[0]} belongs to --tasks, which says what it is about.`);
+    return [];
+  }
+  const { ConfigError, InvalidConfigError, loadEvaluationConfig } = await import('@graft/core');
+  const evaluators = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set }).then(
+    ({ config }) => config.evaluators,
+    (error: unknown) => {
+      // With the tasks, a config without evaluators is complete.
+      if (error instanceof InvalidConfigError && error.issues.every(({ path }) => path === 'evaluators')) return [];
+      throw error;
+    },
+  );
+  const own = evaluators.find(({ use }) => /(^|\/)benchmarks$/.test(use));
+  if (!own && data === undefined)
+    throw new ConfigError('--tasks needs --data: the config has no evaluator "benchmarks" that names a folder.', {
+      code: 'evaluate.no-data',
+      hint: "Give --data FOLDER with the benchmarks' own files.",
+    });
+  const given = Object.entries({ tasks, data: data && resolve(data), limit, shots, allowCode });
+  const changed = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  return [`evaluators=${JSON.stringify([{ use: 'benchmarks', ...own, ...changed }])}`];
+}
+
 /** With `--checkpoint`, the config's `model` is replaced if the checkpoint is of another family. */
 async function loadEvaluation(
   context: CommandContext,
   file: string | undefined,
-  { checkpoint, adapter, set = [], ...options }: EvaluateOptions,
+  given: EvaluateOptions,
 ): Promise<LoadedEvaluation> {
+  const { checkpoint, adapter, ...options } = given;
+  const set = [...(await taskOverrides(context, file, given)), ...(given.set ?? [])];
   const { loadEvaluationConfig } = await import('@graft/core');
   const load = (overrides: readonly string[]): Promise<LoadedEvaluation> =>
     loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...overrides, ...set] });

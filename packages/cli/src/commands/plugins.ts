@@ -1,4 +1,4 @@
-import type { RegisteredComponent, Registry } from '@graft/core';
+import type { RegisteredComponent, RegisteredTask, Registry } from '@graft/core';
 import type { Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
@@ -18,7 +18,7 @@ interface PluginsOptions {
 export function addPluginsCommand(program: Command, context: CommandContext): void {
   program
     .command('plugins')
-    .description('list the components that a config can name, or show the options of one')
+    .description('list the components and tasks that a config can name, or show the options of a component')
     .argument('[id]', 'component whose options are shown, e.g. ul2 or @graft/objectives/ul2')
     .option('--plugin <name>', 'also load this package or file; may be repeated', collect)
     .option('--json', 'print JSON')
@@ -49,8 +49,13 @@ function factsOf({ definition, plugin, version, origin }: RegisteredComponent): 
   };
 }
 
+function factsOfTask({ task, plugin, origin }: RegisteredTask): Record<string, string | undefined> {
+  const { id, version, description } = task;
+  return { interface: 'task', id, plugin, origin, description: `${description} (version ${version})` };
+}
+
 function list(context: CommandContext, registry: Registry, { json }: PluginsOptions): void {
-  const components = registry.list().map(factsOf);
+  const components = [...registry.list().map(factsOf), ...registry.tasks.map(factsOfTask)];
   if (json) {
     context.print(JSON.stringify(components, null, 2));
     return;

@@ -27,7 +27,7 @@ import { unmasked } from '../secrets/mask';
 import { isNewWarning } from '../secrets/redact';
 import { isSecret } from '../secrets/secret';
 import { beginCall } from '../util/pending';
-import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, tokenName, type Token } from './tokens';
+import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, TASKS, tokenName, type Token } from './tokens';
 
 /** Dependencies that every component may request, with their providers. */
 export class Services {
@@ -101,7 +101,14 @@ export function createComponentFactory(
   registry: Registry,
   { engine, random, logger, run }: RunServices,
 ): ComponentFactory {
-  const services = new Services().provide(ENGINE, engine, '@graft/core').provide(LOGGER, logger, '@graft/core');
+  const services = new Services()
+    .provide(ENGINE, engine, '@graft/core')
+    .provide(LOGGER, logger, '@graft/core')
+    .provide(
+      TASKS,
+      registry.tasks.map(({ task }) => task),
+      '@graft/core',
+    );
   if (run) services.provide(RUN, run, '@graft/core');
   for (const provided of registry.provided) services.provideLazily(provided);
   return new Factory(registry, services, random);

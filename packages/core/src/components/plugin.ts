@@ -1,6 +1,6 @@
 import { PluginError } from '@graft/engine';
 import type { z } from 'zod';
-import type { ComponentTypes, InterfaceName } from '../interfaces';
+import type { ComponentTypes, InterfaceName, Task } from '../interfaces';
 import type { ComponentContext, ProvisionContext } from './context';
 import type { Token } from './tokens';
 
@@ -62,6 +62,8 @@ export interface Plugin {
   readonly requires?: string;
   /** Values that it provides to other plugins, by token. */
   readonly provides?: readonly Provision[];
+  /** Tasks for evaluators, such as `benchmarks`, which names them by their ids. */
+  readonly tasks?: readonly Task[];
   readonly components: readonly ComponentDefinition[];
 }
 

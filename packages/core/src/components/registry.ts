@@ -5,7 +5,7 @@ import { rememberSecretName } from '../secrets/redact';
 import type { ComponentDefinition, Plugin, Provision } from './plugin';
 import { checkRequires } from './requires';
 import { tokenName } from './tokens';
-import { INTERFACES, type InterfaceName } from '../interfaces';
+import { INTERFACES, type InterfaceName, type Task } from '../interfaces';
 import { nearest } from '../util/suggest';
 
 /** A component and its plugin. */
@@ -29,6 +29,13 @@ export interface RegisteredProvision {
   readonly file?: string;
 }
 
+/** A task of an evaluation, and the plugin. */
+export interface RegisteredTask {
+  readonly task: Task;
+  readonly plugin: string;
+  readonly origin: string;
+}
+
 /** Keys of a section that core reserves: a component's option with such a name would never reach it. */
 const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
   evaluator: ['use', 'name', 'every'],
@@ -38,6 +45,7 @@ const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]
 export class Registry {
   private readonly plugins = new Map<string, string>();
   private readonly provisions = new Map<symbol, RegisteredProvision>();
+  private readonly taskOwners = new Map<string, RegisteredTask>();
   private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
 
   /** Throws PluginError, with both origins, if the plugin's name or one of its ids is already registered. */
@@ -55,9 +63,11 @@ export class Registry {
       this.checkImplied(definition, plugin, origin);
     }
     for (const provision of plugin.provides ?? []) this.checkProvision(provision, plugin, origin);
+    for (const task of plugin.tasks ?? []) this.checkTask(task, plugin, origin);
     this.plugins.set(plugin.name, origin);
     for (const provision of plugin.provides ?? [])
       this.provisions.set(provision.token, { provision, plugin: plugin.name, origin, file });
+    for (const task of plugin.tasks ?? []) this.taskOwners.set(task.id, { task, plugin: plugin.name, origin });
     for (const definition of plugin.components) {
       for (const key of secretKeys(definition.options)) rememberSecretName(key);
       this.components
@@ -69,6 +79,29 @@ export class Registry {
   /** The values that plugins provide to the components of others. */
   get provided(): readonly RegisteredProvision[] {
     return [...this.provisions.values()];
+  }
+
+  /** The tasks that plugins list, in the order of their registration. */
+  get tasks(): readonly RegisteredTask[] {
+    return [...this.taskOwners.values()];
+  }
+
+  private checkTask(task: Task, plugin: Plugin, origin: string): void {
+    const refuse = (what: string, code = 'plugin.task'): never => {
+      throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
+    };
+    const { id, version, metric } = task ?? {};
+    if (typeof id !== 'string' || !/^[^\s/,]+$/.test(id))
+      refuse(`a task with the id ${JSON.stringify(id)}; an id is a word without "/" and ","`);
+    if (!Number.isSafeInteger(version) || typeof metric !== 'string' || typeof task.items !== 'function')
+      refuse(`a task "${id}" without an integer "version", a name in "metric", or a function "items"`);
+    const earlier = this.taskOwners.get(id);
+    const isTwice = plugin.tasks!.find((other) => other?.id === id) !== task;
+    if (earlier || isTwice)
+      refuse(
+        `a task "${id}", which ${earlier ? `plugin "${earlier.plugin}" (${earlier.origin})` : 'it'} has already`,
+        'plugin.duplicate',
+      );
   }
 
   private checkProvision(provision: Provision, plugin: Plugin, origin: string): void {

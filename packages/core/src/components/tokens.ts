@@ -1,5 +1,5 @@
 import type { Engine } from '@graft/engine';
-import type { ComponentFactory, RunInfo } from '../interfaces';
+import type { ComponentFactory, RunInfo, Task } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 
@@ -42,3 +42,5 @@ export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
 export const LOGGER = coreToken<Logger>('LOGGER');
 /** The run for which the component works; available only inside a run. */
 export const RUN = coreToken<RunInfo>('RUN');
+/** The tasks that all plugins list, for evaluators that run them. */
+export const TASKS = coreToken<readonly Task[]>('TASKS');

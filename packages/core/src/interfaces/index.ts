@@ -11,6 +11,7 @@ export * from './optimizer';
 export * from './schedule';
 export * from './dataset';
 export * from './evaluator';
+export * from './task';
 export * from './tokenizer';
 export * from './run-info';
 export * from './tracker';

@@ -58,6 +58,11 @@ export interface ForwardOptions {
    * model that `readsPairs`. Default 0.
    */
   pairDropout?: number;
+  /**
+   * int32 [targets]: the row of the source that each target row reads, so that the encoder reads a source once for all
+   * of its targets. Only for a model that `sharesSources`. Default: each target row reads the source of the same row.
+   */
+  sourceRows?: tf.Tensor1D;
 }
 
 /** What `Model.forward` returns. */
@@ -209,6 +214,8 @@ export interface Model {
    * false.
    */
   readonly readsSegments?: boolean;
+  /** Whether `forward` and `head` support `ForwardOptions.sourceRows`. Default false. */
+  readonly sharesSources?: boolean;
   /**
    * Whether all functions of the parameters add the low-rank pairs that they find there (`pairOf`, `lowRankTerm`).
    * Default false: under `train.lora` they get matrices to which the products of the pairs have been added.

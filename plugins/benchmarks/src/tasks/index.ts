@@ -1,0 +1,55 @@
+import type { Task } from '@graft/core';
+import { AgiEval } from './agieval';
+import { Arc } from './arc';
+import { BigBenchHard } from './bbh';
+import { BoolQ } from './boolq';
+import { Drop } from './drop';
+import { Gpqa } from './gpqa';
+import { Gsm8k } from './gsm8k';
+import { HellaSwag } from './hellaswag';
+import { HumanEval } from './humaneval';
+import { Lambada } from './lambada';
+import { Math500 } from './math-500';
+import { Mbpp } from './mbpp';
+import { Mgsm } from './mgsm';
+import { Mmlu } from './mmlu';
+import { MmluPro } from './mmlu-pro';
+import { NaturalQuestions } from './nq';
+import { Piqa } from './piqa';
+import { Siqa } from './siqa';
+import { TriviaQa } from './triviaqa';
+import { TruthfulQa } from './truthfulqa';
+import { Winogrande } from './winogrande';
+import { Wmt23 } from './wmt23';
+
+/** All tasks, in the order of the paper's list. */
+export const TASKS: readonly Task[] = [
+  new BoolQ(),
+  new Siqa(),
+  new Piqa(),
+  new Arc('arc-challenge', 25),
+  new Arc('arc-easy', 0),
+  new Mmlu(),
+  new MmluPro(),
+  new HellaSwag(),
+  new Winogrande(),
+  new TruthfulQa('mc1'),
+  new TruthfulQa('mc2'),
+  new AgiEval('agieval'),
+  new AgiEval('agieval-zh'),
+  new BigBenchHard(),
+  new Drop(),
+  new Gpqa('gpqa'),
+  new Gpqa('gpqa-diamond'),
+  new Gsm8k(),
+  new HumanEval(),
+  new Lambada('lambada'),
+  new Lambada('lambada-standard'),
+  new Math500(),
+  new Mbpp(),
+  new NaturalQuestions(),
+  new TriviaQa(),
+  new Wmt23(),
+  new Mgsm('mgsm'),
+  new Mgsm('mgsm-direct'),
+];

@@ -1,0 +1,225 @@
+import type { ChoiceItem, GenerationItem, Task } from '@graft/core';
+import { temporaryFolder } from '@graft/test-support';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { TASKS } from './index';
+
+/** The files of a benchmark by name: rows of JSON, or text. */
+type Files = Readonly<Record<string, readonly object[] | string>>;
+
+function folderWith(files: Files): string {
+  const folder = temporaryFolder();
+  for (const [name, content] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    const text = typeof content === 'string' ? content : content.map((row) => `${JSON.stringify(row)}\n`).join('');
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+}
+
+const taskOf = (id: string): Task => TASKS.find((task) => task.id === id)!;
+
+/** The first row, as a task asks it. The rows of these tests are made up, in the benchmarks' own fields. */
+async function firstOf<I extends ChoiceItem | GenerationItem>(id: string, files: Files, shots = 0): Promise<I> {
+  const [first] = await taskOf(id).items({ folder: folderWith(files), shots });
+  return first as I;
+}
+
+interface ChoiceCase {
+  readonly task: string;
+  readonly files: Files;
+  readonly shots?: number;
+  readonly prompts: readonly string[];
+  readonly continuations: readonly string[];
+  readonly target: string | readonly string[];
+}
+
+const arc = (question: string, text: string[], label: string[], answerKey: string): object => ({
+  id: question,
+  question,
+  choices: { text, label },
+  answerKey,
+});
+
+const choiceCases: readonly ChoiceCase[] = [
+  {
+    task: 'boolq',
+    files: { 'boolq/val.jsonl': [{ passage: 'Ice -- Ice floats.', question: 'does ice sink', label: false, idx: 0 }] },
+    prompts: ['Ice -- Ice floats.\nQuestion: does ice sink?\nAnswer:'],
+    continuations: [' no', ' yes'],
+    target: ['no'],
+  },
+  {
+    task: 'siqa',
+    files: {
+      'socialiqa/dev.jsonl': [
+        { context: 'Ann fell.', question: 'Why?', answerA: 'ice', answerB: 'luck', answerC: 'fun' },
+      ],
+      'socialiqa/dev-labels.lst': '3\n',
+    },
+    prompts: ['Q: Ann fell. Why?\nA:'],
+    continuations: [' ice', ' luck', ' fun'],
+    target: ['fun'],
+  },
+  {
+    task: 'piqa',
+    files: {
+      'piqa/valid.jsonl': [{ goal: 'dry hair', sol1: 'use  a towel', sol2: 'use water' }],
+      'piqa/valid-labels.lst': '0\n',
+    },
+    prompts: ['Question: dry hair\nAnswer:'],
+    continuations: [' use  a towel', ' use water'],
+    target: ['use  a towel'],
+  },
+  {
+    task: 'arc-challenge',
+    files: {
+      'arc/ARC-Challenge/validation.jsonl': [arc('Which is hot?', ['snow', 'fire', 'rain'], ['1', '2', '3'], '2')],
+      'arc/ARC-Challenge/train.jsonl': [
+        arc('Which is hot?', ['ice', 'lava'], ['A', 'B'], 'B'),
+        arc('Which is wet?', ['sand', 'sea'], ['A', 'B'], 'B'),
+      ],
+    },
+    shots: 1,
+    // The example that asks the same question is left out.
+    prompts: ['Question: Which is wet?\nAnswer: sea\n\nQuestion: Which is hot?\nAnswer:'],
+    continuations: [' snow', ' fire', ' rain'],
+    target: ['fire'],
+  },
+  {
+    task: 'arc-easy',
+    files: {
+      'ARC-Easy/ARC-Easy-Dev.jsonl': [
+        {
+          id: 'q1',
+          question: {
+            stem: 'Which is cold?',
+            choices: [
+              { text: 'ice', label: 'A' },
+              { text: 'fire', label: 'B' },
+            ],
+          },
+          answerKey: 'A',
+        },
+      ],
+    },
+    prompts: ['Question: Which is cold?\nAnswer:'],
+    continuations: [' ice', ' fire'],
+    target: ['ice'],
+  },
+  {
+    task: 'mmlu',
+    files: {
+      'mmlu/data/test/high_school_art_test.csv': '"Who said ""red"", then ""blue""?\nOne line more.",Ann,Bob,Cy,Di,C\n',
+      'mmlu/data/dev/high_school_art_dev.csv': ' Which is a color? ,red,up,ten,far,A\n',
+    },
+    shots: 1,
+    prompts: [
+      'The following are multiple choice questions (with answers) about high school art.\n\n' +
+        'Which is a color?\nA. red\nB. up\nC. ten\nD. far\nAnswer: A\n\n' +
+        'Who said "red", then "blue"?\nOne line more.\nA. Ann\nB. Bob\nC. Cy\nD. Di\nAnswer:',
+    ],
+    continuations: [' A', ' B', ' C', ' D'],
+    target: ['C'],
+  },
+  {
+    task: 'hellaswag',
+    files: {
+      'hellaswag/hellaswag_val.jsonl': [
+        {
+          ind: 4,
+          activity_label: 'Tea [title]',
+          ctx_a: 'A cup. [step] It  is hot.',
+          ctx_b: 'John Smith',
+          endings: ['drinks [x] it.', 'b', 'c', 'd'],
+          label: '0',
+        },
+      ],
+    },
+    prompts: ['Tea. : A cup. It is hot. John smith'],
+    continuations: [' drinks it.', ' b', ' c', ' d'],
+    target: ['drinks it.'],
+  },
+  {
+    task: 'winogrande',
+    files: {
+      'winogrande/validation.jsonl': [
+        { sentence: 'Ann beat Bea because _ was fast.', option1: 'Ann', option2: 'Bea', answer: '1' },
+      ],
+      'winogrande/train.jsonl': [{ sentence: 'Cy saw the _ .', option1: 'sun', option2: 'sea', answer: '2' }],
+    },
+    shots: 1,
+    prompts: ['Cy saw the sea .\n\nAnn beat Bea because Ann', 'Cy saw the sea .\n\nAnn beat Bea because Bea'],
+    continuations: [' was fast.'],
+    target: 'Ann',
+  },
+];
+
+describe('tasks that score choices', () => {
+  test.each(choiceCases.map((one) => [one.task, one] as const))(
+    '%s asks a row with its prompt and continuations, and knows the right one',
+    async (task, { files, shots, prompts, continuations, target }) => {
+      const item = await firstOf<ChoiceItem>(task, files, shots);
+      expect({ prompts: item.prompts, continuations: item.continuations, target: item.target }).toEqual({
+        prompts,
+        continuations,
+        target,
+      });
+    },
+  );
+
+  test('the choice counts by its log-likelihood, per character and per byte', async () => {
+    const item = await firstOf<ChoiceItem>('siqa', {
+      'siqa/validation.jsonl': [
+        { context: 'c', question: 'q', answerA: 'ab', answerB: 'ööö', answerC: 'abcdefgh', label: '2' },
+      ],
+    });
+    const scored = (...sums: number[]): object =>
+      item.score(sums.map((logLikelihood) => ({ logLikelihood, isGreedy: false }))).metrics;
+    // Sums -2, -3, -9; per character -1, -1, -1.125; per byte -1, -0.5, -1.125.
+    expect(scored(-2, -3, -9)).toEqual({ accuracy: 0, accuracyPerCharacter: 0, accuracyPerByte: 1 });
+    expect(scored(-2, -2.9, -9)).toEqual({ accuracy: 0, accuracyPerCharacter: 1, accuracyPerByte: 1 });
+    // The first of equal ones counts.
+    expect(scored(-2, -2, -9)).toMatchObject({ accuracy: 0 });
+  });
+});
+
+describe('files of benchmarks', () => {
+  const failure = (id: string, files: Files, shots = 0): Promise<Error & { hint?: string; code?: string }> =>
+    taskOf(id)
+      .items({ folder: folderWith(files), shots })
+      .then(
+        () => {
+          throw new Error('expected a failure');
+        },
+        (error: Error) => error,
+      );
+
+  test('a missing file is named, with the places where it may be and where it is to be had', async () => {
+    const error = await failure('piqa', {});
+    expect(error.message).toMatch(/^Task "piqa" needs valid.jsonl \(or validation\) in \S+\/piqa, where it is not\.$/);
+    expect(error.hint).toBe('It is to be had from the repository ybisk/ybisk.github.io, folder piqa/data.');
+  });
+
+  test('a row of another form is named by file, line and field', async () => {
+    const row = { sentence: 'No gap.', option1: 'a', option2: 'b', answer: '1' };
+    const error = await failure('winogrande', { 'winogrande/dev.jsonl': [row] });
+    expect(error.message).toMatch(/dev\.jsonl:1: sentence: expected a text with a gap "_"/);
+    expect(error.code).toBe('benchmark.bad-row');
+  });
+
+  test('a pool that is smaller than the number of examples is an error', async () => {
+    const row = arc('Which?', ['a', 'b'], ['A', 'B'], 'A');
+    const error = await failure('arc-easy', { 'ARC-Easy/validation.jsonl': [row], 'ARC-Easy/train.jsonl': [row] }, 1);
+    expect(error.message).toMatch(
+      /train\.jsonl has 0 rows that can be examples, but arc-easy is to be asked with 1\.$/,
+    );
+  });
+
+  test('labels of another number than the rows are an error', async () => {
+    const files = { 'piqa/valid.jsonl': [{ goal: 'g', sol1: 'a', sol2: 'b' }], 'piqa/valid-labels.lst': '0\n1\n' };
+    expect((await failure('piqa', files)).message).toMatch(
+      /valid\.jsonl has 1 rows, but there are 2 labels for them\.$/,
+    );
+  });
+});
