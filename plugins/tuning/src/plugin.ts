@@ -1,7 +1,8 @@
 import { definePlugin } from '@graft/core';
+import { dpo } from './objectives/dpo';
 
-/** Preference tuning. */
+/** Preference tuning and on-policy distillation. */
 export const plugin = definePlugin({
   name: '@graft/tuning',
-  components: [],
+  components: [dpo],
 });

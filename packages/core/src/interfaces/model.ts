@@ -180,6 +180,16 @@ export interface Model {
    */
   readonly readsSegments?: boolean;
   /**
+   * Whether `forward` and `head` accept several targets for each source: `decoder_input_ids` [batch * n, targetLength],
+   * the n of a source next to each other. The encoder then reads each source once. Default false.
+   */
+  readonly readsSeveralTargets?: boolean;
+  /**
+   * The model that the training began with, if it is computed from some of the same parameters, which do not train:
+   * under `train.lora` the model without its pairs. Default: none; training changes the parameters themselves.
+   */
+  readonly origin?: Model;
+  /**
    * Whether all functions of the parameters add the low-rank pairs that they find there (`pairOf`, `lowRankTerm`).
    * Default false: under `train.lora` they get matrices to which the products of the pairs have been added.
    */
@@ -211,6 +221,7 @@ export interface Model {
    * targetLength];
    * decoder-only and encoder-only: input_ids, attention_mask [batch, length].
    * With `readsSegments` also segment_ids (and decoder_segment_ids), with the shapes of the ids.
+   * With `readsSeveralTargets` the decoder's fields may have a multiple of the source's rows.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   /** Generation with a cache. Default: the model does not generate. */

@@ -12,6 +12,13 @@ export {
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 export { fillParameters, countParameters } from './parameters';
+export {
+  loadFrozenCheckpoint,
+  loadFrozenModel,
+  loadInitialModel,
+  type FrozenModel,
+  type FrozenModelRequest,
+} from './frozen-model';
 export { withInterrupt } from './interrupt';
 export { fallbackWarning } from './session';
 export { MetricsFile } from './metrics';

@@ -46,6 +46,7 @@ import {
   type PreservedSource,
   type Progress,
 } from './preserving';
+import { dropoutOfTargets, repeater, targetsPerSource } from './several-targets';
 import { decoderAttending, encoderAttending, type Source } from './side-attention';
 import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 
@@ -56,6 +57,7 @@ import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 export class GemmaModel implements Model {
   readonly kind: Model['kind'];
   readonly readsSegments = true;
+  readonly readsSeveralTargets = true;
   readonly readsPairs = true;
   readonly vocabularySize: number;
   readonly logitBound?: number;
@@ -186,7 +188,9 @@ export class GemmaModel implements Model {
     }
     const { encoder, tieEncoderEmbedding } = this.config;
     const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
-    const [ofEncoder, ofDecoder] = this.dropoutOfSides(sourceIds, options);
+    const targets = targetsPerSource(sourceIds, targetIds);
+    const [ofEncoder, ofSources] = this.dropoutOfSides(sourceIds, options);
+    const ofDecoder = dropoutOfTargets(ofSources, targets);
     let source: tf.Tensor;
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
@@ -204,11 +208,14 @@ export class GemmaModel implements Model {
     const settings = { dropout: ofEncoder, ...(this.progress !== undefined && { onLayer }) };
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, masks, settings); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
+    // From here on, each target has a source of its own.
+    const forTargets = repeater(sourceIds.shape, targets);
+    const read = forTargets.fields(fields);
     const cross = {
-      states,
-      masks,
+      states: forTargets.rows(states),
+      masks: sourceMasks(read),
       length: sourceIds.shape[1]!,
-      ...this.preserved(parameters, inputs, sourceIds, fields),
+      ...this.preserved(parameters, inputs.map(forTargets.rows), read.input_ids, read),
     };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
