@@ -21,7 +21,7 @@ import { openRows } from '../rows/open-rows';
 import { OrderedRows } from '../rows/ordered-rows';
 import { RowExamples } from '../rows/row-examples';
 import { RowProblem, type ReadRow, type Row } from '../rows/rows';
-import { kindOf } from '../rows/template';
+import { kindOf, missing } from '../rows/template';
 import { tokenizerOption } from '../tokenizers/option';
 import { splitOption } from './hold-out';
 import { shuffleRowsOption } from './row-dataset';
@@ -98,7 +98,7 @@ function textsOf(row: Row, keys: Keys, render: (chosen: Turns, rejected: Turns) 
   for (const [i, answer] of answers.entries()) {
     if (typeof answer === 'string' || Array.isArray(answer)) continue;
     const name = i === 0 ? keys.chosen : keys.rejected;
-    const got = answer === undefined ? 'has nothing there' : `holds ${kindOf(answer)} there`;
+    const got = answer === undefined ? missing(row, name) : `holds ${kindOf(answer)} there`;
     throw new RowProblem(`should have an answer under "${name}", a text or a list of turns, but ${got}`);
   }
   const [chosen, rejected] = answers as (string | unknown[])[];

@@ -18,15 +18,8 @@ import {
 import { tf, withoutGradient } from '@graft/engine';
 import { languageModelLoss } from '@graft/objectives';
 import { z } from 'zod';
-import {
-  answerRows,
-  keyOfAnswers,
-  PREFERENCE_BATCH_FIELDS,
-  PREFERENCE_FIELDS,
-  preferenceBatch,
-  REJECTED,
-} from '../batch/preference-batch';
-import { rowLogProbabilities, type RowOptions } from '../loss/label-log-probabilities';
+import { PREFERENCE_BATCH_FIELDS, PREFERENCE_FIELDS, preferenceBatch, REJECTED } from '../batch/preference-batch';
+import { answerLogProbabilities, answersOf } from '../loss/answer-log-probabilities';
 import { PREFERENCE_LOSSES, preferenceLosses } from '../loss/preference-loss';
 import { Reference, referenceDigests, referenceOption } from '../reference/reference';
 
@@ -167,8 +160,7 @@ export class Dpo implements Objective {
       const own = Object.entries(batch).filter(([name]) => !name.startsWith(REJECTED));
       return languageModelLoss(model, parameters, Object.fromEntries(own), { training }, { chunkTokens });
     }
-    const options = { training, randomKey: keyOfAnswers(randomKey, model), chunkTokens };
-    const { sums, counts } = logProbabilities(model, parameters, batch, options);
+    const { sums, counts } = answerLogProbabilities(model, parameters, batch, { training, randomKey, chunkTokens });
     const ratios = this.ratios(model, parameters, batch, sums);
     const scores = this.options.perToken ? tf.div<tf.Tensor1D>(ratios, tf.maximum(counts, 1)) : ratios;
     const [chosen, rejected] = answersOf(scores);
@@ -204,7 +196,7 @@ export class Dpo implements Objective {
     }
     const fixed = withoutGradient(() => {
       const { model: other, parameters: own } = reference.for(model, parameters);
-      return logProbabilities(other, own, batch, { training: false, chunkTokens }).sums;
+      return answerLogProbabilities(other, own, batch, { training: false, chunkTokens }).sums;
     });
     return tf.sub(sums, fixed);
   }
@@ -216,25 +208,6 @@ export class Dpo implements Objective {
   dispose(): void {
     this.reference?.dispose();
   }
-}
-
-/** [2B], chosen and rejected answers in turn. */
-function logProbabilities(
-  model: Model,
-  parameters: Parameters,
-  batch: BatchTensors,
-  options: RowOptions,
-): { sums: tf.Tensor1D; counts: tf.Tensor1D } {
-  const { fields, labels } = answerRows(batch, model);
-  return rowLogProbabilities(model, parameters, fields, labels, options);
-}
-
-/** Of values [2B] those of the chosen and of the rejected answers, [B] each. */
-function answersOf(values: tf.Tensor1D): [chosen: tf.Tensor1D, rejected: tf.Tensor1D] {
-  const pairs = values.size / 2;
-  const table = tf.reshape(values, [pairs, 2]);
-  const column = (at: number): tf.Tensor1D => tf.reshape(tf.slice(table, [0, at], [pairs, 1]), [pairs]);
-  return [column(0), column(1)];
 }
 
 function describe({ loss, beta, margin, perToken, reference }: ResolvedDpoOptions): string {
