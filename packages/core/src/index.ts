@@ -74,6 +74,7 @@ export {
   type Representation,
   type RunInfo,
   type Schedule,
+  type SampleContext,
   type SettleContext,
   type Settled,
   type SideRules,

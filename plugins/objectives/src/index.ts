@@ -28,6 +28,8 @@ export {
   type ResolvedDistillationOptions,
 } from './distillation/distillation';
 export type { TeacherTargets, DistillationSettings } from './distillation/teacher-targets';
+export { teacherBos } from './distillation/distillation';
+export { teacherHead } from './distillation/teacher-head';
 export { distillationLoss } from './distillation/distillation-loss';
 export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
 export { denseDivergence, denseEntropy } from './loss/dense-divergence';
