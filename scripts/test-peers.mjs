@@ -17,6 +17,7 @@ const { venv } = installPeers([
   'gguf',
   'accelerate',
   'peft',
+  'trl',
 ]);
 const { status } = spawnSync(
   process.execPath,
