@@ -5,6 +5,7 @@ import { plugin as optimizers } from '@graft/optimizers';
 import { plugin as scratch } from '@graft/scratch';
 import { plugin as superglue } from '@graft/superglue';
 import { plugin as text } from '@graft/text';
+import { plugin as tuning } from '@graft/tuning';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../support';
@@ -15,9 +16,9 @@ const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml'];
 
 /** Configs of `graft evaluate`. */
 const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml'];
-const plugins = [gemma, scratch, objectives, optimizers, text, superglue];
+const plugins = [gemma, scratch, objectives, optimizers, text, superglue, tuning];
 
-const files = [EXAMPLES, join(EXAMPLES, 'quickstart')]
+const files = [EXAMPLES, join(EXAMPLES, 'quickstart'), join(EXAMPLES, 'tuning')]
   .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
   .map((file) => file.slice(EXAMPLES.length + 1))
   .filter((name) => name.endsWith('.yaml') && !PARTS.includes(name));

@@ -25,16 +25,16 @@ const objective = (more: string): string =>
 test('an encoder-decoder comes closer to its teacher on what it writes, and a resumed run writes the same', async () => {
   const file = config(
     'student',
-    `initializer: { use: load, path: ${fixture('t5gemma-tiny-balanced')} }\n${objective('beta: 0.5')}\ntrain: { steps: 10, batchSize: 4 }`,
+    `initializer: { use: load, path: ${fixture('t5gemma-tiny-balanced')} }\n${objective('beta: 0.5')}\ntrain: { steps: 8, batchSize: 4 }`,
   );
   const whole = readMetrics(runFolderOf(await graftSucceeds(['run', file], folder)));
   const mean = (from: number): number => whole.slice(from, from + 3).reduce((sum, { loss }) => sum + loss / 3, 0);
-  expect(mean(7)).toBeLessThan(0.8 * mean(0));
+  expect(mean(5)).toBeLessThan(0.8 * mean(0));
 
-  const parted = ['run', file, '--set', 'name=parted', '--set', 'train.steps=2'];
+  const parted = ['run', file, '--set', 'name=parted', '--set', 'train.steps=1'];
   await graftSucceeds(parted, folder);
-  const resumed = await graftSucceeds([...parted.slice(0, -1), 'train.steps=4', '--resume'], folder);
-  expect(readMetrics(runFolderOf(resumed)).map(({ loss }) => loss)).toEqual(whole.slice(0, 4).map(({ loss }) => loss));
+  const resumed = await graftSucceeds([...parted.slice(0, -1), 'train.steps=2', '--resume'], folder);
+  expect(readMetrics(runFolderOf(resumed)).map(({ loss }) => loss)).toEqual(whole.slice(0, 2).map(({ loss }) => loss));
 });
 
 test('a part of a mixture writes in its own steps, under train.lora too', async () => {

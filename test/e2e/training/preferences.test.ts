@@ -1,4 +1,5 @@
 /** The examples of preference tuning, as a user runs them. */
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
 import { readJson, readMetrics, runFolderOf, type MetricsLine } from '../support/graft';
@@ -19,23 +20,24 @@ const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss })
 const metricsOf = (path: string): (MetricsLine & Readonly<Record<string, number>>)[] => readMetrics(path) as never;
 
 test('a model learns which of two answers is better, relative to the one that it began with', async () => {
-  const steps = { name: 'whole', 'train.steps': 14, 'evaluators.0.every': 14 };
+  const steps = { name: 'whole', 'train.steps': 12, 'evaluators.0.every': 12 };
   const whole = await run('dpo.yaml', steps);
   const lines = metricsOf(whole);
   // The model is its own reference at first.
   expect(lines[0]).toMatchObject({ rewardMargin: 0, chosenReward: 0, rewardAccuracy: 0 });
   expect(lines[0].loss).toBeCloseTo(Math.LN2, 6);
-  expect(lines[13].loss).toBeLessThan(0.1);
-  expect(lines[13]).toMatchObject({ rewardAccuracy: 1 });
+  expect(lines[11].loss).toBeLessThan(0.1);
+  expect(lines[11]).toMatchObject({ rewardAccuracy: 1 });
   const [{ metrics }] = readJson<{ metrics: Record<string, number> }[]>(join(whole, 'evaluations.json'));
   expect(metrics).toMatchObject({ pairs: 10 });
-  expect(metrics.accuracy).toBeGreaterThanOrEqual(0.9);
+  expect(metrics.accuracy).toBeGreaterThanOrEqual(0.8);
+  expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
 
   // A resumed run has the reference of the run's beginning, not of the checkpoint.
-  const parted = { ...steps, name: 'parted', 'train.steps': 3 };
+  const parted = { ...steps, name: 'parted', 'train.steps': 2 };
   await run('dpo.yaml', parted);
-  const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 6 }, '--resume');
-  expect(losses(readMetrics(resumed))).toEqual(losses(lines.slice(0, 6)));
+  const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
+  expect(losses(readMetrics(resumed))).toEqual(losses(lines.slice(0, 4)));
 });
 
 test('under train.lora the frozen weights are the reference', async () => {
