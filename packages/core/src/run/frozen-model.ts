@@ -45,11 +45,9 @@ export async function loadFrozenModel({
  * The model of a checkpoint's folder, of the family of the component's run. The caller disposes it. Throws PluginError
  * outside a run.
  */
-export async function loadFrozenCheckpoint(
-  folder: string,
-  { components, random, resolve }: ComponentContext,
-): Promise<FrozenModel> {
-  const { modelFamily: family } = resolve(RUN);
+export async function loadFrozenCheckpoint(folder: string, context: ComponentContext): Promise<FrozenModel> {
+  const { components, random } = context;
+  const { modelFamily: family } = context.resolve(RUN);
   if (family === undefined) {
     throw new PluginError('A model beside the trained one is of the family of its run, and this run names none.', {
       code: 'run.no-family',
@@ -63,8 +61,9 @@ export async function loadFrozenCheckpoint(
  * The model that the run of a component begins with, in a resumed run too: it reads what the initializer reads, and draws
  * what it draws. Without the adapter from which `train.lora` may start. Throws PluginError outside a run.
  */
-export async function loadInitialModel({ components, resolve }: ComponentContext): Promise<FrozenModel> {
-  const { initial } = resolve(RUN);
+export async function loadInitialModel(context: ComponentContext): Promise<FrozenModel> {
+  const { components } = context;
+  const { initial } = context.resolve(RUN);
   if (!initial) {
     throw new PluginError('The model that a run begins with is asked for, but this run does not say what it is.', {
       code: 'run.no-initial-model',

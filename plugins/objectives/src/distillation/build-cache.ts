@@ -27,16 +27,11 @@ import {
   storedSpecialTokens,
   watchCalls,
 } from '@graft/core/internal';
-import { openEngine, tf, type Engine } from '@graft/engine';
+import { openEngine, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { TeacherSampler } from './teacher-sampler';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
-import {
-  checkTeacher,
-  distillationSettings,
-  teacherBos,
-  type ResolvedDistillationOptions,
-} from './distillation';
+import { checkTeacher, distillationSettings, teacherBos, type ResolvedDistillationOptions } from './distillation';
 import { inDecoderIds } from '../batch/side-sequences';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, checkpointFingerprint } from './cache-format';
@@ -128,9 +123,7 @@ export async function cacheTeacher(
     const dataset = own(await components.create('dataset', config.dataset));
     checkSides(dataset, student);
     const ofTeacher = { use: 'load', path: teacher };
-    const loaded = own(
-      await loadFrozenModel({ components, family: config.model.use, initializer: ofTeacher, random }),
-    );
+    const loaded = own(await loadFrozenModel({ components, family: config.model.use, initializer: ofTeacher, random }));
     checkTeacher(loaded.model, student);
     const bos = teacherBos(loaded.model, student);
     logger.info(`${describeSpecialTokens(student)}; the teacher reads ${bos === undefined ? 'no BOS' : `BOS ${bos}`}`);

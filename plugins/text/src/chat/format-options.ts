@@ -34,10 +34,8 @@ export const formatOptions = {
     ),
 };
 
-const formatSchema = z.strictObject(formatOptions);
-
 /** The same with every default filled in. */
-export type ChatFormatSettings = z.output<typeof formatSchema>;
+export type ChatFormatSettings = z.output<z.ZodObject<typeof formatOptions>>;
 
 /** Reports markers beside a template, of which one would not count. */
 export function checkMarkers(

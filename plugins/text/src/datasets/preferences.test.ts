@@ -112,7 +112,7 @@ test('declarations of tools are ignored, and a warning says so once', async () =
       repeat: false,
     },
     0,
-    { ...silentLogger(), warn: (text) => void warnings.push(text) },
+    { ...silentLogger(), warn: (text: string) => void warnings.push(text) },
   );
   expect(await take(dataset, 9)).toHaveLength(2);
   expect(warnings).toEqual([expect.stringMatching(/^Conversations declare tools .* are ignored/)]);

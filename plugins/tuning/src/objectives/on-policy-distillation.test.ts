@@ -75,7 +75,7 @@ describe.each([
       const last = (logits: tf.Tensor3D): tf.Tensor2D =>
         tf.reshape(tf.slice(logits, [0, logits.shape[1] - targets[i].length, 0]), [targets[i].length, -1]);
       const taught = last(other.forward(frozen, { input_ids: ids(before) }).logits);
-      const fields =
+      const fields: Record<string, tf.Tensor> =
         model.kind === 'decoder-only'
           ? { input_ids: ids(before) }
           : { input_ids: ids([...source.values]), decoder_input_ids: ids([2, ...targets[i].slice(0, -1)]) };
