@@ -20,6 +20,7 @@ const { venv } = installPeers([
   'sacrebleu',
   'rouge_score',
   'torchmetrics',
+  'trl',
 ]);
 const { status } = spawnSync(
   process.execPath,

@@ -2,6 +2,7 @@ export { plugin, plugin as default } from './plugin';
 // Core's, for those who look for it beside the objectives.
 export { maskedCrossEntropy, shiftRight, type CrossEntropyOptions, type MaskedCrossEntropy } from '@graft/core';
 export { chunkedCrossEntropy } from './loss/cross-entropy';
+export { sumOverChunks, type ChunkLoss } from './loss/chunks';
 export { onesLike, paddingMask, padRows, padWeights, roundUp } from './batch/padding';
 export {
   countMaskedTokens,
@@ -27,13 +28,15 @@ export {
   type ResolvedDistillationOptions,
 } from './distillation/distillation';
 export type { TeacherTargets, DistillationSettings } from './distillation/teacher-targets';
+export { teacherBos } from './distillation/distillation';
+export { teacherHead } from './distillation/teacher-head';
 export { distillationLoss } from './distillation/distillation-loss';
 export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
 export { denseDivergence, denseEntropy } from './loss/dense-divergence';
 export { CachedTeacher, CACHE_FIELDS } from './distillation/cached-teacher';
 export { cacheTeacher, type CacheTeacherOptions, type CacheTeacherResult } from './distillation/build-cache';
 export type { ObjectiveTeacher, TaughtObjective } from './distillation/taught-objective';
-export { TeacherCache, type StoredSequence } from './distillation/cache-format';
+export { checkpointFingerprint, TeacherCache, type StoredSequence } from './distillation/cache-format';
 export type { TeacherCacheIndex } from './distillation/cache-index';
 export { topKDivergence, topKEntropy, type TopK } from './loss/top-k-divergence';
 export { TaughtLanguageModelObjective, type TaughtOptions } from './objectives/taught-language-model';

@@ -25,6 +25,7 @@ export { readRows, type PlacedRow } from './rows/read-rows';
 export { textOptions, type ResolvedTextOptions, type TextOptions } from './datasets/text';
 export { rowOptions, type ResolvedRowOptions, type RowOptions } from './datasets/row-dataset';
 export { chatOptions, type ChatOptions, type ResolvedChatOptions } from './datasets/chat';
+export { preferencesOptions, type PreferencesOptions, type ResolvedPreferencesOptions } from './datasets/preferences';
 export { type JsonlOptions } from './datasets/jsonl';
 export { type ParquetOptions } from './datasets/parquet';
 export { TensorBatches, tensorsOptions, type ResolvedTensorsOptions, type TensorsOptions } from './datasets/tensors';

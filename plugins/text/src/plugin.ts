@@ -6,6 +6,7 @@ import { huggingface } from './tokenizers/huggingface';
 import { jsonl } from './datasets/jsonl';
 import { mixture } from './datasets/mixture';
 import { parquet } from './datasets/parquet';
+import { preferences } from './datasets/preferences';
 import { sides } from './tokenizers/sides';
 import { tensors } from './datasets/tensors';
 import { text } from './datasets/text';
@@ -13,5 +14,5 @@ import { text } from './datasets/text';
 /** The tokenizers and datasets. */
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, sides, checkpoint, text, jsonl, parquet, chat, tensors, mixture],
+  components: [bytes, huggingface, sides, checkpoint, text, jsonl, parquet, chat, preferences, tensors, mixture],
 });

@@ -9,6 +9,9 @@ const folder = folderWith({
   'one.txt': sentences.slice(0, 7).join('\n\n'),
   'two.txt': sentences.slice(7).join('\n\n'),
   'rows.jsonl': sentences.map((text, i) => JSON.stringify({ question: text, answer: words[i % 6] })).join('\n'),
+  'pairs.jsonl': sentences
+    .map((text, i) => JSON.stringify({ prompt: text, chosen: words[i % 6], rejected: words[(i + 1) % 6] }))
+    .join('\n'),
   'chat.jsonl': sentences
     .map((text, i) => {
       const messages = [
@@ -32,6 +35,7 @@ describe.each([
   ['jsonl', rows],
   ['jsonl without repeating', { ...rows, repeat: false }],
   ['chat', { use: 'chat', files: join(folder, 'chat.jsonl'), tokenizer }],
+  ['preferences', { use: 'preferences', files: join(folder, 'pairs.jsonl'), tokenizer }],
   ['a mixture', { use: 'mixture', datasets: [{ dataset: text, rate: 2 }, { dataset: { ...text, lengthTokens: 9 } }] }],
 ] as const)('the dataset %s', (_, spec) => {
   const make = () => createComponent([plugin], 'dataset', spec);

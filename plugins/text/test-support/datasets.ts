@@ -6,6 +6,7 @@ import {
   type ComponentFactory,
   type Dataset,
   type HostFields,
+  type Logger,
   type SpecialTokenPolicy,
   type Tokenizer,
 } from '@graft/core';
@@ -16,16 +17,20 @@ import { temporaryFolder } from '@graft/test-support';
 import { plugin } from '../src';
 
 /** Components of this plugin; they compute nothing, so they need no engine. */
-export function components(seed = 0, specialTokens?: SpecialTokenPolicy): ComponentFactory {
+export function components(
+  seed = 0,
+  specialTokens?: SpecialTokenPolicy,
+  logger: Logger = silentLogger(),
+): ComponentFactory {
   const registry = new Registry();
   registry.register(plugin, 'here');
   const run = specialTokens && { name: 'run', id: '1', folder: '.', config: {}, specialTokens };
-  const services = { engine: {} as Engine, random: createRandom(seed), logger: silentLogger(), run };
+  const services = { engine: {} as Engine, random: createRandom(seed), logger, run };
   return createComponentFactory(registry, services);
 }
 
-export function openDataset(use: string, options: object, seed = 0): Promise<Dataset> {
-  return components(seed).create('dataset', { use, ...options });
+export function openDataset(use: string, options: object, seed = 0, logger?: Logger): Promise<Dataset> {
+  return components(seed, undefined, logger).create('dataset', { use, ...options });
 }
 
 /** The tokenizer of a tokenizer.json, or of its folder. */

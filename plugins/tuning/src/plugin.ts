@@ -1,7 +1,10 @@
 import { definePlugin } from '@graft/core';
+import { preferenceEvaluator } from './evaluators/preference-evaluator';
+import { dpo } from './objectives/dpo';
+import { onPolicyDistillation } from './objectives/on-policy-distillation';
 
-/** Preference tuning. */
+/** Preference tuning and on-policy distillation. */
 export const plugin = definePlugin({
   name: '@graft/tuning',
-  components: [],
+  components: [dpo, onPolicyDistillation, preferenceEvaluator],
 });

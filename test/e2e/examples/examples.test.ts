@@ -5,6 +5,7 @@ import { plugin as optimizers } from '@graft/optimizers';
 import { plugin as scratch } from '@graft/scratch';
 import { plugin as superglue } from '@graft/superglue';
 import { plugin as text } from '@graft/text';
+import { plugin as tuning } from '@graft/tuning';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../../support';
@@ -18,9 +19,9 @@ const SWEEPS = ['baselines/baselines.yaml', 'sweeps/learning-rates.yaml'];
 
 /** Configs of `graft evaluate`. */
 const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml'];
-const plugins = [gemma, scratch, objectives, optimizers, text, superglue];
+const plugins = [gemma, scratch, objectives, optimizers, text, superglue, tuning];
 
-const files = ['', 'quickstart', 'baselines', 'sweeps']
+const files = ['', 'quickstart', 'tuning', 'baselines', 'sweeps']
   .map((name) => join(EXAMPLES, name))
   .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
   .map((file) => file.slice(EXAMPLES.length + 1))

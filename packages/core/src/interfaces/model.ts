@@ -60,7 +60,8 @@ export interface ForwardOptions {
   pairDropout?: number;
   /**
    * int32 [targets]: the row of the source that each target row reads, so that the encoder reads a source once for all
-   * of its targets. Only for a model that `sharesSources`. Default: each target row reads the source of the same row.
+   * of its targets. Only for a model that `readsSeveralTargets`, and without dropout. Default: each source has as many
+   * targets as there are times as many targets, next to each other.
    */
   sourceRows?: tf.Tensor1D;
 }
@@ -214,8 +215,17 @@ export interface Model {
    * false.
    */
   readonly readsSegments?: boolean;
-  /** Whether `forward` and `head` support `ForwardOptions.sourceRows`. Default false. */
-  readonly sharesSources?: boolean;
+  /**
+   * Whether `forward` and `head` accept several targets for each source: `decoder_input_ids` [batch * n, targetLength],
+   * the n of a source next to each other, or as `ForwardOptions.sourceRows` says. The encoder then reads each source once.
+   * Default false.
+   */
+  readonly readsSeveralTargets?: boolean;
+  /**
+   * The model that the training began with, if it is computed from some of the same parameters, which do not train:
+   * under `train.lora` the model without its pairs. Default: none; training changes the parameters themselves.
+   */
+  readonly origin?: Model;
   /**
    * Whether all functions of the parameters add the low-rank pairs that they find there (`pairOf`, `lowRankTerm`).
    * Default false: under `train.lora` they get matrices to which the products of the pairs have been added.
@@ -253,6 +263,7 @@ export interface Model {
    * targetLength];
    * decoder-only and encoder-only: input_ids, attention_mask [batch, length].
    * With `readsSegments` also segment_ids (and decoder_segment_ids), with the shapes of the ids.
+   * With `readsSeveralTargets` the decoder's fields may have a multiple of the source's rows.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   /** Generation with a cache. Default: the model does not generate. */

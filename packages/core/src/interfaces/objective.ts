@@ -1,4 +1,4 @@
-import type { tf } from '@graft/engine';
+import type { Engine, tf } from '@graft/engine';
 import type { RandomStream } from '../random/streams';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
 import type { JsonValue } from './json';
@@ -56,6 +56,22 @@ export interface Settled {
   readonly record: Readonly<Record<string, JsonValue>>;
 }
 
+/** What an objective is given before a step, to compute with the model as it then is. */
+export interface SampleContext {
+  readonly engine: Engine;
+  readonly model: Model;
+  /** float32, before the step changes them. Only lent. */
+  readonly parameters: Parameters;
+  /** Completed steps before this one. */
+  readonly step: number;
+  /** The variant that `variantAt` returned for this step. */
+  readonly variant?: string;
+  /** Differs for every step, and is the same after a resume and in all workers. */
+  readonly random: RandomStream;
+  /** Which worker's rows of the batch these are, from 0. */
+  readonly rank: number;
+}
+
 /** What `Objective.loss` returns. */
 export interface LossOutput {
   /** Scalar, float32. */
@@ -102,6 +118,12 @@ export interface Objective {
    * or ready batches that the objective cannot use; data/batch-checks.ts lists which check covers what.
    */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
+  /**
+   * Replaces a prepared batch by one in which the model has written something itself, before the step that learns from
+   * it. Returns fields as `batchFields` declares them. Everything random comes from the context. Default: a batch stays
+   * as it was prepared, and the next one is uploaded while a step computes.
+   */
+  sample?(batch: HostFields, context: SampleContext): Promise<HostFields>;
   /**
    * Traceable: pure tf code. `options` are for the model: `training`, and the key of its random draws (see
    * ForwardOptions).

@@ -2,6 +2,18 @@ import type { ComponentSpec } from './component-spec';
 import type { JsonValue } from './json';
 import type { SpecialTokenPolicy } from './model';
 
+/** What the first parameters of a run are made of; `create` accepts the specs, secrets included. */
+export interface InitialModel {
+  readonly initializer: ComponentSpec;
+  readonly model: ComponentSpec;
+  /** Whether the model that trains keeps these parameters as they are, and computes from them: `Model.origin`. */
+  readonly isKept: boolean;
+  /** Folder of the adapter from which `train.lora` starts. Undefined: there is none. */
+  readonly adapter?: string;
+  /** The seed of the run's random streams. */
+  readonly seed: number;
+}
+
 /** What a component knows about the run that it works for. */
 export interface RunInfo {
   readonly name: string;
@@ -20,6 +32,8 @@ export interface RunInfo {
   readonly resumedFromStep?: number;
   /** The objective of the run, as the config names it, including secrets; `create` accepts it. */
   readonly trainingObjective?: ComponentSpec;
+  /** What the run's first parameters are made of, for `loadInitialModel`. Undefined: unknown. */
+  readonly initial?: InitialModel;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
   /**

@@ -14,6 +14,13 @@ export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export { withTrainingSteps, type TrainingStepsOptions } from './training-steps';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 export { fillParameters, countParameters } from './parameters';
+export {
+  loadFrozenCheckpoint,
+  loadFrozenModel,
+  loadInitialModel,
+  type FrozenModel,
+  type FrozenModelRequest,
+} from './frozen-model';
 export { withInterrupt } from './interrupt';
 export { fallbackWarning } from './session';
 export { MetricsFile } from './metrics';

@@ -75,7 +75,7 @@ export class LikelihoodScorer {
 
   private async scoreBatch(parameters: Parameters, batch: ScoreBatch): Promise<ScoredRequest[]> {
     const { owners, stateRows, tokens } = batch;
-    const { fields, sourceRows } = this.model.sharesSources === true ? batch : repeated(batch);
+    const { fields, sourceRows } = this.model.readsSeveralTargets === true ? batch : repeated(batch);
     const uploaded = uploadBatch({ ...fields, sourceRows, stateRows, tokens });
     const { sourceRows: sources, stateRows: states, tokens: ids, ...tensors } = uploaded;
     let scores: Scores | undefined;

@@ -1,7 +1,7 @@
 import { tf, type Engine } from '@graft/engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
-import type { JsonValue, Parameters } from '../interfaces';
+import type { JsonValue, Model, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
 import { baseOf, withMerged } from './lora/lora-model';
 import { Callbacks } from './callbacks';
@@ -18,6 +18,7 @@ import { withWidened } from './parameter-storage';
 import { createProgress } from './progress';
 import type { Progress } from './progress-types';
 import type { MetricsSink } from './run-sink';
+import { sampledBatch } from './sample-batch';
 import { measureResources } from './resource-use';
 import { stepMetrics } from './step-metrics';
 import type { Stepper } from './stepper';
@@ -228,9 +229,10 @@ export class TrainingLoop {
     const resources = measureResources();
     const isFirst = this.step + 1 === this.firstStep;
     if (isFirst) progress.begin('reading the first batch');
-    const batch = await loader.nextUnless(context.signal);
-    if (batch) checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
+    const loaded = await loader.nextUnless(context.signal);
+    if (loaded) checkPosition(loaded.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
+    const batch = loaded && (await sampledBatch(loaded, parts, context, this.now()));
     // Before the step runs: this worker notices here that another is gone, and a step that counts has its line of
     // metrics.
     const tokens = await tokensOfAll(batch, {
@@ -247,7 +249,7 @@ export class TrainingLoop {
     const values = await this.compute(stepper, batch, () => {
       if (this.step + 1 >= settings.steps) return;
       loader.prefetch(({ fields }) => {
-        if (isRunning) stepper.uploadAhead(fields);
+        if (isRunning && !parts.objective.sample) stepper.uploadAhead(fields);
       });
     }).finally(() => (isRunning = false));
     this.step++;
@@ -266,6 +268,11 @@ export class TrainingLoop {
     context.onStep?.(this.step, this.lastMetrics);
     await this.callbacks.step(this.lastMetrics, this.trained.parameters, this.step === settings.steps);
     return true;
+  }
+
+  /** The model as the next step finds it. */
+  private now(): { model: Model; parameters: Parameters; step: number } {
+    return { model: this.changing.after(this.step), parameters: this.trained.parameters, step: this.step };
   }
 
   private async compute(

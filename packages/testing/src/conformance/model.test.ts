@@ -45,6 +45,19 @@ describe('broken rules of models', () => {
     /compiled or not/,
   );
   finds(
+    'sources that serve other targets than their own',
+    () =>
+      odd(({ forward }) => ({
+        readsSeveralTargets: true,
+        forward: (p, { input_ids: ids, ...f }) => {
+          const times = f.decoder_input_ids.shape[0] / ids.shape[0];
+          // The sources one after the other, where each is to be repeated.
+          return forward(p, { ...f, input_ids: tf.tile(ids, [times, 1]) });
+        },
+      })),
+    /several targets/,
+  );
+  finds(
     'a mask that is ignored',
     () => odd(({ forward }) => ({ forward: (p, { attention_mask: _, ...f }) => forward(p, f) })),
     /padding/,

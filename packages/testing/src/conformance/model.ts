@@ -252,6 +252,28 @@ export function model(
     ),
     check(
       'model',
+      'Model.readsSeveralTargets',
+      'several targets of a source have the outputs that each has alone',
+      async (broken) => {
+        await withModel((made, parameters) => {
+          if (!made.readsSeveralTargets || made.kind !== 'encoder-decoder') return;
+          const { decoder_input_ids: targets, ...source } = fieldsFor(made);
+          const others = tf.reverse(targets, 1);
+          const [rows, length] = targets.shape as [number, number];
+          const both = tf.reshape(tf.stack([targets, others], 1), [2 * rows, length]);
+          const output = outputOf(made, parameters, { ...source, decoder_input_ids: both });
+          const inTurn = tf.reshape(output, [rows, 2, ...output.shape.slice(1)]);
+          for (const [i, own] of [targets, others].entries()) {
+            const alone = outputOf(made, parameters, { ...source, decoder_input_ids: own });
+            const part = tf.reshape(tf.slice(inTurn, [0, i, 0, 0], [rows, 1, -1, -1]), alone.shape);
+            const difference = compare(alone, part as tf.Tensor3D);
+            if (difference !== undefined) broken(`target ${i + 1} of each source differs: ${difference}.`);
+          }
+        });
+      },
+    ),
+    check(
+      'model',
       'Model.readsPairs',
       'low-rank pairs have the effect of matrices to which their products have been added',
       async (broken) => {

@@ -49,6 +49,7 @@ import {
   type PreservedSource,
   type Progress,
 } from './preserving';
+import { sourcesOfTargets } from './several-targets';
 import { decoderAttending, encoderAttending, type Source } from './side-attention';
 import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 
@@ -59,8 +60,8 @@ import { runLayers, wholeSequenceAttention, type LayerSettings } from './stack';
 export class GemmaModel implements Model {
   readonly kind: Model['kind'];
   readonly readsSegments = true;
+  readonly readsSeveralTargets = true;
   readonly readsPairs = true;
-  readonly sharesSources = true;
   readonly vocabularySize: number;
   readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
@@ -193,12 +194,10 @@ export class GemmaModel implements Model {
       return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields), { dropout }), ids };
     }
     const { encoder, tieEncoderEmbedding } = this.config;
-    const { sourceRows } = options;
-    // In the function-preserving forms the decoder reads every layer of the encoder: sources are repeated before it.
-    if (sourceRows && this.progress !== undefined)
-      return this.finalRows(parameters, repeatSources(fields, sourceRows), { ...options, sourceRows: undefined });
     const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
-    const [ofEncoder, ofDecoder] = this.dropoutOfSides(sourceIds, options);
+    const forTargets = sourcesOfTargets(sourceIds, targetIds, options.sourceRows);
+    const [ofEncoder, ofSources] = this.dropoutOfSides(sourceIds, options);
+    const ofDecoder = forTargets.dropout(ofSources);
     let source: tf.Tensor;
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
@@ -216,12 +215,13 @@ export class GemmaModel implements Model {
     const settings = { dropout: ofEncoder, ...(this.progress !== undefined && { onLayer }) };
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, masks, settings); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
-    const shared = sourceRows && repeatSources(fields, sourceRows);
+    // From here on, each target has a source of its own.
+    const read = forTargets.fields(fields);
     const cross = {
-      states: sourceRows ? flatRows(tf.gather(statesOf(states, sourceIds, encoder.hidden), sourceRows)) : states,
-      masks: shared ? sourceMasks(shared) : masks,
+      states: forTargets.rows(states),
+      masks: sourceMasks(read),
       length: sourceIds.shape[1]!,
-      ...this.preserved(parameters, inputs, sourceIds, fields),
+      ...this.preserved(parameters, inputs.map(forTargets.rows), read.input_ids, read),
     };
     return {
       rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
@@ -371,20 +371,6 @@ const sourceMasks = (fields: BatchTensors): RowMasks => ({
   attention: fields.attention_mask,
   segments: fields.segment_ids,
 });
-
-/** Fields of a batch in which target row i reads the source of row `sourceRows[i]`. */
-function repeatSources(fields: BatchTensors, sourceRows: tf.Tensor1D): BatchTensors {
-  const ofSource = ['input_ids', 'attention_mask', 'segment_ids'];
-  return Object.fromEntries(
-    Object.entries(fields).map(([name, tensor]) => [
-      name,
-      ofSource.includes(name) ? tf.gather(tensor, sourceRows) : tensor,
-    ]),
-  );
-}
-
-/** States [B, S, E] as rows [B*S, E]. */
-const flatRows = (states: tf.Tensor): tf.Tensor => tf.reshape(states, [-1, states.shape[states.shape.length - 1]!]);
 
 const flat = (ids: tf.Tensor): tf.Tensor1D => tf.reshape(ids, [-1]) as tf.Tensor1D;
 

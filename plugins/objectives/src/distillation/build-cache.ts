@@ -3,6 +3,7 @@ import {
   checkSides,
   createComponentFactory,
   createRandom,
+  loadFrozenModel,
   UsageError,
   type ComponentFactory,
   type Dataset,
@@ -27,20 +28,14 @@ import {
   storedSpecialTokens,
   watchCalls,
 } from '@graft/core/internal';
-import { openEngine, tf, type Engine } from '@graft/engine';
+import { openEngine, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { TeacherSampler } from './teacher-sampler';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
-import {
-  checkTeacher,
-  distillationSettings,
-  loadTeacherModel,
-  teacherBos,
-  type ResolvedDistillationOptions,
-} from './distillation';
+import { checkTeacher, distillationSettings, teacherBos, type ResolvedDistillationOptions } from './distillation';
 import { inDecoderIds } from '../batch/side-sequences';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
-import { checkCacheFolder, teacherFingerprint } from './cache-format';
+import { checkCacheFolder, checkpointFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
 import { readsVariant, teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-objective';
 
@@ -130,8 +125,8 @@ export async function cacheTeacher(
     const components = componentsOf({ ...run, folder });
     const dataset = own(await components.create('dataset', config.dataset));
     checkSides(dataset, student);
-    const loaded = await loadTeacherModel(teacher, components, config.model.use, random);
-    owned.push({ dispose: () => tf.dispose(loaded.parameters) });
+    const ofTeacher = { use: 'load', path: teacher };
+    const loaded = own(await loadFrozenModel({ components, family: config.model.use, initializer: ofTeacher, random }));
     checkTeacher(loaded.model, student);
     const bos = teacherBos(loaded.model, student);
     logger.info(`${describeSpecialTokens(student)}; the teacher reads ${bos === undefined ? 'no BOS' : `BOS ${bos}`}`);
@@ -139,7 +134,7 @@ export async function cacheTeacher(
     const writer = await TeacherCacheWriter.open(
       folder,
       {
-        teacher: { fingerprint: await teacherFingerprint(teacher), path: teacher },
+        teacher: { fingerprint: await checkpointFingerprint(teacher), path: teacher },
         vocabulary: student.vocabularySize,
         topK,
         selection,

@@ -43,7 +43,7 @@ export async function checkCacheFolder(folder: string): Promise<void> {
 const FINGERPRINT_BYTES = 4096;
 
 /** Identifies a checkpoint by the names, shapes, dtypes and first 4 KiB of its tensors, and by its config.json. */
-export async function teacherFingerprint(folder: string): Promise<string> {
+export async function checkpointFingerprint(folder: string): Promise<string> {
   const reader = await CheckpointReader.open(folder);
   try {
     const hash = createHash('sha256').update(JSON.stringify(await reader.config()));

@@ -15,7 +15,7 @@ import { knownTargets, distillationSettings, type ResolvedDistillationOptions } 
 import type { TeacherTargets, DistillationSettings, SoftTargets } from './teacher-targets';
 import { keyOf, sequencesInBatch } from '../batch/sequences';
 import { NO_ORIGIN } from '../batch/text-origins';
-import { TeacherCache, teacherFingerprint } from './cache-format';
+import { TeacherCache, checkpointFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
 
 /** The fields that a cache adds to a student's batch. */
@@ -133,7 +133,7 @@ export async function openCachedTeacher(
       );
     }
     if (options.teacher === undefined) return new CachedTeacher(cache, settings);
-    if ((await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
+    if ((await checkpointFingerprint(options.teacher)) !== teacher.fingerprint)
       throw mismatch(options.cache, `the teacher that lay in ${teacher.path}, which ${options.teacher} is not`);
     return new CachedTeacher(cache, settings, await policyReadsBos(options.teacher));
   } catch (error) {

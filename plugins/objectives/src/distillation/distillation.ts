@@ -1,16 +1,12 @@
 /** Shapes: B batch, S source length, T target length, L teacher length, V vocabulary. */
 import {
-  buildModel,
   DataError,
-  fillParameters,
+  loadFrozenCheckpoint,
   pathOption,
   readsBos,
-  PluginError,
-  RUN,
   specialTokenPolicy,
   type BatchTensors,
   type ComponentContext,
-  type ComponentFactory,
   type FieldSpec,
   type HostArray,
   type HostFields,
@@ -302,36 +298,11 @@ export function readByTeacher(
   return { input, first };
 }
 
-export interface LoadedTeacher {
-  readonly model: Model;
-  readonly parameters: Parameters;
-}
-
-/** Loads a teacher with the same components as a run's own model. The caller disposes the parameters. */
-export async function loadTeacherModel(
-  folder: string,
-  components: ComponentFactory,
-  family: string,
-  random: RandomStream,
-): Promise<LoadedTeacher> {
-  const initializer = await components.create('initializer', { use: 'load', path: folder });
-  const model = buildModel(await components.create('model', family), await initializer.checkpointConfig());
-  return { model, parameters: await fillParameters(model, initializer, random.fork('teacher')) };
-}
-
 /** The teacher of a run. */
 export async function loadTeacher(
   options: ResolvedDistillationOptions & { readonly teacher: string },
   context: ComponentContext,
 ): Promise<Teacher> {
-  const { components, random } = context;
-  const { modelFamily } = context.resolve(RUN);
-  if (modelFamily === undefined) {
-    throw new PluginError('A teacher is of the model family of its run, and this run names none.', {
-      code: 'distillation.no-family',
-      hint: 'Give `modelFamily` in the run that the components are made for.',
-    });
-  }
-  const { model, parameters } = await loadTeacherModel(options.teacher, components, modelFamily, random);
+  const { model, parameters } = await loadFrozenCheckpoint(options.teacher, context);
   return new Teacher(model, parameters, distillationSettings(options));
 }

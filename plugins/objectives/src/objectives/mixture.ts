@@ -15,6 +15,7 @@ import {
   type Parameters,
   type RandomStream,
   type RunInfo,
+  type SampleContext,
   type SettleContext,
   type Settled,
 } from '@graft/core';
@@ -86,6 +87,8 @@ export class Mixture implements TaughtObjective {
   readonly batchFields: readonly FieldSpec[];
   /** The teachers of all members. */
   readonly teachers: readonly ObjectiveTeacher[];
+  /** Absent if no member samples. */
+  readonly sample?: (batch: HostFields, context: SampleContext) => Promise<HostFields>;
 
   /**
    * `totalSteps`: length of the run, if known. Throws DataError if members clash, or if a step has no member to draw.
@@ -116,6 +119,11 @@ export class Mixture implements TaughtObjective {
       })),
     );
     checkSteps(members, totalSteps);
+    if (!members.some(({ objective }) => typeof objective.sample === 'function')) return;
+    this.sample = async (batch, context) => {
+      const { member, inner } = this.find(context.variant);
+      return (await member.objective.sample?.(batch, { ...context, variant: inner })) ?? batch;
+    };
   }
 
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined {

@@ -11,7 +11,7 @@ import {
   type Parameters,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
-import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
+import { cacheFingerprint, checkpointFingerprint } from '../distillation/cache-format';
 import { openCachedTeacher } from '../distillation/cached-teacher';
 import { loadTeacher, type ResolvedDistillationOptions } from '../distillation/distillation';
 import { distillationLoss } from '../distillation/distillation-loss';
@@ -80,7 +80,7 @@ export abstract class TaughtLanguageModelObjective<Options extends TaughtOptions
   async fileDigests(): Promise<Record<string, string>> {
     const { teacher, cache } = this.options.distillation ?? {};
     return {
-      ...(teacher !== undefined && { [`the teacher ${teacher}`]: await teacherFingerprint(teacher) }),
+      ...(teacher !== undefined && { [`the teacher ${teacher}`]: await checkpointFingerprint(teacher) }),
       ...(cache !== undefined && { [`the teacher's cache ${cache}`]: await cacheFingerprint(cache) }),
     };
   }

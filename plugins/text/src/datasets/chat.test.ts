@@ -1,5 +1,5 @@
 import { ChatFormat, GEMMA_MARKERS } from '../chat/chat-format';
-import { createRandom, DataError, type Dataset, type Model } from '@graft/core';
+import { createRandom, DataError, silentLogger, type Dataset, type Model } from '@graft/core';
 import { Seq2Seq, seq2seqOptions } from '@graft/objectives';
 import fc from 'fast-check';
 import { join } from 'node:path';
@@ -53,6 +53,16 @@ test('the targets are the last answer of a conversation, or every answer after e
   ]);
   expect((await open([LONG])).length).toBe(1);
   expect((await open([LONG], { answers: 'every' })).length).toBeUndefined();
+});
+
+test('declarations of tools are ignored, and a warning says so once', async () => {
+  const warnings: string[] = [];
+  const row = JSON.stringify({ messages: [user('2 + 2?'), assistant('4')], tools: [{ name: 'sum' }] });
+  const files = join(folderWith({ 'chat.jsonl': `${row}\n${row}` }), 'chat.jsonl');
+  const logger = { ...silentLogger(), warn: (text: string) => void warnings.push(text) };
+  const dataset = await openDataset('chat', { files, tokenizer: 'bytes', repeat: false }, 0, logger);
+  expect(await take(dataset, 9)).toHaveLength(2);
+  expect(warnings).toEqual([expect.stringMatching(/^Conversations declare tools .* are ignored/)]);
 });
 
 test('other role names, another key and other markers can be configured', async () => {

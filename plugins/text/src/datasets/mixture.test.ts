@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { join } from 'node:path';
 import { folderWith, lists, openDataset, take } from '../../test-support/datasets';
 import { BytesTokenizer } from '../tokenizers/bytes';
-import { MixtureDataset, type MixtureMember } from './mixture';
+import { MixtureDataset, rateBySize, type MixtureMember } from './mixture';
 
 const tokenizer = new BytesTokenizer();
 const folder = folderWith({
@@ -190,4 +190,32 @@ it('members of two kinds are refused, and so is a position of another mixture', 
   );
   const position = (await openDataset('mixture', two())).position();
   await expect((await openDataset('mixture', two({ atEnd: 'continue' }))).restore(position)).rejects.toThrow(DataError);
+});
+
+it.each([
+  [100, {}, 100],
+  [100, { scale: 2.5 }, 250],
+  [10_000, { maximum: 1000 }, 1000],
+  [10_000, { maximum: 1000, scale: 0.01 }, 100],
+  [10_000, { temperature: 2 }, 100],
+  [10_000, { maximum: 1000, temperature: 3 }, 10],
+])('%d items with %j have the rate %d, by the rule of seqio', (size, settings, rate) => {
+  expect(rateBySize(size, settings)).toBeCloseTo(rate, 9);
+});
+
+it('datasets may be drawn by their sizes, and by one that is given where it is unknown', async () => {
+  const [a, b] = [{ dataset: lines('a') }, { dataset: lines('b'), size: 15 }];
+  const share = async (options: object): Promise<number> => {
+    const drawn = await texts(await openDataset('mixture', options), 2000);
+    return drawn.filter((text) => text.startsWith('a')).length / 2000;
+  };
+  const near = (expected: number): number => 6 * Math.sqrt((expected * (1 - expected)) / 2000);
+  expect(Math.abs((await share({ datasets: [a, b], bySize: {} })) - 0.25)).toBeLessThan(near(0.25));
+  const even = { datasets: [a, b], bySize: { temperature: 1e6 } };
+  expect(Math.abs((await share(even)) - 0.5)).toBeLessThan(near(0.5));
+  const unknown = { dataset: lines('b', { lengthTokens: 8, pack: {} }) };
+  await expect(openDataset('mixture', { datasets: [a, unknown], bySize: {} })).rejects.toThrow(
+    /number 2 \("jsonl"\) does not know how many items it has/,
+  );
+  await expect(openDataset('mixture', { datasets: [a, b] })).rejects.toThrow(/is for `bySize`, which is missing/);
 });

@@ -17,43 +17,86 @@ import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePosition } from './position';
 
-/** The options of the dataset `mixture`. */
-export const mixtureOptions = z.strictObject({
-  datasets: z
-    .array(
-      z.strictObject({
-        dataset: componentOption('dataset').describe('The dataset, with its options.'),
-        rate: z.number().positive().default(1).describe('Relative chance of an item.'),
-        objective: z
-          .string()
-          .min(1)
-          .optional()
-          .describe(
-            'The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do.',
-          ),
-        name: z
-          .string()
-          .min(1)
-          .optional()
-          .describe(
-            'Separates its random numbers from those of the others, independently of the order. Default: its index in the list.',
-          ),
-      }),
-    )
-    .min(1)
-    .describe('The datasets of which each item draws one.'),
-  atEnd: z
-    .enum(['stop', 'continue'])
-    .default('stop')
-    .describe(
-      'When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.',
-    ),
+/** The option `bySize`. */
+const bySizeOption = z.strictObject({
+  temperature: z
+    .number()
+    .positive()
+    .default(1)
+    .describe('The sizes are taken to the power of 1 / temperature: above 1, small datasets come more often.'),
+  maximum: z.int().positive().optional().describe('A larger dataset counts as one of this size. Default: no maximum.'),
 });
+
+/** The options of the dataset `mixture`. */
+export const mixtureOptions = z
+  .strictObject({
+    datasets: z
+      .array(
+        z.strictObject({
+          dataset: componentOption('dataset').describe('The dataset, with its options.'),
+          rate: z
+            .number()
+            .positive()
+            .default(1)
+            .describe('Relative chance of an item; with `bySize` what the size is multiplied by.'),
+          size: z
+            .int()
+            .positive()
+            .optional()
+            .describe('For `bySize`: the number of its items. Default: what the dataset says.'),
+          objective: z
+            .string()
+            .min(1)
+            .optional()
+            .describe(
+              'The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do.',
+            ),
+          name: z
+            .string()
+            .min(1)
+            .optional()
+            .describe(
+              'Separates its random numbers from those of the others, independently of the order. Default: its index in the list.',
+            ),
+        }),
+      )
+      .min(1)
+      .describe('The datasets of which each item draws one.'),
+    bySize: bySizeOption
+      .optional()
+      .describe('Makes the chance of an item depend on the sizes of the datasets. Default: the rates alone decide.'),
+    atEnd: z
+      .enum(['stop', 'continue'])
+      .default('stop')
+      .describe(
+        'When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.',
+      ),
+  })
+  .superRefine(({ datasets, bySize }, context) => {
+    if (bySize) return;
+    datasets.forEach(({ size }, i) => {
+      if (size === undefined) return;
+      context.addIssue({ code: 'custom', path: ['datasets', i, 'size'], message: 'is for `bySize`, which is missing' });
+    });
+  });
 
 /** What a config or code may write. */
 export type MixtureOptions = z.input<typeof mixtureOptions>;
 /** The same with every default filled in. */
 export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
+
+/**
+ * The rate of a dataset of `size` items by seqio's rule (`rate_num_examples`): min(size * scale, maximum) to the power of
+ * 1 / temperature.
+ *
+ *     sizes 100 and 10,000, maximum 1,000, temperature 2   ->   10 and 31.6
+ */
+export function rateBySize(
+  size: number,
+  { temperature = 1, maximum = Infinity, scale = 1 }: z.input<typeof bySizeOption> & { readonly scale?: number },
+): number {
+  return Math.min(size * scale, maximum) ** (1 / temperature);
+}
 
 /** A dataset of a mixture. */
 export interface MixtureMember {
@@ -274,6 +317,13 @@ function unionOf(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {
   );
 }
 
+function unknownSize(index: number, use: string): never {
+  throw new DataError(
+    `dataset.datasets: number ${index + 1} ("${use}") does not know how many items it has, so its rate cannot go by its size.`,
+    { code: 'data.mixture-size', exitCode: 2, hint: `Give it a \`size\`, or leave bySize out and give rates.` },
+  );
+}
+
 export const mixture = defineComponent({
   interface: 'dataset',
   id: 'mixture',
@@ -282,8 +332,14 @@ export const mixture = defineComponent({
   useFactory: async ({ options, components, random }) => {
     const members: MixtureMember[] = [];
     try {
-      for (const [i, { dataset, name = i, rate, objective }] of options.datasets.entries())
-        members.push({ dataset: await components.create('dataset', dataset, name), rate, objective });
+      for (const [i, { dataset: spec, name = i, rate: scale, size, objective }] of options.datasets.entries()) {
+        const dataset = await components.create('dataset', spec, name);
+        members.push({ dataset, rate: scale, objective });
+        const { bySize } = options;
+        if (!bySize) continue;
+        const items = size ?? dataset.length ?? unknownSize(i, spec.use);
+        members[i] = { dataset, rate: rateBySize(items, { ...bySize, scale }), objective };
+      }
       return new MixtureDataset(members, options.atEnd, random);
     } catch (error) {
       for (const { dataset } of members) dataset.dispose?.();

@@ -74,7 +74,7 @@ function textAt(object: Row, key: string, template?: string): string {
 }
 
 /** Describes what the row has instead of a key, or what a part of the key contains. */
-function missing(object: Row, key: string): string {
+export function missing(object: Row, key: string): string {
   const outer = key.slice(0, Math.max(0, key.lastIndexOf('.')));
   const around = outer === '' ? object : valueAt(object, outer);
   if (outer !== '' && around === undefined) return missing(object, outer);

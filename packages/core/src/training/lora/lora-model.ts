@@ -101,6 +101,13 @@ export class LoraModel implements Model {
   get readsSegments(): boolean {
     return this.base.readsSegments ?? false;
   }
+  get readsSeveralTargets(): boolean {
+    return this.base.readsSeveralTargets ?? false;
+  }
+  /** Without the pairs, unless something else trains, or training began with pairs. */
+  get origin(): Model | undefined {
+    return this.complete.size === 0 && this.settings.from === undefined ? this.base : undefined;
+  }
   get dropout(): Model['dropout'] {
     return this.base.dropout;
   }

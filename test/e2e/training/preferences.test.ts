@@ -1,0 +1,64 @@
+/** The examples of preference tuning, as a user runs them. */
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, temporaryFolder } from '../../support';
+import { readJson, readMetrics, runFolderOf, type MetricsLine } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
+
+const { graft, graftSucceeds } = sharedProcess();
+const folder = temporaryFolder();
+const EXAMPLES = join(ROOT, 'examples', 'tuning');
+
+const sets = (settings: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries({ engine: 'portable', runs: folder, 'train.batchSize': 4, ...settings }).flatMap(([key, value]) => [
+    '--set',
+    `${key}=${JSON.stringify(value)}`,
+  ]);
+const run = async (example: string, settings: Readonly<Record<string, unknown>>, ...more: string[]): Promise<string> =>
+  runFolderOf(await graftSucceeds(['run', join(EXAMPLES, example), ...sets(settings), ...more], folder));
+const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
+const metricsOf = (path: string): (MetricsLine & Readonly<Record<string, number>>)[] => readMetrics(path) as never;
+
+test('a model learns which of two answers is better, relative to the one that it began with', async () => {
+  const steps = { name: 'whole', 'train.steps': 12, 'evaluators.0.every': 12 };
+  const whole = await run('dpo.yaml', steps);
+  const lines = metricsOf(whole);
+  // The model is its own reference at first.
+  expect(lines[0]).toMatchObject({ rewardMargin: 0, chosenReward: 0, rewardAccuracy: 0 });
+  expect(lines[0].loss).toBeCloseTo(Math.LN2, 6);
+  expect(lines[11].loss).toBeLessThan(0.1);
+  expect(lines[11]).toMatchObject({ rewardAccuracy: 1 });
+  const [{ metrics }] = readJson<{ metrics: Record<string, number> }[]>(join(whole, 'evaluations.json'));
+  expect(metrics).toMatchObject({ pairs: 10 });
+  expect(metrics.accuracy).toBeGreaterThanOrEqual(0.8);
+  expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
+
+  // A resumed run has the reference of the run's beginning, not of the checkpoint.
+  const parted = { ...steps, name: 'parted', 'train.steps': 2 };
+  await run('dpo.yaml', parted);
+  const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
+  expect(losses(readMetrics(resumed))).toEqual(losses(lines.slice(0, 4)));
+});
+
+test('under train.lora the frozen weights are the reference', async () => {
+  const lines = metricsOf(
+    await run('dpo.yaml', { name: 'lora', 'train.steps': 2, 'train.lora': { rank: 2 }, 'train.microBatches': 2 }),
+  );
+  expect(lines[0].loss).toBeCloseTo(Math.LN2, 6);
+  expect(lines[0].rewardMargin).toBe(0);
+  expect(lines[1].rewardMargin).not.toBe(0);
+});
+
+test('SimPO needs no reference, and wrong options are explained in a sentence each', async () => {
+  const [line] = metricsOf(await run('simpo.yaml', { 'train.steps': 1, 'evaluators.0.every': 1 }));
+  expect(line.chosenReward).toBeLessThan(0);
+  for (const [settings, sentence] of [
+    [{ 'dataset.pack': {} }, /pairs of answers cannot be packed, because each answer reads its prompt alone/],
+    [{ 'objective.loss': 'robust' }, /`loss: robust` needs the share of mislabelled pairs/],
+    [{ objective: 'seq2seq' }, /dataset "preferences" gives the field "chosen"/],
+  ] as const) {
+    const { status, stderr } = await graft(['run', join(EXAMPLES, 'dpo.yaml'), ...sets(settings)], folder);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(sentence);
+  }
+});
