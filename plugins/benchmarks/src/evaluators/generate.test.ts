@@ -91,7 +91,7 @@ describe('GenerateEvaluator', () => {
     async (kind) => {
       const model = tinyGemma({ kind });
       const expected = await Promise.all(SOURCES.map((source) => alone(model, source, 6)));
-      for (const batchSize of [1, 2, 8]) {
+      for (const batchSize of [2, 8]) {
         const { samples, numbers } = await evaluate(model, { batchSize, maxNewTokens: 6 });
         expect(samples.map(({ row, source, output }) => [row, source, output])).toEqual(
           SOURCES.map((source, row) => [row, source, expected[row]]),

@@ -3,6 +3,7 @@ import { countNgrams, matches, total } from './ngrams';
 
 /** The variants of ROUGE: overlap of words, of pairs of words, and the longest common subsequence. */
 export const ROUGE_TYPES = ['rouge1', 'rouge2', 'rougeL'] as const;
+/** A variant of ROUGE. */
 export type RougeType = (typeof ROUGE_TYPES)[number];
 
 /** Precision, recall and their F1, each from 0 to 1. */
