@@ -1,11 +1,12 @@
-import type { FoundRun, Sweep, Trial, TrialEvent, TrialsEnd } from '@graft/core';
+import type { Sweep, TrialsEnd } from '@graft/core';
 import type { Command } from 'commander';
 import { availableParallelism } from 'node:os';
 import { defaultPlugins } from '../default-plugins';
 import { CommandLineError } from '../output/command-line-error';
-import { table } from '../output/table';
-import { betterIn, ResultReader, resultsJson, writeResults, type SweepResults } from '../sweep/results';
-import { numberText, sweepTable } from '../sweep/sweep-table';
+import { Progress } from '../sweep/progress';
+import { betterIn, foundRuns, ResultReader, resultsJson, writeResults, type SweepResults } from '../sweep/results';
+import { sweepTable } from '../sweep/sweep-table';
+import { countLine, printTrials } from '../sweep/trial-list';
 import { runTrialProcess } from '../sweep/trial-process';
 import type { CommandContext } from './shared/context';
 import { deviceOption, engineOption, integer, type EngineCommandOptions } from './shared/options';
@@ -38,7 +39,7 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     .action(async (file: string, options: SweepCommandOptions) => {
       if (options.dryRun && options.table) throw new CommandLineError('Give --dry-run or --table, not both.');
       const sweep = await load(context, file, options);
-      if (options.dryRun) return list(context, sweep, options);
+      if (options.dryRun) return printTrials(context, sweep, options);
       if (options.table) return printTable(context, sweep, await resultsOf(sweep, context), options);
       await runSweep(context, sweep, options);
     });
@@ -59,68 +60,8 @@ async function load(
   });
 }
 
-async function foundRuns(sweep: Sweep, context?: CommandContext): Promise<ReadonlyMap<string, FoundRun>> {
-  const { runsByConfig } = await import('@graft/core');
-  return runsByConfig(sweep.runs, { warn: (sentence) => context?.note(sentence) });
-}
-
 const resultsOf = async (sweep: Sweep, context: CommandContext): Promise<SweepResults> =>
   new ResultReader(sweep).read(await foundRuns(sweep, context));
-
-async function list(context: CommandContext, sweep: Sweep, { json }: SweepCommandOptions): Promise<void> {
-  const found = await foundRuns(sweep, context);
-  const rows = sweep.trials.map(({ id, label, config, overrides }) => {
-    const run = found.get(id);
-    return { id, label, config, overrides, status: run?.record.status ?? 'new', run: run?.folder };
-  });
-  if (json) return context.print(JSON.stringify({ name: sweep.name, runs: sweep.runs, trials: rows }, undefined, 2));
-  context.print(
-    table(
-      ['trial', 'settings', 'run', 'steps'],
-      sweep.trials.map(({ id, label, loaded }) => {
-        const run = found.get(id);
-        const steps = `${run?.record.steps ?? 0} of ${loaded.config.train.steps}`;
-        return [id, label, run?.record.status ?? 'new', steps];
-      }),
-      { right: [3] },
-    ),
-  );
-  for (const line of matchLines(sweep)) context.print(line);
-  context.note(`${count(sweep)} Nothing was run.`);
-}
-
-/** By what the points match, and what each of them has of it. */
-function matchLines({ match, points, trials }: Sweep): string[] {
-  if (!match) return [];
-  const { by, tolerance, costs } = match;
-  if (!costs) return ['', `Before the first trial, ${by} is measured, and must match within ${100 * tolerance} %.`];
-  const title = by === 'parameters' ? 'parameters' : 'training FLOPs';
-  const text = (cost: number): string => (by === 'parameters' ? cost.toLocaleString('en') : cost.toExponential(3));
-  const rows = points.map((point, i) => {
-    const { config } = trials.find((trial) => trial.point === i)!.loaded;
-    return [
-      point.arm!,
-      ...point.varied.map(([, value]) => JSON.stringify(value)),
-      text(costs[i]),
-      String(config.train.steps),
-    ];
-  });
-  const varied = points[0].varied.map(([key]) => key);
-  const right = [1, 2].map((column) => column + varied.length);
-  return [
-    '',
-    table(['arm', ...varied, title, 'steps'], rows, { right }),
-    `They match within ${100 * tolerance} %.`,
-  ];
-}
-
-/** `6 trials: 3 settings with 2 seeds.` */
-function count({ trials, points }: Sweep): string {
-  const seeds = trials.length / points.length;
-  const same = trials.length - new Set(trials.map(({ id }) => id)).size;
-  const few = same === 0 ? '' : ` ${same} of them ${same === 1 ? 'is' : 'are'} the same as others, and run once.`;
-  return `${trials.length} trials: ${points.length} settings, each with ${seeds === 1 ? 'one seed' : `${seeds} seeds`}.${few}`;
-}
 
 async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCommandOptions): Promise<void> {
   const { parallel, engine, device } = options;
@@ -137,7 +78,7 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
   try {
     const reader = new ResultReader(sweep);
     const found = await foundRuns(sweep, context);
-    context.note(`Sweep ${sweep.runs}\n${count(sweep)}`);
+    context.note(`Sweep ${sweep.runs}\n${countLine(sweep)}`);
     await checkLatencies(sweep, {
       onMeasured: ({ label }, seconds) => context.note(`${label}: latency ${(1000 * seconds).toFixed(1)} ms`),
     });
@@ -184,71 +125,6 @@ const PROCESS_BYTES = 0.6 * 2 ** 30;
 
 const CHANGED =
   'Its process ended well, but no finished run has the config that the sweep resolved. A config that is code, or reads the environment, must not change between two readings.';
-
-/** Lines about trials as they start and end, and the files that follow. */
-class Progress {
-  private readonly numbers: ReadonlyMap<string, number>;
-  private readonly began = new Map<string, number>();
-
-  constructor(
-    private readonly sweep: Sweep,
-    private readonly reader: ResultReader,
-    private readonly context: CommandContext,
-  ) {
-    this.numbers = new Map([...new Set(sweep.trials.map(({ id }) => id))].map((id, i) => [id, i + 1]));
-  }
-
-  numberOf({ id }: Trial): number {
-    return this.numbers.get(id)!;
-  }
-
-  async report(event: TrialEvent): Promise<void> {
-    const { trial } = event;
-    const title = `${this.numberOf(trial)}/${this.numbers.size} ${trial.label}`;
-    const { formatMemory } = await import('@graft/core/internal');
-    switch (event.kind) {
-      case 'skipped':
-        return this.context.note(`${title}: finished before`);
-      case 'waiting':
-        return this.context.note(`${title}: waits for memory; it needs about ${formatMemory(event.bytes)}`);
-      case 'large':
-        return this.context.note(
-          `${title}: needs about ${formatMemory(event.bytes)} of memory, which is more than there is: the system may end it`,
-        );
-      case 'started':
-        this.began.set(trial.id, performance.now());
-        return this.context.note(
-          event.unfinished ? `${title}: goes on at step ${event.unfinished.record.steps}` : `${title}: started`,
-        );
-      case 'ended':
-        return this.reportEnd(trial, title, event.end);
-    }
-  }
-
-  private async reportEnd(
-    trial: Trial,
-    title: string,
-    end: Extract<TrialEvent, { kind: 'ended' }>['end'],
-  ): Promise<void> {
-    const found = await foundRuns(this.sweep);
-    const run = found.get(trial.id);
-    if (end.status === 'interrupted') return this.context.note(`${title}: stopped at step ${run?.record.steps ?? 0}`);
-    if (end.status === 'failed') {
-      // A failure is reported even to those who want no progress.
-      return this.context.warn(`${title}: failed. ${end.problem}${run ? `\nIts log: ${run.folder}/log.txt` : ''}`);
-    }
-    const results = await this.reader.read(found);
-    const { metrics } = results.trials.find((one) => one.trial.id === trial.id)!;
-    const better = await betterIn(this.sweep);
-    const [main] = this.sweep.metrics?.map(({ metric }) => metric) ?? [
-      Object.keys(metrics).find((name) => name.includes('/') && better(name)) ?? 'loss',
-    ];
-    const seconds = (performance.now() - this.began.get(trial.id)!) / 1000;
-    const number = main in metrics ? `, ${main} ${numberText(metrics[main])}` : '';
-    this.context.note(`${title}: finished in ${seconds.toFixed(1)} s${number}`);
-    await writeResults(this.sweep, results);
-  }
-}
 
 async function printTable(
   context: CommandContext,

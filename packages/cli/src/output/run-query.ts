@@ -71,14 +71,16 @@ export function matches({ values }: QueriedRun, { key, operator, value }: Condit
   const own = values.get(key);
   if (own === undefined || own === null) return operator === '!=';
   if (operator === '=' || operator === '!=') return (operator === '=') === isLike(own, value);
-  const order = typeof own === 'number' ? own - Number(value) : String(own).localeCompare(value, 'en');
+  const order = typeof own === 'number' ? own - Number(value) : textOf(own).localeCompare(value, 'en');
   return { '<': order < 0, '<=': order <= 0, '>': order > 0, '>=': order >= 0 }[operator];
 }
+
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** `*` stands for any text. */
 function isLike(own: unknown, value: string): boolean {
   if (typeof own === 'number') return own === Number(value);
-  const text = typeof own === 'string' ? own : JSON.stringify(own);
+  const text = textOf(own);
   const pattern = value.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
   return new RegExp(`^${pattern.join('.*')}$`, 's').test(text);
 }
@@ -89,7 +91,7 @@ export function sortedBy(runs: readonly QueriedRun[], key: string, isDescending:
   const ordered = having.sort((a, b) => {
     const [one, other] = [a.values.get(key), b.values.get(key)];
     if (typeof one === 'number' && typeof other === 'number') return one - other;
-    return String(one).localeCompare(String(other), 'en', { numeric: true });
+    return textOf(one).localeCompare(textOf(other), 'en', { numeric: true });
   });
   return [...(isDescending ? ordered.reverse() : ordered), ...lacking];
 }

@@ -2,6 +2,7 @@
 import type { Better, FoundRun, MeanInterval, PointSummary, Sweep, Trial } from '@graft/core';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { CommandContext } from '../commands/shared/context';
 import { csv } from '../output/csv';
 
 /** A finished trial with its numbers. */
@@ -126,4 +127,13 @@ export function resultsJson(sweep: Sweep, { trials, rows }: SweepResults): objec
       metrics,
     })),
   };
+}
+
+/** The runs in a sweep's folder by the hashes of their configs, which are the ids of trials. */
+export async function foundRuns(
+  sweep: Sweep,
+  context?: Pick<CommandContext, 'note'>,
+): Promise<ReadonlyMap<string, FoundRun>> {
+  const { runsByConfig } = await import('@graft/core');
+  return runsByConfig(sweep.runs, { warn: (sentence) => context?.note(sentence) });
 }
