@@ -1380,6 +1380,48 @@ declare module '@graft/core' {
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
       readonly schedule?: ComponentInput<'schedule'>;
     };
+    /** asks the rows of benchmarks and scores the likelihood of choices, or generated text */
+    "evaluator:benchmarks": {
+      /** The folder with the benchmarks' own files, one folder for each: docs/evaluation.md lists them. */
+      readonly data: string;
+      /** Tasks by name, such as `arc-easy`, or a suite: `pretraining`, `instruction`. `graft plugins` lists them. */
+      readonly tasks: readonly (string)[];
+      /** Examples in front of each question. Default: each task's own. */
+      readonly shots?: number;
+      /** Rows of each task, or of each of its sets, at most. Default: all. */
+      readonly limit?: number;
+      /** The tokenizer, by name or with its options, or one for each side. Default: the checkpoint's.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Sequences that the model reads together, at most.. Default: 16 */
+      readonly batchSize?: number;
+      /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
+      readonly batchTokens?: number;
+      /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
+      readonly allowCode?: boolean;
+      /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
+      readonly answers?: string;
+    };
+    /** asks the rows of benchmarks and scores the likelihood of choices, or generated text */
+    "evaluator:@graft/benchmarks/benchmarks": {
+      /** The folder with the benchmarks' own files, one folder for each: docs/evaluation.md lists them. */
+      readonly data: string;
+      /** Tasks by name, such as `arc-easy`, or a suite: `pretraining`, `instruction`. `graft plugins` lists them. */
+      readonly tasks: readonly (string)[];
+      /** Examples in front of each question. Default: each task's own. */
+      readonly shots?: number;
+      /** Rows of each task, or of each of its sets, at most. Default: all. */
+      readonly limit?: number;
+      /** The tokenizer, by name or with its options, or one for each side. Default: the checkpoint's.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Sequences that the model reads together, at most.. Default: 16 */
+      readonly batchSize?: number;
+      /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
+      readonly batchTokens?: number;
+      /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
+      readonly allowCode?: boolean;
+      /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
+      readonly answers?: string;
+    };
     /** UTF-8 bytes; needs no file */
     "tokenizer:bytes": {
       /** Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels.. Default: 259 */
