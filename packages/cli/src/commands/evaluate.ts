@@ -99,7 +99,9 @@ async function taskOverrides(
     return [];
   }
   const { ConfigError, InvalidConfigError, loadEvaluationConfig } = await import('@graft/core');
-  const evaluators = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set }).then(
+  // Those of evaluators are about the list that the tasks become.
+  const others = set?.filter((override) => !override.startsWith('evaluators'));
+  const evaluators = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set: others }).then(
     ({ config }) => config.evaluators,
     (error: unknown) => {
       // With the tasks, a config without evaluators is complete.

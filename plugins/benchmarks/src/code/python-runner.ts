@@ -43,7 +43,7 @@ const ISOLATED = ['--net', '--pid', '--fork', '--kill-child', '--map-root-user']
 export function checkCodeAllowed(task: string, allowCode: boolean | undefined): void {
   if (allowCode === true) return;
   throw new ConfigError(`Task "${task}" runs programs that the model writes, which nobody has allowed.`, {
-    code: 'benchmark.code',
+    code: 'benchmarks.code',
     exitCode: 2,
     hint: 'Allow it with --allow-code (allowCode: true): each runs in a process of its own without network, with limits of time and memory, but it may read your files.',
   });
@@ -58,7 +58,7 @@ export class PythonRunner {
     const run = promisify(execFile);
     const python = await run('python3', ['-c', 'import sys; print(sys.executable)']).catch((cause: unknown) => {
       throw new GraftError('Programs of Python cannot run: python3 does not start on this machine.', {
-        code: 'benchmark.no-python',
+        code: 'benchmarks.no-python',
         exitCode: 2,
         hint: 'Install Python 3, or leave out the tasks that run programs.',
         cause,
@@ -66,7 +66,7 @@ export class PythonRunner {
     });
     await run('unshare', [...ISOLATED, 'true']).catch((cause: unknown) => {
       throw new GraftError('Programs of a model do not run here: a process cannot be kept from the network.', {
-        code: 'benchmark.no-isolation',
+        code: 'benchmarks.no-isolation',
         exitCode: 2,
         hint: 'It takes Linux with `unshare --net --map-root-user`, which containers may forbid; or leave out the tasks that run programs.',
         cause,

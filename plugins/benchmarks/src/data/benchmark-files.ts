@@ -120,7 +120,7 @@ export class BenchmarkFiles {
     const places = folders.map((folder) => join(this.folder, folder)).join(' or ');
     const name = names[0].includes('.') || names[0].includes('(') ? names[0] : `${names[0]}.jsonl`;
     return new DataError(`Task "${task}" needs ${name}${others} in ${places}, where it is not.`, {
-      code: 'benchmark.missing',
+      code: 'benchmarks.missing',
       exitCode: 2,
       hint: `It is to be had from ${from}.`,
     });
@@ -128,7 +128,7 @@ export class BenchmarkFiles {
 
   private bad(problem: string, cause?: unknown): DataError {
     return new DataError(`${problem}.`, {
-      code: 'benchmark.bad-row',
+      code: 'benchmarks.bad-row',
       hint: `Task "${this.source.task}" reads the benchmark's own files, from ${this.source.from}.`,
       cause,
     });
@@ -184,7 +184,7 @@ function parsedTable(text: string, file: string, hasHeader: boolean): unknown[] 
     });
   } catch (cause) {
     throw new DataError(`${file} is not CSV that can be read: ${(cause as Error).message.split('\n')[0]}.`, {
-      code: 'benchmark.bad-row',
+      code: 'benchmarks.bad-row',
       cause,
     });
   }

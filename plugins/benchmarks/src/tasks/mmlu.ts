@@ -56,7 +56,7 @@ function recordsOf({ rows, file }: ReadRows<readonly string[]>): ReadRows<Row> {
       if (record.length === 6 && right >= 0) return { question: record[0], choices: record.slice(1, 5), right };
       throw new DataError(
         `${file}, record ${i + 1}: expected a question, four choices and a letter from A to D, got ${record.length} fields.`,
-        { code: 'benchmark.bad-row' },
+        { code: 'benchmarks.bad-row' },
       );
     }),
   };

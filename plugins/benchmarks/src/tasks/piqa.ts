@@ -62,7 +62,7 @@ export function withLabels<R>(
 ): { readonly row: R; readonly label: number }[] {
   if (labels.length !== rows.length)
     throw new DataError(`${file} has ${rows.length} rows, but there are ${labels.length} labels for them.`, {
-      code: 'benchmark.labels',
+      code: 'benchmarks.labels',
       hint: 'Both files should be of the same split.',
     });
   return rows.map((row, i) => {
@@ -70,7 +70,7 @@ export function withLabels<R>(
     if (label >= 0) return { row, label };
     throw new DataError(
       `${file}: the label of row ${i + 1} is ${JSON.stringify(labels[i])}, expected one of ${known.join(', ')}.`,
-      { code: 'benchmark.labels' },
+      { code: 'benchmarks.labels' },
     );
   });
 }

@@ -205,7 +205,7 @@ describe('files of benchmarks', () => {
     const row = { sentence: 'No gap.', option1: 'a', option2: 'b', answer: '1' };
     const error = await failure('winogrande', { 'winogrande/dev.jsonl': [row] });
     expect(error.message).toMatch(/dev\.jsonl:1: sentence: expected a text with a gap "_"/);
-    expect(error.code).toBe('benchmark.bad-row');
+    expect(error.code).toBe('benchmarks.bad-row');
   });
 
   test('a pool that is smaller than the number of examples is an error', async () => {

@@ -88,7 +88,7 @@ export class Wmt23 extends GenerationTask<Row> {
       const { rows, file: path } = await files.lines([file]);
       if (rows.length !== count)
         throw new DataError(`${path} has ${rows.length} lines, but ${source} has ${count}.`, {
-          code: 'benchmark.labels',
+          code: 'benchmarks.labels',
           hint: 'Both files should be of the same test set.',
         });
       all.push(rows);
