@@ -699,6 +699,8 @@ declare module '@graft/core' {
         /** Folder of the reference's checkpoint. */
         readonly checkpoint: string;
       };
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean;
       /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
       readonly maxSourceTokens?: number;
       /** Longest answer in tokens, end of sequence included. Default: no limit. */
@@ -727,6 +729,8 @@ declare module '@graft/core' {
         /** Folder of the reference's checkpoint. */
         readonly checkpoint: string;
       };
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean;
       /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
       readonly maxSourceTokens?: number;
       /** Longest answer in tokens, end of sequence included. Default: no limit. */
