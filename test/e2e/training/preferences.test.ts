@@ -33,11 +33,11 @@ test('a model learns which of two answers is better, relative to the one that it
   expect(metrics.accuracy).toBeGreaterThanOrEqual(0.8);
   expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
 
-  // A resumed run has the reference of the run's beginning, not of the checkpoint.
-  const parted = { ...steps, name: 'parted', 'train.steps': 2 };
+  // A resumed run has the reference of the run's beginning, not of the checkpoint; also if its numbers are kept.
+  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': true };
   await run('dpo.yaml', parted);
   const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
-  expect(losses(readMetrics(resumed))).toEqual(losses(lines.slice(0, 4)));
+  losses(readMetrics(resumed)).forEach((loss, i) => expect(loss).toBeCloseTo(lines[i].loss, 5));
 });
 
 test('under train.lora the frozen weights are the reference', async () => {

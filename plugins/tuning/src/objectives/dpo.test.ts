@@ -1,12 +1,13 @@
 import {
   createRandom,
   uploadBatch,
+  type BatchTensors,
   type HostFields,
   type Model,
   type ObjectiveContext,
   type Parameters,
 } from '@graft/core';
-import { openEngine, tf, valueAndGradients } from '@graft/engine';
+import { openEngine, tf, valueAndGradients, type Engine } from '@graft/engine';
 import { ints, tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
 import { worstDifference } from '@graft/test-support';
 import { Reference } from '../reference/reference';
@@ -47,7 +48,8 @@ function problemOf(make: () => unknown): Error {
   throw new Error('nothing was wrong');
 }
 
-beforeAll(() => openEngine({ mode: 'portable' }));
+let engine: Engine;
+beforeAll(async () => void (engine = await openEngine({ mode: 'portable' })));
 
 describe('the batch of dpo', () => {
   it('has the source of an encoder-decoder once, and both answers shifted by one', () => {
@@ -216,6 +218,45 @@ describe.each([
     const largest = Math.max(...once.gradients.flatMap((one) => Array.from(one, Math.abs)));
     once.gradients.forEach((one, i) => expect(worstDifference(one, twice.gradients[i]) / largest).toBeLessThan(1e-5));
   });
+});
+
+it('the log-probabilities of the reference are computed once for each pair, if they are kept', async () => {
+  const model = tinyGemma();
+  const parameters = tinyParameters(model);
+  const other = tinyParameters(model, 5);
+  let asked = 0;
+  const counting = Object.assign(Object.create(model) as Model, {
+    forward: (...given: [Parameters, BatchTensors]) => {
+      asked++;
+      return model.forward(...given);
+    },
+  });
+  const reference = Reference.of({ model: counting, parameters: other, dispose: () => tf.dispose(other) });
+  const options = { beta: 0.3, padToMultipleOf: 8 };
+  const kept = new Dpo({ ...options, keepReference: true }, reference);
+  const sample = (examples: readonly HostFields[]): Promise<HostFields> =>
+    kept.sample!(kept.prepare({ kind: 'examples', examples }, context(model)), {
+      ...{ engine, model, parameters, step: 0, rank: 0 },
+      random: createRandom(1),
+    });
+  const first = await sample(EXAMPLES);
+  expect(asked).toBe(1);
+  // In another order, too.
+  const again = await sample([...EXAMPLES].reverse());
+  expect(asked).toBe(1);
+  expect([...again.reference_log_probabilities.values]).toEqual(
+    [2, 3, 0, 1].map((i) => first.reference_log_probabilities.values[i]),
+  );
+  const lossOf = (objective: Dpo, batch: HostFields): number =>
+    tf.tidy(() => objective.loss(model, parameters, uploadBatch(batch), { training: true }).loss.dataSync()[0]);
+  const expected = lossOf(new Dpo(options, reference), batchOf(model, options));
+  expect(asked).toBe(2);
+  expect(lossOf(kept, first)).toBeCloseTo(expected, 5);
+  expect(asked).toBe(2);
+  await sample([{ source: row(20), chosen: row(21, 1), rejected: row(22, 1) }]);
+  expect(asked).toBe(3);
+  kept.dispose();
+  tf.dispose(parameters);
 });
 
 /** Multiplications in the matrix products of a computation. */

@@ -12,6 +12,7 @@ import {
   type ObjectiveContext,
   type ObjectiveSource,
   type Parameters,
+  type SampleContext,
   type SettleContext,
   type Settled,
 } from '@graft/core';
@@ -21,6 +22,7 @@ import { z } from 'zod';
 import { PREFERENCE_BATCH_FIELDS, PREFERENCE_FIELDS, preferenceBatch, REJECTED } from '../batch/preference-batch';
 import { answerLogProbabilities, answersOf } from '../loss/answer-log-probabilities';
 import { PREFERENCE_LOSSES, preferenceLosses } from '../loss/preference-loss';
+import { KEPT_FIELD, KeptReference } from '../reference/kept-reference';
 import { Reference, referenceDigests, referenceOption } from '../reference/reference';
 
 /** The options of the objective `dpo`. */
@@ -53,6 +55,12 @@ export const dpoOptions = z
       .default(0)
       .describe("How much larger the reward of the chosen answer is to be: SimPO's gamma. Of `sigmoid`."),
     reference: referenceOption,
+    keepReference: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.',
+      ),
     maxSourceTokens: z
       .int()
       .positive()
@@ -83,6 +91,10 @@ export const dpoOptions = z
     path: ['labelSmoothing'],
     error: '`loss: robust` needs the share of mislabelled pairs, above 0; with 0 it is `sigmoid`',
   })
+  .refine(({ reference, keepReference }) => !keepReference || reference !== 'none', {
+    path: ['keepReference'],
+    error: 'there is no reference whose log-probabilities could be kept (`reference: none`)',
+  })
   .refine(({ loss, margin }) => margin === 0 || loss === 'sigmoid', {
     path: ['margin'],
     error: 'belongs to `loss: sigmoid`',
@@ -103,8 +115,11 @@ export type ResolvedDpoOptions = z.output<typeof dpoOptions>;
  * An evaluation measures the cross-entropy of the chosen answers, and needs no reference.
  */
 export class Dpo implements Objective {
-  readonly batchFields = PREFERENCE_BATCH_FIELDS;
+  readonly batchFields: readonly FieldSpec[];
+  /** Adds what is kept of the reference; absent where nothing is kept. */
+  readonly sample?: (batch: HostFields, context: SampleContext) => Promise<HostFields>;
   private readonly options: ResolvedDpoOptions;
+  private readonly kept?: KeptReference;
 
   /** `reference`: required for training, unless the options say that there is none. The objective owns it. */
   constructor(
@@ -112,6 +127,12 @@ export class Dpo implements Objective {
     private readonly reference?: Reference,
   ) {
     this.options = parseOptions(dpoOptions, options, 'Dpo');
+    const { keepReference, chunkTokens } = this.options;
+    this.batchFields = [...PREFERENCE_BATCH_FIELDS, ...(keepReference ? [KEPT_FIELD] : [])];
+    if (!keepReference || !reference) return;
+    const kept = new KeptReference(reference, chunkTokens);
+    this.kept = kept;
+    this.sample = async (batch, context) => ({ ...batch, [KEPT_FIELD.name]: await kept.field(batch, context) });
   }
 
   get chunkTokens(): number | undefined {
@@ -157,7 +178,7 @@ export class Dpo implements Objective {
   ): LossOutput {
     const { chunkTokens, beta } = this.options;
     if (!training) {
-      const own = Object.entries(batch).filter(([name]) => !name.startsWith(REJECTED));
+      const own = Object.entries(batch).filter(([name]) => !name.startsWith(REJECTED) && name !== KEPT_FIELD.name);
       return languageModelLoss(model, parameters, Object.fromEntries(own), { training }, { chunkTokens });
     }
     const { sums, counts } = answerLogProbabilities(model, parameters, batch, { training, randomKey, chunkTokens });
@@ -188,6 +209,8 @@ export class Dpo implements Objective {
     const { reference } = this;
     const { chunkTokens, reference: option } = this.options;
     if (option === 'none') return sums;
+    const known = batch[KEPT_FIELD.name] as tf.Tensor | undefined;
+    if (known) return tf.sub(sums, tf.reshape(known, [-1]));
     if (!reference) {
       throw new DataError('The objective "dpo" was made without its reference, so it cannot train.', {
         code: 'preferences.no-reference',
@@ -206,6 +229,7 @@ export class Dpo implements Objective {
   }
 
   dispose(): void {
+    this.kept?.dispose();
     this.reference?.dispose();
   }
 }
