@@ -1576,6 +1576,8 @@ declare module '@graft/core' {
       readonly maxSteps?: number;
       /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
+      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
@@ -1611,10 +1613,184 @@ declare module '@graft/core' {
       readonly maxSteps?: number;
       /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
+      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
       readonly schedule?: ComponentInput<'schedule'>;
+    };
+    /** asks the rows of benchmarks and scores the likelihood of choices, or generated text */
+    "evaluator:benchmarks": {
+      /** The folder with the benchmarks' own files, one folder for each: docs/evaluation.md lists them. */
+      readonly data: string;
+      /** Tasks by name, such as `arc-easy`, or a suite: `pretraining`, `instruction`. `graft plugins` lists them. */
+      readonly tasks: readonly (string)[];
+      /** Examples in front of each question. Default: each task's own. */
+      readonly shots?: number;
+      /** Rows of each task, or of each of its sets, at most. Default: all. */
+      readonly limit?: number;
+      /** The tokenizer, by name or with its options, or one for each side. Default: the checkpoint's.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Sequences that the model reads together, at most.. Default: 16 */
+      readonly batchSize?: number;
+      /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
+      readonly batchTokens?: number;
+      /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
+      readonly allowCode?: boolean;
+      /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
+      readonly answers?: string;
+    };
+    /** asks the rows of benchmarks and scores the likelihood of choices, or generated text */
+    "evaluator:@graft/benchmarks/benchmarks": {
+      /** The folder with the benchmarks' own files, one folder for each: docs/evaluation.md lists them. */
+      readonly data: string;
+      /** Tasks by name, such as `arc-easy`, or a suite: `pretraining`, `instruction`. `graft plugins` lists them. */
+      readonly tasks: readonly (string)[];
+      /** Examples in front of each question. Default: each task's own. */
+      readonly shots?: number;
+      /** Rows of each task, or of each of its sets, at most. Default: all. */
+      readonly limit?: number;
+      /** The tokenizer, by name or with its options, or one for each side. Default: the checkpoint's.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Sequences that the model reads together, at most.. Default: 16 */
+      readonly batchSize?: number;
+      /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
+      readonly batchTokens?: number;
+      /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
+      readonly allowCode?: boolean;
+      /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
+      readonly answers?: string;
+    };
+    /** outputs for held-out texts, with BLEU, chrF, ROUGE, exact match and F1 against references */
+    "evaluator:generate": {
+      /** JSONL file with a source in each row, and optionally references. Either this or `dataset`. */
+      readonly file?: string;
+      /** Data with the fields `source` and optionally `target`, which is the reference. Either this or `file`. */
+      readonly dataset?: ComponentInput<'dataset'>;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** Key of the reference in a row of the file, a text or a list of texts; rows without it aren't scored.. Default: "target" */
+      readonly references?: string;
+      /** The tokenizer of the texts, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Rows to generate from. Data that end earlier are used whole.. Default: 100 */
+      readonly rows?: number;
+      /** Rows generated together.. Default: 8 */
+      readonly batchSize?: number;
+      /** Most tokens of an output, whatever the checkpoint's own settings say.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** Texts before which an output ends.. Default: [] */
+      readonly stop?: readonly (string)[];
+      /** Beams of beam search; 1: none.. Default: 1 */
+      readonly beams?: number;
+      /** Power of the length by which beam search divides scores. Default: the checkpoint's, otherwise 1. */
+      readonly lengthPenalty?: number;
+      /** Tokens are drawn from logits divided by it. Default: the most probable token is taken. */
+      readonly temperature?: number;
+      /** Tokens are drawn from the k most probable; 0: from all. */
+      readonly topK?: number;
+      /** Tokens are drawn from the most probable that together have this probability. */
+      readonly topP?: number;
+      /** Logits of tokens that the output already contains are divided by it. Default: the checkpoint's. */
+      readonly repetitionPenalty?: number;
+      /** Tokenization of BLEU, by its name in sacrebleu: `zh` for Chinese, `char` for Japanese.. Default: "13a" */
+      readonly bleuTokenizer?: "13a" | "intl" | "zh" | "char" | "none";
+    };
+    /** outputs for held-out texts, with BLEU, chrF, ROUGE, exact match and F1 against references */
+    "evaluator:@graft/benchmarks/generate": {
+      /** JSONL file with a source in each row, and optionally references. Either this or `dataset`. */
+      readonly file?: string;
+      /** Data with the fields `source` and optionally `target`, which is the reference. Either this or `file`. */
+      readonly dataset?: ComponentInput<'dataset'>;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** Key of the reference in a row of the file, a text or a list of texts; rows without it aren't scored.. Default: "target" */
+      readonly references?: string;
+      /** The tokenizer of the texts, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Rows to generate from. Data that end earlier are used whole.. Default: 100 */
+      readonly rows?: number;
+      /** Rows generated together.. Default: 8 */
+      readonly batchSize?: number;
+      /** Most tokens of an output, whatever the checkpoint's own settings say.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** Texts before which an output ends.. Default: [] */
+      readonly stop?: readonly (string)[];
+      /** Beams of beam search; 1: none.. Default: 1 */
+      readonly beams?: number;
+      /** Power of the length by which beam search divides scores. Default: the checkpoint's, otherwise 1. */
+      readonly lengthPenalty?: number;
+      /** Tokens are drawn from logits divided by it. Default: the most probable token is taken. */
+      readonly temperature?: number;
+      /** Tokens are drawn from the k most probable; 0: from all. */
+      readonly topK?: number;
+      /** Tokens are drawn from the most probable that together have this probability. */
+      readonly topP?: number;
+      /** Logits of tokens that the output already contains are divided by it. Default: the checkpoint's. */
+      readonly repetitionPenalty?: number;
+      /** Tokenization of BLEU, by its name in sacrebleu: `zh` for Chinese, `char` for Japanese.. Default: "13a" */
+      readonly bleuTokenizer?: "13a" | "intl" | "zh" | "char" | "none";
+    };
+    /** time of encoding, of the first token and of each further one, and peak memory */
+    "evaluator:latency": {
+      /** Numbers of rows generated together.. Default: [1] */
+      readonly batchSizes?: readonly (number)[];
+      /** JSONL file with prompts, of which each batch has the first ones, again from the start if there are fewer. Default: random tokens. */
+      readonly file?: string;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** The tokenizer of the file's texts. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Random tokens of a row: the source of an encoder, or the prompt of a decoder-only model. Default: 512. */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row; end tokens do not end it.. Default: 32 */
+      readonly newTokens?: number;
+      /** Generations that are not measured; the first of them compiles.. Default: 1 */
+      readonly warmup?: number;
+      /** Generations that are measured.. Default: 10 */
+      readonly repeats?: number;
+    };
+    /** time of encoding, of the first token and of each further one, and peak memory */
+    "evaluator:@graft/benchmarks/latency": {
+      /** Numbers of rows generated together.. Default: [1] */
+      readonly batchSizes?: readonly (number)[];
+      /** JSONL file with prompts, of which each batch has the first ones, again from the start if there are fewer. Default: random tokens. */
+      readonly file?: string;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** The tokenizer of the file's texts. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Random tokens of a row: the source of an encoder, or the prompt of a decoder-only model. Default: 512. */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row; end tokens do not end it.. Default: 32 */
+      readonly newTokens?: number;
+      /** Generations that are not measured; the first of them compiles.. Default: 1 */
+      readonly warmup?: number;
+      /** Generations that are measured.. Default: 10 */
+      readonly repeats?: number;
+    };
+    /** operations and bytes of encoding, of the first token and of each further one, from shapes */
+    "evaluator:cost": {
+      /** Rows that are generated together.. Default: 1 */
+      readonly batchSize?: number;
+      /** Tokens of each row's text: the source of an encoder, or the prompt of a decoder-only model.. Default: 512 */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row.. Default: 128 */
+      readonly newTokens?: number;
+      /** Dtype of the parameters, for counting bytes.. Default: "float32" */
+      readonly parameterDtype?: "float32" | "bfloat16";
+    };
+    /** operations and bytes of encoding, of the first token and of each further one, from shapes */
+    "evaluator:@graft/benchmarks/cost": {
+      /** Rows that are generated together.. Default: 1 */
+      readonly batchSize?: number;
+      /** Tokens of each row's text: the source of an encoder, or the prompt of a decoder-only model.. Default: 512 */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row.. Default: 128 */
+      readonly newTokens?: number;
+      /** Dtype of the parameters, for counting bytes.. Default: "float32" */
+      readonly parameterDtype?: "float32" | "bfloat16";
     };
     /** how often a model gives the better of two answers the larger probability */
     "evaluator:preferences": {
