@@ -40,6 +40,7 @@ const FOLDERS_OF_CORE = {
   training: BELOW_TRAINING,
   run: [...BELOW_TRAINING, 'training'],
   models: [...BELOW_TRAINING, 'training'],
+  sweep: [...BELOW_TRAINING, 'training', 'run', 'models'],
 };
 
 const TARGETS = `${ENGINE}/src/targets`;
