@@ -41,6 +41,7 @@ const FOLDERS_OF_CORE = {
   run: [...BELOW_TRAINING, 'training'],
   models: [...BELOW_TRAINING, 'training'],
   tasks: [...BELOW_TRAINING, 'training', 'models'],
+  sweep: [...BELOW_TRAINING, 'training', 'run', 'models'],
 };
 
 const TARGETS = `${ENGINE}/src/targets`;

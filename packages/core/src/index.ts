@@ -284,7 +284,7 @@ export {
   type TrialsEnd,
   type TrialShare,
 } from './sweep';
-export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './util/bootstrap';
+export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './random/bootstrap';
 export {
   isSecret,
   maskedConfig,

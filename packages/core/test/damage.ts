@@ -4,7 +4,7 @@ import { averageFolder, loadSnapshotState, openSnapshotOptimizer, saveSnapshot }
 import { openEngine, tf } from '@graft/engine';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { loadConfig, silentLogger, type ExperimentConfig, type RandomStream } from '../src';
+import { loadConfig, silentLogger, type TrainingConfig, type RandomStream } from '../src';
 import { runExperiment, type RunOptions } from '../src/run/experiment';
 import { RunFolder } from '../src/run/folder';
 import { checkResumePoint } from '../src/run/check-resume-point';
@@ -186,7 +186,7 @@ export class Victim {
 }
 
 /** The functions that a resume calls, in its order, without claiming the run: each claim waits for the disk. */
-async function readAsResumed(path: string, config: ExperimentConfig, width: number): Promise<void> {
+async function readAsResumed(path: string, config: TrainingConfig, width: number): Promise<void> {
   await checkResumePoint(await RunFolder.open(path), config, silentLogger());
   const expected = { seed: config.seed, steps: config.train.steps };
   const { folder } = (await findSnapshot(join(path, 'checkpoints'), expected))!;

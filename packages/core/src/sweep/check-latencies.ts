@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { isObject } from '../util/objects';
 import { measureLatency } from './latency';
 import { refuseUnmatched } from './match';
-import type { Sweep, Trial } from './trials';
+import type { Trial } from './trial';
+import type { Sweep } from './trials';
 
 /** Options of `checkLatencies`. */
 export interface LatencyOptions {

@@ -3,7 +3,8 @@ export { checkLatencies, type LatencyOptions } from './check-latencies';
 export { measureLatency, type LatencyRequest } from './latency';
 export type { MatchedCosts } from './match';
 export { type Setting, type SweepPoint } from './points';
-export { loadSweep, type LoadSweepOptions, type Sweep, type Trial } from './trials';
+export type { Trial } from './trial';
+export { loadSweep, type LoadSweepOptions, type Sweep } from './trials';
 export {
   runTrials,
   type RunTrialsOptions,

@@ -7,7 +7,8 @@ import { checkLatencies } from './check-latencies';
 import { matchPoints } from './match';
 import type { SweepPoint } from './points';
 import { SweepSection, type MatchSection } from './schema';
-import { loadSweep, type Sweep, type Trial } from './trials';
+import type { Trial } from './trial';
+import { loadSweep, type Sweep } from './trials';
 
 const folder = temporaryFolder();
 const { runs: _runs, ...base } = toyConfig('', {});

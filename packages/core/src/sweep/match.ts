@@ -6,10 +6,19 @@ import { didYouMean } from '../util/suggest';
 import { pointTitles } from './labels';
 import type { SweepPoint } from './points';
 import type { MatchSection } from './schema';
-import type { Trial } from './trials';
+import type { Trial } from './trial';
 
 /** By what the points of a sweep match, and what each of them has of it. */
-export interface MatchedCosts extends MatchSection {
+export interface MatchedCosts {
+  readonly by: 'parameters' | 'training-flops' | 'latency';
+  /** The label of the arm that the others match. Default: the first one. */
+  readonly to?: string;
+  /** Largest relative difference. */
+  readonly tolerance: number;
+  /** With `by: latency`: tokens of the input. Default 128. */
+  readonly sourceTokens?: number;
+  /** With `by: latency`: tokens to generate. Default 32. */
+  readonly newTokens?: number;
   /** Parameters or training FLOPs of each point; undefined for latency, which is measured before the sweep runs. */
   readonly costs?: readonly number[];
 }

@@ -1,7 +1,7 @@
 import type { LoadedExperiment } from '../config';
 import type { FoundRun } from '../run/same-run';
 import { runTrials, type RunTrialsOptions, type TrialEnd, type TrialShare } from './run-trials';
-import type { Trial } from './trials';
+import type { Trial } from './trial';
 
 const trial = (id: string): Trial => ({
   id,

@@ -1,6 +1,6 @@
 /** Runs the trials of a sweep, several at a time, within the memory that is free. */
 import type { FoundRun } from '../run/same-run';
-import type { Trial } from './trials';
+import type { Trial } from './trial';
 
 /** What a trial may use of the machine. */
 export interface TrialShare {

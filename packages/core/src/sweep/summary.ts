@@ -1,6 +1,6 @@
 /** The table of a sweep: for each point the mean of every metric over its seeds, with an interval, and the best ones. */
 import { createRandom } from '../random/streams';
-import { bootstrapMean, type MeanInterval } from '../util/bootstrap';
+import { bootstrapMean, type MeanInterval } from '../random/bootstrap';
 import type { SweepPoint } from './points';
 
 /** Which of two values of a metric is better: the smaller or the larger one. */

@@ -1,4 +1,4 @@
-import type { RandomStream } from '../random/streams';
+import type { RandomStream } from './streams';
 
 /** A mean with the interval in which it lies with the stated confidence. */
 export interface MeanInterval {

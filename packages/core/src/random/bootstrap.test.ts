@@ -1,4 +1,4 @@
-import { createRandom } from '../random/streams';
+import { createRandom } from './streams';
 import { bootstrapMean } from './bootstrap';
 
 const random = createRandom(3);
