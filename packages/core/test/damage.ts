@@ -148,7 +148,7 @@ export class Victim {
     const resume = (): Promise<unknown> => runExperiment(loaded, { engine, resume: id, signal });
     const [older, newest] = [2, 4].map((step) => join(folder, 'checkpoints', `step-${step}`));
     for (const snapshot of [older, newest]) await addFiles(snapshot, root);
-    const read = (): Promise<void> => readAsResumed(folder, loaded.config, width);
+    const read = (): Promise<void> => readAsResumed(folder, loaded.config as TrainingConfig, width);
     return new Victim(folder, resume, read, newest, older, root);
   }
 
