@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
 import { readJson, write } from '../support/graft';
@@ -41,7 +41,7 @@ test('a dry run lists the trials, checks their configs and writes nothing', asyn
   expect(existsSync(runs)).toBe(false);
 });
 
-test('the example runs, prints its table and writes its files; the same command runs only what is missing', async () => {
+test('the example runs, prints its table and writes its files; the same command runs nothing again', async () => {
   const first = await graftSucceeds([...command, '--parallel', '2'], folder);
   expect(first.stderr).toContain('4 trials: 2 settings, each with 2 seeds.');
   expect(first.stderr.match(/: finished in \d+\.\d s, heldOut\/loss \d\.\d{3}$/gm)).toHaveLength(4);
@@ -62,18 +62,9 @@ test('the example runs, prints its table and writes its files; the same command 
   expect(readFileSync(join(runs, 'trials.csv'), 'utf8').trimEnd().split('\n')).toHaveLength(5);
   expect(readFileSync(join(runs, 'table.csv'), 'utf8')).toMatch(/^optimizer\.learningRate,finished,trials,loss,/);
 
-  rmSync(trials[1].run, { recursive: true });
   const second = await graftSucceeds([...command, '--json'], folder);
-  expect(second.stderr.match(/: (finished before|started)$/gm)).toEqual([
-    ': finished before',
-    ': finished before',
-    ': finished before',
-    ': started',
-  ]);
-  const again = JSON.parse(second.stdout) as Table;
-  // The same seed and config give the same numbers, whatever ran beside them.
-  expect(again.table[0].metrics['heldOut/loss']).toEqual(table[0].metrics['heldOut/loss']);
-  expect(again.trials.map(({ id }) => id)).toEqual(trials.map(({ id }) => id));
+  expect(second.stderr.match(/: finished before$/gm)).toHaveLength(4);
+  expect(JSON.parse(second.stdout)).toEqual(readJson(join(runs, 'table.json')));
 });
 
 test('--table shows what is finished and runs nothing', async () => {
