@@ -1422,6 +1422,136 @@ declare module '@graft/core' {
       /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
       readonly answers?: string;
     };
+    /** outputs for held-out texts, with BLEU, chrF, ROUGE, exact match and F1 against references */
+    "evaluator:generate": {
+      /** JSONL file with a source in each row, and optionally references. Either this or `dataset`. */
+      readonly file?: string;
+      /** Data with the fields `source` and optionally `target`, which is the reference. Either this or `file`. */
+      readonly dataset?: ComponentInput<'dataset'>;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** Key of the reference in a row of the file, a text or a list of texts; rows without it aren't scored.. Default: "target" */
+      readonly references?: string;
+      /** The tokenizer of the texts, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Rows to generate from. Data that end earlier are used whole.. Default: 100 */
+      readonly rows?: number;
+      /** Rows generated together.. Default: 8 */
+      readonly batchSize?: number;
+      /** Most tokens of an output, whatever the checkpoint's own settings say.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** Texts before which an output ends.. Default: [] */
+      readonly stop?: readonly (string)[];
+      /** Beams of beam search; 1: none.. Default: 1 */
+      readonly beams?: number;
+      /** Power of the length by which beam search divides scores. Default: the checkpoint's, otherwise 1. */
+      readonly lengthPenalty?: number;
+      /** Tokens are drawn from logits divided by it. Default: the most probable token is taken. */
+      readonly temperature?: number;
+      /** Tokens are drawn from the k most probable; 0: from all. */
+      readonly topK?: number;
+      /** Tokens are drawn from the most probable that together have this probability. */
+      readonly topP?: number;
+      /** Logits of tokens that the output already contains are divided by it. Default: the checkpoint's. */
+      readonly repetitionPenalty?: number;
+      /** Tokenization of BLEU, by its name in sacrebleu: `zh` for Chinese, `char` for Japanese.. Default: "13a" */
+      readonly bleuTokenizer?: "13a" | "intl" | "zh" | "char" | "none";
+    };
+    /** outputs for held-out texts, with BLEU, chrF, ROUGE, exact match and F1 against references */
+    "evaluator:@graft/benchmarks/generate": {
+      /** JSONL file with a source in each row, and optionally references. Either this or `dataset`. */
+      readonly file?: string;
+      /** Data with the fields `source` and optionally `target`, which is the reference. Either this or `file`. */
+      readonly dataset?: ComponentInput<'dataset'>;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** Key of the reference in a row of the file, a text or a list of texts; rows without it aren't scored.. Default: "target" */
+      readonly references?: string;
+      /** The tokenizer of the texts, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Rows to generate from. Data that end earlier are used whole.. Default: 100 */
+      readonly rows?: number;
+      /** Rows generated together.. Default: 8 */
+      readonly batchSize?: number;
+      /** Most tokens of an output, whatever the checkpoint's own settings say.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** Texts before which an output ends.. Default: [] */
+      readonly stop?: readonly (string)[];
+      /** Beams of beam search; 1: none.. Default: 1 */
+      readonly beams?: number;
+      /** Power of the length by which beam search divides scores. Default: the checkpoint's, otherwise 1. */
+      readonly lengthPenalty?: number;
+      /** Tokens are drawn from logits divided by it. Default: the most probable token is taken. */
+      readonly temperature?: number;
+      /** Tokens are drawn from the k most probable; 0: from all. */
+      readonly topK?: number;
+      /** Tokens are drawn from the most probable that together have this probability. */
+      readonly topP?: number;
+      /** Logits of tokens that the output already contains are divided by it. Default: the checkpoint's. */
+      readonly repetitionPenalty?: number;
+      /** Tokenization of BLEU, by its name in sacrebleu: `zh` for Chinese, `char` for Japanese.. Default: "13a" */
+      readonly bleuTokenizer?: "13a" | "intl" | "zh" | "char" | "none";
+    };
+    /** time of encoding, of the first token and of each further one, and peak memory */
+    "evaluator:latency": {
+      /** Numbers of rows generated together.. Default: [1] */
+      readonly batchSizes?: readonly (number)[];
+      /** JSONL file with prompts, of which each batch has the first ones, again from the start if there are fewer. Default: random tokens. */
+      readonly file?: string;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** The tokenizer of the file's texts. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Random tokens of a row: the source of an encoder, or the prompt of a decoder-only model. Default: 512. */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row; end tokens do not end it.. Default: 32 */
+      readonly newTokens?: number;
+      /** Generations that are not measured; the first of them compiles.. Default: 1 */
+      readonly warmup?: number;
+      /** Generations that are measured.. Default: 10 */
+      readonly repeats?: number;
+    };
+    /** time of encoding, of the first token and of each further one, and peak memory */
+    "evaluator:@graft/benchmarks/latency": {
+      /** Numbers of rows generated together.. Default: [1] */
+      readonly batchSizes?: readonly (number)[];
+      /** JSONL file with prompts, of which each batch has the first ones, again from the start if there are fewer. Default: random tokens. */
+      readonly file?: string;
+      /** Key of the text in a row of the file.. Default: "source" */
+      readonly source?: string;
+      /** The tokenizer of the file's texts. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Random tokens of a row: the source of an encoder, or the prompt of a decoder-only model. Default: 512. */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row; end tokens do not end it.. Default: 32 */
+      readonly newTokens?: number;
+      /** Generations that are not measured; the first of them compiles.. Default: 1 */
+      readonly warmup?: number;
+      /** Generations that are measured.. Default: 10 */
+      readonly repeats?: number;
+    };
+    /** operations and bytes of encoding, of the first token and of each further one, from shapes */
+    "evaluator:cost": {
+      /** Rows that are generated together.. Default: 1 */
+      readonly batchSize?: number;
+      /** Tokens of each row's text: the source of an encoder, or the prompt of a decoder-only model.. Default: 512 */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row.. Default: 128 */
+      readonly newTokens?: number;
+      /** Dtype of the parameters, for counting bytes.. Default: "float32" */
+      readonly parameterDtype?: "float32" | "bfloat16";
+    };
+    /** operations and bytes of encoding, of the first token and of each further one, from shapes */
+    "evaluator:@graft/benchmarks/cost": {
+      /** Rows that are generated together.. Default: 1 */
+      readonly batchSize?: number;
+      /** Tokens of each row's text: the source of an encoder, or the prompt of a decoder-only model.. Default: 512 */
+      readonly inputTokens?: number;
+      /** Tokens generated for each row.. Default: 128 */
+      readonly newTokens?: number;
+      /** Dtype of the parameters, for counting bytes.. Default: "float32" */
+      readonly parameterDtype?: "float32" | "bfloat16";
+    };
     /** UTF-8 bytes; needs no file */
     "tokenizer:bytes": {
       /** Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels.. Default: 259 */

@@ -36,7 +36,9 @@ export {
   type FamilyAdaptRequest,
   type FamilyAdaptResult,
   type FamilyExportRequest,
+  type GenerationCosts,
   type GenerationDefaults,
+  type GenerationShape,
   type DropoutRates,
   type EndInfo,
   type EndStatus,
@@ -69,6 +71,7 @@ export {
   type OptimizerUpdate,
   type OutputHead,
   type Parameters,
+  type PhaseCosts,
   type ParameterSpec,
   type Representation,
   type RunInfo,
@@ -202,6 +205,7 @@ export {
   type ExperimentInput,
   type LoadedEvaluation,
   type LoadedExperiment,
+  type LoadedTraining,
   type LoadOptions,
   type NamedCode,
   type OnCode,
@@ -209,6 +213,7 @@ export {
   type PluginOptions,
   type PluginReference,
   type JsonSchema,
+  type TrainingConfig,
 } from './config';
 export {
   countParameters,
@@ -224,6 +229,7 @@ export {
   runEvaluation,
   runExperiment,
   withInterrupt,
+  withTrainingSteps,
   type EvaluationRunOptions,
   type EvaluationRunResult,
   type LearningRateOptions,
@@ -239,6 +245,7 @@ export {
   type RunRecord,
   type RunResult,
   type RunStatus,
+  type TrainingStepsOptions,
 } from './run';
 export {
   isSecret,

@@ -1,3 +1,16 @@
+export { CostEvaluator, costOptions, type CostOptions, type ResolvedCostOptions } from './evaluators/cost';
+export {
+  GenerateEvaluator,
+  generateOptions,
+  type GenerateEvaluatorOptions,
+  type ResolvedGenerateEvaluatorOptions,
+} from './evaluators/generate';
+export {
+  LatencyEvaluator,
+  latencyOptions,
+  type LatencyOptions,
+  type ResolvedLatencyOptions,
+} from './evaluators/latency';
 export { answerScore, normalizeAnswer, type AnswerScore } from './metrics/answers';
 export { bleu, sentenceBleu, type BleuOptions, type BleuScore } from './metrics/bleu';
 export { BLEU_TOKENIZERS, type BleuTokenizer } from './metrics/bleu-tokenizers';

@@ -110,4 +110,5 @@ export {
   type LoadedClassifier,
 } from './heads/classifier-folder';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';
+export { generationCosts } from './cost/generation';
 export { stepMemory, type StepMemory, type StepMemoryOptions } from './cost/memory';

@@ -105,7 +105,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
     if (result.status === 'interrupted')
       noteInterrupted(
         context,
-        `Stopped at step ${result.steps} of ${config.train.steps}; continue with --resume ${result.id}.`,
+        `Stopped at step ${result.steps} of ${result.totalSteps}; continue with --resume ${result.id}.`,
       );
     // Of the others' folder nothing is known here: it may be on another machine.
     if (!workers?.rank) context.print(result.folder);

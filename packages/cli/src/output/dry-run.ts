@@ -4,7 +4,10 @@ import { gib, memoryLines } from './memory-table';
 const number = (value: number): string => value.toLocaleString('en');
 
 /** What `graft run --dry-run` prints. */
-export function dryRunLines({ model, batch, memory, device, mesh, free }: DryRun, config: ExperimentConfig): string[] {
+export function dryRunLines(
+  { steps, model, batch, memory, device, mesh, free }: DryRun,
+  config: ExperimentConfig,
+): string[] {
   const { train, optimizer } = config;
   const fields = Object.entries(batch.fields).map(([name, shape]) => `${name} [${shape.join(', ')}]`);
   const { moments } = optimizer as { readonly moments?: string };
@@ -12,6 +15,7 @@ export function dryRunLines({ model, batch, memory, device, mesh, free }: DryRun
   const frozen = model.trained === model.parameters ? '' : `, of which ${number(model.trained)} train`;
   return [
     `Model: ${model.kind}, ${number(model.parameters)} parameters${frozen}`,
+    `Steps: ${number(steps)}`,
     `First batch${parts}: ${fields.join(', ')}`,
     ...(mesh ? [meshLine(mesh, device)] : device === undefined ? [] : [`Device: ${device}`]),
     '',

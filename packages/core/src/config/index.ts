@@ -10,7 +10,7 @@ import { applyOverrides } from './overrides';
 import { isFile, PluginLoader, type PluginReference } from './plugins';
 import { ConfigReader, searchConfigFile } from './read';
 import { ownersOf } from './trust';
-import type { EvaluationConfig, ExperimentConfig } from './schema';
+import type { EvaluationConfig, ExperimentConfig, TrainingConfig } from './schema';
 import { validateConfig, validateEvaluationConfig, type WrittenConfig } from './validate';
 
 export { pathOption, componentOption, secret } from './options';
@@ -18,6 +18,7 @@ export {
   defineExperiment,
   SpecialTokensSection,
   type ExperimentConfig,
+  type TrainingConfig,
   type EvaluationConfig,
   type ExperimentInput,
   type EvaluatorSection,
@@ -53,6 +54,14 @@ export interface LoadOptions {
 export interface LoadedExperiment {
   readonly config: ExperimentConfig;
   readonly registry: Registry;
+}
+
+/** The same, with a number of steps: `withTrainingSteps` makes it. */
+export interface LoadedTraining {
+  readonly config: TrainingConfig;
+  readonly registry: Registry;
+  /** A sentence on how `train.tokens` or `train.epochs` became steps. Undefined: the config gives steps. */
+  readonly stepsNote?: string;
 }
 
 /** Loads plugins into a registry: `graft plugins` needs no config. */

@@ -76,7 +76,9 @@ describe('--set', () => {
     const config = await load(value, ['train.averageDecay=null', 'evaluators.0.every=null']);
     expect(config.train).not.toHaveProperty('averageDecay');
     expect(config.evaluators[0]).toMatchObject({ use: 'count', every: 0 });
-    expect(await loadFails(value, ['train.steps=null'])).toBe('--set: train.steps: expected number, got nothing');
+    expect(await loadFails(value, ['train.steps=null'])).toBe(
+      'config: train: expected exactly one of steps, tokens, epochs, got none',
+    );
     expect(await loadFails(BASE, ['train.averageDecay=null'])).toBe(
       '--set: train.averageDecay: expected number, got null',
     );

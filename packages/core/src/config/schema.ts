@@ -167,9 +167,27 @@ const StopWhenSection = z
     error: 'belongs to patience',
   });
 
+/** The keys of `train` that each say how long to train. */
+const LENGTHS = ['steps', 'tokens', 'epochs'] as const;
+
+const lengthsIn = (train: Readonly<Partial<Record<(typeof LENGTHS)[number], unknown>>>): readonly string[] =>
+  LENGTHS.filter((key) => train[key] !== undefined && train[key] !== null);
+
 export const TrainSection = z
   .strictObject({
-    steps: z.number().int().positive().describe('optimizer steps in all'),
+    steps: z.number().int().positive().optional().describe('optimizer steps in all; or give tokens or epochs'),
+    tokens: z
+      .number()
+      .positive()
+      .optional()
+      .describe(
+        'in place of steps: tokens in all, as tokensPerSecond counts them; the first batches say how many a step has',
+      ),
+    epochs: z
+      .number()
+      .positive()
+      .optional()
+      .describe('in place of steps: passes over the training data, whose number of examples must be known'),
     batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
     microBatches: z
       .number()
@@ -234,6 +252,14 @@ export const TrainSection = z
     loader: LoaderSection.prefault({}).describe('how batches are read'),
     logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
   })
+  .refine((train) => lengthsIn(train).length === 1, {
+    error: ({ input }) => {
+      const [first, ...more] = lengthsIn(input as object);
+      const got =
+        more.length > 0 ? `${[first, ...more].join(' and ')}; ${first}: null removes an inherited one` : 'none';
+      return `expected exactly one of ${LENGTHS.join(', ')}, got ${got}`;
+    },
+  })
   .refine(({ parameterDtype, masterWeights }) => masterWeights === undefined || parameterDtype === 'bfloat16', {
     path: ['masterWeights'],
     error: 'expected parameterDtype: bfloat16 beside it',
@@ -286,6 +312,11 @@ export interface ExperimentConfig {
   readonly train: z.output<typeof TrainSection>;
   readonly runs: string;
 }
+
+/** An experiment whose number of steps is known: `tokens` and `epochs` have become `steps`. */
+export type TrainingConfig = Omit<ExperimentConfig, 'train'> & {
+  readonly train: Omit<ExperimentConfig['train'], 'steps' | 'tokens' | 'epochs'> & { readonly steps: number };
+};
 
 /** Sections that only training needs; an evaluation checks and keeps those that it finds. */
 export const TRAINING_SECTIONS = ['objective', 'dataset', 'optimizer', 'schedule', 'train'] as const;

@@ -137,6 +137,36 @@ export interface OutputHead {
   logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
 }
 
+/** Lengths of a generation, in tokens. */
+export interface GenerationShape {
+  /** Rows that are generated together. */
+  readonly batch: number;
+  /** Tokens of each row that the encoder reads. Of no effect without one. */
+  readonly sourceLength: number;
+  /** Tokens that the decoder reads before it generates: the start token, or a decoder-only model's prompt. */
+  readonly promptLength: number;
+  /** Tokens generated for each row, at least 1. */
+  readonly newTokens: number;
+}
+
+/** What a part of a generation takes for all rows together. */
+export interface PhaseCosts {
+  /** Floating point operations of its matrix products, those of masked positions included. */
+  readonly flops: number;
+  /** Bytes of parameters that it reads, each once, and of states, keys and values from the parts before it. */
+  readonly bytesRead: number;
+}
+
+/** What the parts of a generation take; a model without a part leaves it out. */
+export interface GenerationCosts {
+  /** Reading the source. */
+  readonly encode?: PhaseCosts;
+  /** Reading the prompt, up to the first new token. With keys and values of the source. */
+  readonly prefill?: PhaseCosts;
+  /** Each further token; the same for all of them, as the cache is read whole. */
+  readonly step?: PhaseCosts;
+}
+
 /** A model whose form changes while it trains; its parameters stay the same. */
 export interface ModelTransition {
   /** Steps of training until the form no longer changes, counted from this model. */
@@ -203,6 +233,11 @@ export interface Model {
    * reports.
    */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
+  /**
+   * Operations and bytes of generation with a cache, if each parameter takes `parameterBytes`; for reports. Default:
+   * unknown.
+   */
+  generationCosts?(shape: GenerationShape, options: { parameterBytes: number }): GenerationCosts;
   /**
    * Bytes that a training step on a batch of this shape stores on a device for its gradient: values of the layers, and
    * logits, of which `chunkTokens` may be in memory at once (default: all). `rowParts` devices share each row, as

@@ -1,5 +1,5 @@
 import { ConfigError } from '@graft/engine';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import type { NamedEvaluator } from '../evaluation/evaluations';
 import type { Dataset, Model, Objective } from '../interfaces';
 import { checkWatched } from '../training/metric-choice';
@@ -25,7 +25,7 @@ export async function checkEvaluators(
 
 /** Throws ConfigError if training is to choose by a metric that no evaluator measures during training. */
 export function checkChoices(
-  { keepBest, stopWhen }: Pick<ExperimentConfig['train'], 'keepBest' | 'stopWhen'>,
+  { keepBest, stopWhen }: Pick<TrainingConfig['train'], 'keepBest' | 'stopWhen'>,
   evaluators: readonly NamedEvaluator[],
 ): void {
   if (keepBest) checkWatched(keepBest, 'train.keepBest', evaluators);
@@ -40,7 +40,7 @@ const number = (value: number): string => value.toLocaleString('en');
  * variant.
  */
 export function checkAmountOfData(
-  { steps, batchSize }: Pick<ExperimentConfig['train'], 'steps' | 'batchSize'>,
+  { steps, batchSize }: Pick<TrainingConfig['train'], 'steps' | 'batchSize'>,
   dataset: Dataset,
   name: string,
   objective?: Pick<Objective, 'exampleTokens'>,

@@ -3,7 +3,7 @@ import { checkSnapshot, isThere, syncFolder, withoutDigests } from '@graft/check
 import { CheckpointError, GraftError } from '@graft/engine';
 import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import type { Logger } from '../util/logger';
 import { withWayOut } from './snapshots';
 import { readTrainerState, type Expected } from './trainer-state';
@@ -24,7 +24,7 @@ const UNUSED = '.unused';
  * config, run.json and metrics.jsonl. Throws CheckpointError naming the mismatch and the older checkpoint from which to
  * resume. Reading the tensors checks them later.
  */
-export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+export async function checkResumePoint(folder: RunFolder, config: TrainingConfig, logger: Logger): Promise<void> {
   const { expected, say } = expectations(config, logger);
   const newest = (await listSnapshots(folder.checkpoints)).pop();
   if (!newest) return refuseToStartOver(folder);
@@ -43,7 +43,7 @@ export async function checkResumePoint(folder: RunFolder, config: ExperimentConf
  * Finds the newest checkpoint that is complete, to the last byte, and from which the run can resume. Renames newer
  * ones. Logs what it skipped, and why. Throws CheckpointError, changing nothing, if there is none.
  */
-export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+export async function goBackToLastGood(folder: RunFolder, config: TrainingConfig, logger: Logger): Promise<void> {
   const { expected, say } = expectations(config, logger);
   const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
   if (newestFirst.length === 0) return refuseToStartOver(folder);
@@ -70,7 +70,7 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
   );
 }
 
-const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
+const expectations = ({ seed, train }: TrainingConfig, logger: Logger): { expected: Expected; say: Say } => ({
   expected: { seed, steps: train.steps },
   // The user sees the cost of a damaged checkpoint even with --quiet.
   say: (text) => logger.warn(text),

@@ -1,5 +1,5 @@
 import { ConfigError, type Engine, type MeshAxes, type WorkerGroup } from '@graft/engine';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import type { Model, ModelFamily } from '../interfaces';
 import type { MeshPlan } from '../training/mesh-memory';
 import { ParameterGroups } from '../training/parameter-groups';
@@ -15,7 +15,7 @@ export interface PlacementRequest {
   readonly engine: Engine;
   readonly model: Model;
   readonly family: ModelFamily;
-  readonly train: ExperimentConfig['train'];
+  readonly train: TrainingConfig['train'];
   readonly group?: WorkerGroup;
   /** Whether train.batchSize is that of every batch: ready batches have rows of their own, which are checked as they come. */
   readonly sizesBatches: boolean;
@@ -39,7 +39,7 @@ export function createPlacement(request: PlacementRequest): Placement {
 }
 
 /** Throws ConfigError for a sharding without a mesh. */
-export function refuseShardingAlone({ mesh, sharding }: ExperimentConfig['train']): void {
+export function refuseShardingAlone({ mesh, sharding }: TrainingConfig['train']): void {
   if (mesh !== undefined || sharding === undefined) return;
   throw new ConfigError('train.sharding splits parameters over a mesh, but train.mesh is missing.', {
     code: 'training.sharding',
@@ -64,7 +64,7 @@ export function planMesh(
   return { axes, sharding, plan };
 }
 
-export type MeshSetting = NonNullable<ExperimentConfig['train']['mesh']>;
+export type MeshSetting = NonNullable<TrainingConfig['train']['mesh']>;
 
 function onMesh(request: PlacementRequest, mesh: MeshSetting): Placement {
   if (request.group)
@@ -89,7 +89,7 @@ export const meshAxes = (mesh: MeshSetting): Record<string, number> =>
 export const meshSize = (mesh: MeshSetting | undefined): number | undefined =>
   mesh && Object.values(meshAxes(mesh)).reduce((product, size) => product * size, 1);
 
-function checkBatch({ batchSize, microBatches, mesh }: ExperimentConfig['train'], parts: number): void {
+function checkBatch({ batchSize, microBatches, mesh }: TrainingConfig['train'], parts: number): void {
   if (batchSize % (parts * microBatches) === 0) return;
   const each = microBatches > 1 ? `, in ${microBatches} micro-batches each,` : '';
   throw new ConfigError(

@@ -1,25 +1,23 @@
 import { openEngine, type Engine, type MeshAxes } from '@graft/engine';
 import { asIfCompiledOn, expectedDevice } from '@graft/engine/internal';
-import { createComponentFactory } from '../components/factory';
 import type { LoadedExperiment } from '../config';
-import { BatchLoader, checkSource } from '../data/loader';
+import { BatchLoader } from '../data/loader';
 import { checkSides } from '../data/side-text';
-import { buildModel, specialTokenPolicy } from '../data/special-tokens';
 import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces';
 import { createRandom, STREAMS } from '../random/streams';
 import { availableMemory } from '../training/memory';
 import { estimateTrainingMemory, type BatchLengths, type MemoryEstimate } from '../training/memory-estimate';
 import { shardsOfMesh } from '../training/mesh-memory';
-import { checkModelKind } from '../training/model-kind';
 import { ParameterGroups } from '../training/parameter-groups';
 import { silentLogger, type Logger } from '../util/logger';
 import { checkAmountOfData } from './before-first-step';
 import { planMesh, refuseShardingAlone } from './create-placement';
 import { countParameters } from './parameters';
-import { trainedForm } from './resume-point';
 import { ResourceScope } from './resource-scope';
 import { configFacts } from './run-info';
-import { checkTakesSides, findRecord, findTokenizerFolders } from './tokenizer-files';
+import { checkTakesSides } from './tokenizer-files';
+import { openTrainingData } from './training-data';
+import { withTrainingSteps } from './training-steps';
 
 /** Options of `dryRun`. */
 export interface DryRunOptions {
@@ -31,6 +29,8 @@ export interface DryRunOptions {
 
 /** What a run would begin with. */
 export interface DryRun {
+  /** Of the whole run. */
+  readonly steps: number;
   readonly model: Pick<Model, 'kind'> & { readonly parameters: number; readonly trained: number };
   /** The first batch: its fields as the step gets them, and its rows and lengths. */
   readonly batch: { readonly fields: Readonly<Record<string, readonly number[]>>; readonly lengths?: BatchLengths };
@@ -50,32 +50,21 @@ export interface DryRun {
  * what concerns parameters.
  */
 export async function dryRun(
-  { config, registry }: LoadedExperiment,
-  { engine: given, logger = silentLogger() }: DryRunOptions = {},
+  given: LoadedExperiment,
+  { engine: opened, logger = silentLogger() }: DryRunOptions = {},
 ): Promise<DryRun> {
+  const engine = opened ?? (await openEngine({ mode: 'portable' }));
+  const loaded = await withTrainingSteps(given, { engine, logger });
+  const { config, registry, stepsNote } = loaded;
+  if (stepsNote !== undefined) logger.info(stepsNote);
   const { train } = config;
-  const engine = given ?? (await openEngine({ mode: 'portable' }));
   const random = createRandom(config.seed);
   const owned = new ResourceScope(logger);
   const facts: RunInfo = { name: config.name, id: 'dry-run', folder: config.runs, ...configFacts(config) };
   try {
-    const first = createComponentFactory(registry, { engine, random, logger, run: facts });
-    const family = await first.create('model', config.model);
-    const initializer = await first.create('initializer', config.initializer);
-    const base = buildModel(family, await initializer.checkpointConfig(), {
-      section: config.specialTokens,
-      generationConfig: await initializer.generationConfig?.(),
-    });
-    const model = trainedForm(base, train);
-    const recorded = await findRecord(config, registry);
-    const tokenizerFolders = await findTokenizerFolders(config, registry);
-    const run = { ...facts, recorded, tokenizerFolders, specialTokens: specialTokenPolicy(model) };
-    const components = createComponentFactory(registry, { engine, random, logger, run });
-    const objective = owned.add('the objective', await components.create('objective', config.objective));
-    const dataset = owned.add('the dataset', await components.create('dataset', config.dataset));
+    const data = await openTrainingData(loaded, { engine, random, logger, facts, owned });
+    const { family, model, objective, dataset, components } = data;
     const optimizer = await components.create('optimizer', config.optimizer);
-    checkSource(dataset, objective);
-    checkModelKind(model, objective);
     const repeated = checkAmountOfData(train, dataset, `dataset "${config.dataset.use}"`, objective);
     if (repeated !== undefined) logger.warn(repeated);
     checkTakesSides(config.dataset, dataset, registry);
@@ -116,6 +105,7 @@ export async function dryRun(
       ),
     );
     return {
+      steps: train.steps,
       model: {
         kind: model.kind,
         parameters: countParameters(model),

@@ -1,7 +1,7 @@
 import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
 import { messageOf } from '@graft/errors';
 import { createComponentFactory } from '../components/factory';
-import type { ExperimentConfig, LoadedExperiment } from '../config';
+import type { LoadedExperiment, LoadedTraining, TrainingConfig } from '../config';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from '../distributed/group';
 import type { RunInfo } from '../interfaces';
 import { createRandom } from '../random/streams';
@@ -21,6 +21,7 @@ import { configFacts } from './run-info';
 import { RunSession } from './session';
 import { findTokenizerFolders } from './tokenizer-files';
 import { prepareTrainer } from './trainer';
+import { withTrainingSteps } from './training-steps';
 
 /** Options of `runExperiment`. */
 export interface RunOptions {
@@ -48,6 +49,8 @@ export interface RunOptions {
 
 /** How a run ended, and where its folder is. */
 export interface RunResult extends TrainingResult {
+  /** Steps of the whole run, as its config asks for. */
+  readonly totalSteps: number;
   readonly id: string;
   readonly folder: string;
 }
@@ -56,10 +59,11 @@ export interface RunResult extends TrainingResult {
  * Runs or resumes an experiment, and leaves its run folder. Frees everything that it made. Throws GraftErrors; a run
  * that fails during setup leaves no folder, and run.json marks one that fails later as `failed`.
  */
-export async function runExperiment(given: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
+export async function runExperiment(written: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
   const { workers } = options;
   // Before opening an engine: these checks are the quickest.
   if (workers) checkWorkerOptions(workers);
+  const given = await withTrainingSteps(written, options);
   const found = wantsResume(options.resume) && !workers?.rank ? await findRun(given.config, options) : undefined;
   // Workers must agree, and the others do not see the run's folder.
   const loaded = await withRecordedEngine(given, workers ? undefined : found);
@@ -94,7 +98,7 @@ interface RunAnnouncement {
 
 /** The only process of a run, or worker 0. */
 async function runCoordinator(
-  { config, registry }: LoadedExperiment,
+  { config, registry, stepsNote }: LoadedTraining,
   options: RunOptions,
   engine: Engine,
   found: RunFolder | undefined,
@@ -118,6 +122,7 @@ async function runCoordinator(
   const { folder, random } = session;
   try {
     session.announce();
+    if (stepsNote !== undefined) session.say(stepsNote);
     if (group) session.say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
     if (found) await (options.fromLastGood ? goBackToLastGood : checkResumePoint)(found, config, logger);
     const run = await session.describe();
@@ -133,7 +138,7 @@ async function runCoordinator(
       const result = await trainer.loop.run();
       await group?.exchange(result.status);
       await session.finish(result.status, { steps: result.steps, stopped: result.stopped });
-      return { ...result, id, folder: path };
+      return { ...result, totalSteps: config.train.steps, id, folder: path };
     } finally {
       await trainer.dispose();
     }
@@ -147,7 +152,7 @@ async function runCoordinator(
 
 /** Any other worker: it computes, and writes nothing. */
 async function runWorker(
-  { config, registry }: LoadedExperiment,
+  { config, registry }: LoadedTraining,
   options: RunOptions,
   engine: Engine,
   group: WorkerGroup,
@@ -181,13 +186,13 @@ async function runWorker(
   try {
     const result = await trainer.loop.run();
     const [status] = await group.exchange(result.status);
-    return { ...result, status, id: run.id, folder: run.folder };
+    return { ...result, status, totalSteps: config.train.steps, id: run.id, folder: run.folder };
   } finally {
     await trainer.dispose();
   }
 }
 
-async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
+async function findRun(config: TrainingConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
   const found = await findResumableRun({
     runs: config.runs,
     name: config.name,
@@ -199,12 +204,12 @@ async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions)
   return found;
 }
 
-async function checkResumable(config: ExperimentConfig, found: RunFolder): Promise<void> {
+async function checkResumable(config: TrainingConfig, found: RunFolder): Promise<void> {
   await refuseChanges(config, found);
   if (found.record.status === 'finished' && found.record.steps >= config.train.steps) {
     throw new UsageError(`The run ${found.path} is finished: it has done its ${found.record.steps} steps.`, {
       code: 'run.finished',
-      hint: 'Raise train.steps to continue it.',
+      hint: 'Raise train.steps (or tokens, or epochs) to continue it.',
     });
   }
 }

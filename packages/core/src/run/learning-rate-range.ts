@@ -1,6 +1,6 @@
 import { ConfigError, openEngine, type Engine } from '@graft/engine';
 import { createComponentFactory } from '../components/factory';
-import type { ExperimentConfig, LoadedExperiment } from '../config';
+import type { ExperimentConfig, LoadedExperiment, TrainingConfig } from '../config';
 import type { Optimizer, RunInfo, Schedule } from '../interfaces';
 import { createRandom } from '../random/streams';
 import { Trackers } from '../training/trackers';
@@ -111,8 +111,8 @@ function checkRange(from: number, to: number, steps: number): void {
 }
 
 /** Without what a run does besides its steps, and what would end it when the loss grows. */
-function configOfTest(config: ExperimentConfig, steps: number): ExperimentConfig {
-  const { keepBest: _best, stopWhen: _stop, ...train } = config.train;
+function configOfTest(config: ExperimentConfig, steps: number): TrainingConfig {
+  const { keepBest: _best, stopWhen: _stop, tokens: _tokens, epochs: _epochs, ...train } = config.train;
   return {
     ...config,
     evaluators: [],

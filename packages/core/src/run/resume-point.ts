@@ -1,7 +1,7 @@
 import type { tf, WorkerGroup } from '@graft/engine';
 import { componentName } from '../components/calls';
 import { callingDataset } from '../components/dataset-calls';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import { checkPosition } from '../data/positions';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
 import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily } from '../interfaces';
@@ -18,7 +18,7 @@ import { readStartState } from './start-state';
 
 /** Inputs that decide where a run starts. */
 export interface ResumeContext {
-  readonly config: ExperimentConfig;
+  readonly config: TrainingConfig;
   readonly components: ComponentFactory;
   readonly random: RandomStream;
   /** The folder of the run's snapshots; undefined in workers that receive everything from worker 0. */
@@ -201,7 +201,7 @@ export class ResumePoint {
 }
 
 /** The model that a run's steps compute: under `train.lora` one with pairs. */
-export const trainedForm = (base: Model, { lora }: Pick<ExperimentConfig['train'], 'lora'>): Model =>
+export const trainedForm = (base: Model, { lora }: Pick<TrainingConfig['train'], 'lora'>): Model =>
   lora ? new LoraModel(base, lora) : base;
 
 const toJson = (config: Record<string, unknown> | undefined): JsonValue => (config ?? null) as JsonValue;

@@ -1,5 +1,5 @@
 import { tf } from '@graft/engine';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import type { Placement, SavedState } from '../distributed/placement';
 import type { Model, Optimizer, Parameters } from '../interfaces';
 import type { TrainingStart } from '../training/loop-types';
@@ -12,7 +12,7 @@ import { readAverage, readOptimizerState, scatterTensors } from './snapshots';
 export interface StartRequest {
   readonly model: Model;
   readonly optimizer: Optimizer;
-  readonly train: ExperimentConfig['train'];
+  readonly train: TrainingConfig['train'];
   readonly placement: Placement;
   /** Undefined in workers that receive them from worker 0. The function takes ownership of them. */
   readonly parameters?: Parameters;

@@ -3,7 +3,7 @@ import { recordFile } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';
 import type { Registry } from '../components/registry';
-import type { ExperimentConfig } from '../config';
+import type { TrainingConfig } from '../config';
 import { checkSource } from '../data/loader';
 import { checkSides } from '../data/side-text';
 import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../data/special-tokens';
@@ -33,7 +33,7 @@ import { checkTakesSides, createSides, findTokenizerFiles, tokenizerSections } f
 import { trainable } from '../util/trainable';
 
 export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep'> {
-  readonly config: ExperimentConfig;
+  readonly config: TrainingConfig;
   readonly registry: Registry;
   readonly engine: Engine;
   readonly group?: WorkerGroup;
@@ -208,7 +208,7 @@ async function openDataset(
   return components.create('dataset', config.dataset);
 }
 
-function createCallbacks({ callbacks }: ExperimentConfig, components: ComponentFactory): Promise<NamedCallback[]> {
+function createCallbacks({ callbacks }: TrainingConfig, components: ComponentFactory): Promise<NamedCallback[]> {
   return Promise.all(
     callbacks.map(async (spec, i) => {
       const before = callbacks.slice(0, i).filter(({ use }) => use === spec.use).length;
@@ -219,7 +219,7 @@ function createCallbacks({ callbacks }: ExperimentConfig, components: ComponentF
 }
 
 /** Checks now instead of at the first step. Batches that are already built report their size only then. */
-function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig, workers: number): void {
+function checkBatchSize({ train: { batchSize, microBatches } }: TrainingConfig, workers: number): void {
   if (batchSize % (workers * microBatches) === 0) return;
   const parts = microBatches > 1 ? `${workers} workers with ${microBatches} micro-batches each` : `${workers} workers`;
   throw new ConfigError(`train.batchSize is ${batchSize}, which ${parts} cannot share out evenly.`, {

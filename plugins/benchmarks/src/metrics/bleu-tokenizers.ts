@@ -2,6 +2,7 @@ import { splitWords, withoutLeadingSpace } from './python-text';
 
 /** The tokenizations of BLEU, as sacrebleu names them. */
 export const BLEU_TOKENIZERS = ['13a', 'intl', 'zh', 'char', 'none'] as const;
+/** A tokenization of BLEU. */
 export type BleuTokenizer = (typeof BLEU_TOKENIZERS)[number];
 
 /** What separates punctuation of Western languages; the order counts. */

@@ -14,7 +14,7 @@ export function checkCorpus(
 ): void {
   const fail = (message: string): DataError =>
     new DataError(message, {
-      code: 'metrics.corpus',
+      code: 'benchmarks.references',
       exitCode: 2,
       hint: 'Give as many lists of references as hypotheses, in the same order, each with at least one text.',
     });

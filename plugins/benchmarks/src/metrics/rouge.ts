@@ -3,6 +3,7 @@ import { countNgrams, matches, total } from './ngrams';
 
 /** The variants of ROUGE: overlap of words, of pairs of words, and the longest common subsequence. */
 export const ROUGE_TYPES = ['rouge1', 'rouge2', 'rougeL'] as const;
+/** A variant of ROUGE. */
 export type RougeType = (typeof ROUGE_TYPES)[number];
 
 /** Precision, recall and their F1, each from 0 to 1. */
@@ -20,7 +21,7 @@ export interface RougeScore {
 export function rouge(prediction: string, references: readonly string[]): Readonly<Record<RougeType, RougeScore>> {
   if (references.length === 0)
     throw new DataError('ROUGE got no reference.', {
-      code: 'metrics.corpus',
+      code: 'benchmarks.references',
       exitCode: 2,
       hint: 'Give each prediction at least one reference.',
     });

@@ -23,10 +23,16 @@ export interface FlopsByPart {
 }
 
 /** Multiplications and additions of one product [m, k] x [k, n]. */
-const product = (m: number, k: number, n: number): number => 2 * m * k * n;
+export const product = (m: number, k: number, n: number): number => 2 * m * k * n;
 
-/** Projections and attention of one attention in which `queries` rows of each example attend to `keys` of them. */
-function attention(side: SideConfig, batch: number, queries: number, keys: number, keyValueWidth: number): number {
+/** Operations of projections and attention of one attention in which `queries` rows of each example attend to `keys` of them. */
+export function attentionFlops(
+  side: SideConfig,
+  batch: number,
+  queries: number,
+  keys: number,
+  keyValueWidth: number,
+): number {
   const width = side.heads * side.headDim;
   const keyWidth = side.keyValueHeads * side.headDim;
   return (
@@ -36,35 +42,48 @@ function attention(side: SideConfig, batch: number, queries: number, keys: numbe
   );
 }
 
-function feedForward(side: SideConfig, rows: number): number {
+/** Operations of one feed-forward. */
+export function feedForwardFlops(side: SideConfig, rows: number): number {
   return 3 * product(rows, side.hidden, side.feedForward);
 }
 
-function stack(side: SideConfig, batch: number, length: number): number {
-  return side.layers * (attention(side, batch, length, length, side.hidden) + feedForward(side, batch * length));
+/** Operations of one side's layers, without cross-attention. */
+export function stackFlops(side: SideConfig, batch: number, length: number): number {
+  return (
+    side.layers * (attentionFlops(side, batch, length, length, side.hidden) + feedForwardFlops(side, batch * length))
+  );
 }
 
 /** Operations of a forward pass's matrix products, masked ones included (they are computed). */
 export function forwardFlops(config: AnyGemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
   if (config.kind === 'encoder-only')
-    return { encoder: stack(config.encoder, batch, sourceLength), decoder: 0, crossAttention: 0, output: 0 };
+    return { encoder: stackFlops(config.encoder, batch, sourceLength), decoder: 0, crossAttention: 0, output: 0 };
   const { decoder } = config;
   const parts = {
-    decoder: stack(decoder, batch, targetLength),
+    decoder: stackFlops(decoder, batch, targetLength),
     output: product(batch * targetLength, decoder.hidden, decoder.vocabularySize),
   };
   if (config.kind === 'decoder-only') return { encoder: 0, crossAttention: 0, ...parts };
   const { encoder } = config;
+  return {
+    encoder: stackFlops(encoder, batch, sourceLength),
+    crossAttention: crossAttentionFlops({ decoder, encoder }, batch, targetLength, sourceLength),
+    ...parts,
+  };
+}
+
+/** Operations of all layers' cross-attention, with the keys and values of the source. */
+export function crossAttentionFlops(
+  { decoder, encoder }: { readonly decoder: SideConfig; readonly encoder: SideConfig },
+  batch: number,
+  targetLength: number,
+  sourceLength: number,
+): number {
   const width = decoder.heads * decoder.headDim;
   // Queries and output of merged attention are those of self-attention.
   const shared =
     decoder.block.crossAttention === 'merged' ? 2 * product(batch * targetLength, decoder.hidden, width) : 0;
-  const cross = attention(decoder, batch, targetLength, sourceLength, encoder.hidden) - shared;
-  return {
-    encoder: stack(encoder, batch, sourceLength),
-    crossAttention: decoder.layers * cross,
-    ...parts,
-  };
+  return decoder.layers * (attentionFlops(decoder, batch, targetLength, sourceLength, encoder.hidden) - shared);
 }
 
 /** Operations of one training step's matrix products: those of the forward pass, and twice as many backward. */

@@ -45,17 +45,21 @@ function longSlots(type: LayerType, capacity: number, window: number): number {
   return type === 'sliding_attention' ? Math.min(all, near) : all;
 }
 
-const FLOAT_BYTES = 4;
+/** Of keys and values in the cache, whatever the precision of products. */
+export const FLOAT_BYTES = 4;
+
+/** Slots of both parts of the caches of all layers together, for positions below `capacity`. A step reads all of them. */
+export function cacheSlots({ layerTypes, slidingWindow }: SideConfig, capacity: number): number {
+  return layerTypes.reduce((sum, type) => sum + longSlots(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
+}
+
+/** Bytes of the keys and values of `rows` sequences in that many slots. */
+export const slotBytes = ({ keyValueHeads, headDim }: SideConfig, rows: number, slots: number): number =>
+  2 * FLOAT_BYTES * rows * slots * keyValueHeads * headDim;
 
 /** Bytes of the keys and values of `rows` sequences of at most `capacity` positions. */
-export function cacheBytes(
-  { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
-  rows: number,
-  capacity: number,
-): number {
-  const slots = layerTypes.reduce((sum, type) => sum + longSlots(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
-  return 2 * FLOAT_BYTES * rows * slots * keyValueHeads * headDim;
-}
+export const cacheBytes = (side: SideConfig, rows: number, capacity: number): number =>
+  slotBytes(side, rows, cacheSlots(side, capacity));
 
 /** A sequence's two parts, cut along `axis`. */
 function divide(sequence: tf.Tensor, axis: number, slots: number): { long: tf.Tensor; recent: tf.Tensor } {

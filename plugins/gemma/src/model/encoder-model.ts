@@ -6,6 +6,8 @@ import {
   type CheckpointStorage,
   type DropoutRates,
   type ForwardOptions,
+  type GenerationCosts,
+  type GenerationShape,
   type Model,
   type ModelOutputs,
   type Parameters,
@@ -19,6 +21,7 @@ import { toCheckpointConfig, tokensOf, withIdleDecoder } from './config';
 import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep, type BatchShape } from '../cost/flops';
+import { generationCosts } from '../cost/generation';
 import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
 import { publishedNames } from '../load/declared-tensors';
 import { gemmaStorage } from '../load/storage';
@@ -61,6 +64,10 @@ export class GemmaEncoder implements Model {
 
   storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
     return gemmaStorage(checkpoint, this.config);
+  }
+
+  generationCosts(shape: GenerationShape, options: { parameterBytes: number }): GenerationCosts {
+    return generationCosts(this.config, shape, options);
   }
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {

@@ -8,7 +8,9 @@ import {
   type Decoding,
   type DropoutRates,
   type ForwardOptions,
+  type GenerationCosts,
   type GenerationDefaults,
+  type GenerationShape,
   type Model,
   type ModelOutputs,
   type ModelTransition,
@@ -27,6 +29,7 @@ import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep, type BatchShape } from '../cost/flops';
+import { generationCosts } from '../cost/generation';
 import { stepMemory, type StepMemory, type StepMemoryOptions } from '../cost/memory';
 import { gemmaDecoding } from '../generate/decoding';
 import { generationDefaults } from '../generate/generation-defaults';
@@ -147,6 +150,10 @@ export class GemmaModel implements Model {
 
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
     return flopsPerStep(this.config, shapes);
+  }
+
+  generationCosts(shape: GenerationShape, options: { parameterBytes: number }): GenerationCosts {
+    return generationCosts(this.config, shape, options);
   }
 
   get dropout(): Partial<DropoutRates> {

@@ -6,7 +6,7 @@ import {
   UsageError,
   type ComponentFactory,
   type Dataset,
-  type ExperimentConfig,
+  type TrainingConfig,
   type HostFields,
   type LoadedExperiment,
   type Logger,
@@ -15,6 +15,7 @@ import {
   type RunInfo,
   silentLogger,
   specialTokenPolicy,
+  withTrainingSteps,
 } from '@graft/core';
 import {
   configFacts,
@@ -92,12 +93,14 @@ const DEFAULT_SHARD_BYTES = 2 ** 28;
  * already contains.
  */
 export async function cacheTeacher(
-  { config, registry }: LoadedExperiment,
+  loaded: LoadedExperiment,
   options: CacheTeacherOptions = {},
 ): Promise<CacheTeacherResult> {
   // First, because it is the cheapest check.
   if (options.folder !== undefined) await checkCacheFolder(options.folder);
   const logger = options.logger ?? silentLogger();
+  const { config, registry, stepsNote } = await withTrainingSteps(loaded, { engine: options.engine, logger });
+  if (stepsNote !== undefined) logger.info(stepsNote);
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   logger.info(`Engine: ${engine.description}`);
   const random = createRandom(config.seed);
@@ -168,7 +171,7 @@ export async function cacheTeacher(
 }
 
 interface CacheBuild {
-  readonly config: ExperimentConfig;
+  readonly config: TrainingConfig;
   readonly objective: Objective;
   readonly dataset: Dataset;
   readonly student: Model;
@@ -246,7 +249,7 @@ async function addMissing(
 
 /** Hashes everything that determines the sequences of a step: of the objective, everything except its teachers. */
 function configIdentity(
-  { seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig,
+  { seed, model, objective, dataset, train: { batchSize } }: TrainingConfig,
   student: Model,
   teachers: readonly ObjectiveTeacher[],
 ): string {
