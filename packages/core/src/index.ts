@@ -90,6 +90,7 @@ export {
   type ChoiceItem,
   type GenerationAnswer,
   type GenerationItem,
+  type ItemFacts,
   type LikelihoodAnswer,
   type RowScore,
   type Task,

@@ -27,7 +27,7 @@ export interface RowScore {
 }
 
 /** What items of both kinds have. */
-interface ItemFacts {
+export interface ItemFacts {
   /** The benchmark's own name of the row, otherwise its place in the file, from 0. Unique within the task and set. */
   readonly id: string;
   /** The set that it belongs to: a subject, a language. Undefined if the task has one set. */
@@ -55,6 +55,7 @@ export interface GenerationItem extends ItemFacts {
   readonly until: readonly string[];
   /** Tokens, at most. */
   readonly maxNewTokens: number;
+  /** Scores the answer. */
   score(answer: GenerationAnswer): RowScore | Promise<RowScore>;
 }
 
