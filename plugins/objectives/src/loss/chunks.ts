@@ -15,8 +15,8 @@ export type ChunkLoss = (
 /**
  * The sum of `lossOf` over chunks of tokens, so that only one chunk's logits are in memory: for 2,048 tokens and a
  * vocabulary of 256,000, all logits take 2 GB, and a step needs three tensors of this size. The forward pass also
- * computes each chunk's gradient, so that the backward pass need not read the output table again. `rows` [N, D]: final
- * states. `head`: the model's output layer. The sums of `metrics` have no gradient.
+ * computes each chunk's gradient, so that the backward pass need not read the output table again. `rows` are final
+ * states [N, D], `head` is the model's output layer. The sums of `metrics` have no gradient.
  */
 export function sumOverChunks(
   head: OutputHead,
