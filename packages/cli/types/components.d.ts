@@ -682,6 +682,122 @@ declare module '@graft/core' {
         readonly untilStep?: number;
       })[];
     };
+    /** direct preference optimization, and SimPO, IPO and SLiC: learns which of two answers is better */
+    "objective:dpo": {
+      /** The loss of a pair: of DPO (`sigmoid`), the same for pairs of which some are mislabelled (`robust`), of SLiC (`hinge`) or of IPO (`ipo`).. Default: "sigmoid" */
+      readonly loss?: "sigmoid" | "robust" | "hinge" | "ipo";
+      /** What log-ratios are multiplied by to be rewards; the larger, the closer to the reference.. Default: 0.1 */
+      readonly beta?: number;
+      /** Share of the pairs that are taken to be in the wrong order. Of `sigmoid` and `robust`.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Takes the mean log-ratio of the tokens of an answer in place of the sum: length-normalised.. Default: false */
+      readonly perToken?: boolean;
+      /** How much larger the reward of the chosen answer is to be: SimPO's gamma. Of `sigmoid`.. Default: 0 */
+      readonly margin?: number;
+      /** The model from which the log-ratios are taken: the one that the run begins with, one of a checkpoint (`{ checkpoint: FOLDER }`), or none.. Default: "initial" */
+      readonly reference?: "initial" | "none" | {
+        /** Folder of the reference's checkpoint. */
+        readonly checkpoint: string;
+      };
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean;
+      /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest answer in tokens, end of sequence included. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Cuts the ends of longer sequences instead.. Default: false */
+      readonly truncate?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Tokens whose logits are in memory together; they are computed again for the gradient. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** direct preference optimization, and SimPO, IPO and SLiC: learns which of two answers is better */
+    "objective:@graft/tuning/dpo": {
+      /** The loss of a pair: of DPO (`sigmoid`), the same for pairs of which some are mislabelled (`robust`), of SLiC (`hinge`) or of IPO (`ipo`).. Default: "sigmoid" */
+      readonly loss?: "sigmoid" | "robust" | "hinge" | "ipo";
+      /** What log-ratios are multiplied by to be rewards; the larger, the closer to the reference.. Default: 0.1 */
+      readonly beta?: number;
+      /** Share of the pairs that are taken to be in the wrong order. Of `sigmoid` and `robust`.. Default: 0 */
+      readonly labelSmoothing?: number;
+      /** Takes the mean log-ratio of the tokens of an answer in place of the sum: length-normalised.. Default: false */
+      readonly perToken?: boolean;
+      /** How much larger the reward of the chosen answer is to be: SimPO's gamma. Of `sigmoid`.. Default: 0 */
+      readonly margin?: number;
+      /** The model from which the log-ratios are taken: the one that the run begins with, one of a checkpoint (`{ checkpoint: FOLDER }`), or none.. Default: "initial" */
+      readonly reference?: "initial" | "none" | {
+        /** Folder of the reference's checkpoint. */
+        readonly checkpoint: string;
+      };
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean;
+      /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Longest answer in tokens, end of sequence included. Default: no limit. */
+      readonly maxTargetTokens?: number;
+      /** Cuts the ends of longer sequences instead.. Default: false */
+      readonly truncate?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Tokens whose logits are in memory together; they are computed again for the gradient. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** the student continues prompts, and learns a teacher's distribution for what it wrote (GKD) */
+    "objective:on-policy-distillation": {
+      /** Folder of a decoder-only checkpoint with the vocabulary of the student. */
+      readonly teacher: string;
+      /** GKD's lambda: chance of a step that the student writes the targets itself; other steps take those of the data.. Default: 1 */
+      readonly onPolicyRate?: number;
+      /** GKD's beta: 0 is the forward divergence (of the student from the teacher), 1 the reverse one, between them the generalized Jensen-Shannon divergence.. Default: 0.5 */
+      readonly beta?: number;
+      /** Softens both distributions of the divergence.. Default: 1 */
+      readonly temperature?: number;
+      /** Tokens that the student writes at most.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** How the student writes. Default: it draws from its own distribution; the checkpoint's settings do not count.. Default: {} */
+      readonly sampling?: {
+        /** Divides the logits before tokens are drawn; 0 takes the most probable one.. Default: 1 */
+        readonly temperature?: number;
+        /** Draws from this many most probable tokens; 0: from all.. Default: 0 */
+        readonly topK?: number;
+        /** Draws from the fewest most probable tokens that reach this probability together.. Default: 1 */
+        readonly topP?: number;
+      };
+      /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Tokens whose logits, the student's and the teacher's, are in memory together. Default: all. */
+      readonly chunkTokens?: number;
+    };
+    /** the student continues prompts, and learns a teacher's distribution for what it wrote (GKD) */
+    "objective:@graft/tuning/on-policy-distillation": {
+      /** Folder of a decoder-only checkpoint with the vocabulary of the student. */
+      readonly teacher: string;
+      /** GKD's lambda: chance of a step that the student writes the targets itself; other steps take those of the data.. Default: 1 */
+      readonly onPolicyRate?: number;
+      /** GKD's beta: 0 is the forward divergence (of the student from the teacher), 1 the reverse one, between them the generalized Jensen-Shannon divergence.. Default: 0.5 */
+      readonly beta?: number;
+      /** Softens both distributions of the divergence.. Default: 1 */
+      readonly temperature?: number;
+      /** Tokens that the student writes at most.. Default: 128 */
+      readonly maxNewTokens?: number;
+      /** How the student writes. Default: it draws from its own distribution; the checkpoint's settings do not count.. Default: {} */
+      readonly sampling?: {
+        /** Divides the logits before tokens are drawn; 0 takes the most probable one.. Default: 1 */
+        readonly temperature?: number;
+        /** Draws from this many most probable tokens; 0: from all.. Default: 0 */
+        readonly topK?: number;
+        /** Draws from the fewest most probable tokens that reach this probability together.. Default: 1 */
+        readonly topP?: number;
+      };
+      /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
+      readonly maxSourceTokens?: number;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+      /** Tokens whose logits, the student's and the teacher's, are in memory together. Default: all. */
+      readonly chunkTokens?: number;
+    };
     /** Adam with decoupled weight decay and clipping by global norm */
     "optimizer:adamw": {
       /** Base learning rate; a schedule scales it by step. */
@@ -1242,6 +1358,108 @@ declare module '@graft/core' {
       /** Begins again after the last conversation.. Default: true */
       readonly repeat?: boolean;
     };
+    /** prompts with a better and a worse answer, from files with a JSON object on each line */
+    "dataset:preferences": {
+      /** Files or globs, one or several; each line is a JSON object with a prompt and two answers, or each row of Parquet. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Key of the prompt: a text, or a list of turns. Rows whose answers are whole conversations need none.. Default: "prompt" */
+      readonly prompt?: string;
+      /** Key of the better answer: a text, turns that answer the prompt, or the whole conversation.. Default: "chosen" */
+      readonly chosen?: string;
+      /** Key of the worse answer, in the same form.. Default: "rejected" */
+      readonly rejected?: string;
+      /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
+      readonly template?: string;
+      /** Name of the template, if there are several. Default: `default`. */
+      readonly templateName?: string;
+      /** The date for a template that asks for it, as `2026-01-31`. Default: today. */
+      readonly date?: string;
+      /** Uses Gemma's markup with these markers, even if the tokenizer has a template. */
+      readonly markers?: {
+        /** Begins a turn.. Default: "<start_of_turn>" */
+        readonly startOfTurn?: string;
+        /** Ends a turn.. Default: "<end_of_turn>" */
+        readonly endOfTurn?: string;
+        /** Name of the user's turns.. Default: "user" */
+        readonly user?: string;
+        /** Name of the model's turns.. Default: "model" */
+        readonly model?: string;
+      };
+      /** Special tokens that are spelled out in a turn: an error (`refuse`), or encoded as those tokens, as published tokenizers do (`encode`).. Default: "refuse" */
+      readonly controlTokens?: "refuse" | "encode";
+      /** Not possible: the two answers to a prompt are rows of their own. */
+      readonly pack?: unknown;
+      /** Holds a fraction of the rows out of training. Default: all rows are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind both answers, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together if they cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
+    /** prompts with a better and a worse answer, from files with a JSON object on each line */
+    "dataset:@graft/text/preferences": {
+      /** Files or globs, one or several; each line is a JSON object with a prompt and two answers, or each row of Parquet. */
+      readonly files: string | readonly (string)[];
+      /** Patterns of files to leave out, matched against absolute paths, as in `**\/CHANGELOG.md`.. Default: [] */
+      readonly exclude?: readonly (string)[];
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side. Default: the checkpoint's own.. Default: {"use":"checkpoint"} */
+      readonly tokenizer?: ComponentInput<'tokenizer'>;
+      /** Key of the prompt: a text, or a list of turns. Rows whose answers are whole conversations need none.. Default: "prompt" */
+      readonly prompt?: string;
+      /** Key of the better answer: a text, turns that answer the prompt, or the whole conversation.. Default: "chosen" */
+      readonly chosen?: string;
+      /** Key of the worse answer, in the same form.. Default: "rejected" */
+      readonly rejected?: string;
+      /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
+      readonly template?: string;
+      /** Name of the template, if there are several. Default: `default`. */
+      readonly templateName?: string;
+      /** The date for a template that asks for it, as `2026-01-31`. Default: today. */
+      readonly date?: string;
+      /** Uses Gemma's markup with these markers, even if the tokenizer has a template. */
+      readonly markers?: {
+        /** Begins a turn.. Default: "<start_of_turn>" */
+        readonly startOfTurn?: string;
+        /** Ends a turn.. Default: "<end_of_turn>" */
+        readonly endOfTurn?: string;
+        /** Name of the user's turns.. Default: "user" */
+        readonly user?: string;
+        /** Name of the model's turns.. Default: "model" */
+        readonly model?: string;
+      };
+      /** Special tokens that are spelled out in a turn: an error (`refuse`), or encoded as those tokens, as published tokenizers do (`encode`).. Default: "refuse" */
+      readonly controlTokens?: "refuse" | "encode";
+      /** Not possible: the two answers to a prompt are rows of their own. */
+      readonly pack?: unknown;
+      /** Holds a fraction of the rows out of training. Default: all rows are given. */
+      readonly split?: {
+        /** Fraction of the documents that is held out from training. */
+        readonly holdOut: number;
+        /** Which documents the dataset gives. */
+        readonly part: "train" | "heldOut";
+      };
+      /** Puts an end-of-sequence token behind both answers, unless the run's policy sets something else.. Default: true */
+      readonly appendEos?: boolean;
+      /** Gives the rows in a different order in every epoch.. Default: true */
+      readonly shuffle?: boolean;
+      /** Rows that are shuffled together if they cannot be read individually (gzip, Parquet).. Default: 8192 */
+      readonly shuffleRows?: number;
+      /** Begins again after the last row.. Default: true */
+      readonly repeat?: boolean;
+    };
     /** ready batches from a safetensors file */
     "dataset:tensors": {
       /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch. */
@@ -1262,13 +1480,22 @@ declare module '@graft/core' {
       readonly datasets: readonly ({
         /** The dataset, with its options. */
         readonly dataset: ComponentInput<'dataset'>;
-        /** Relative chance of an item.. Default: 1 */
+        /** Relative chance of an item; with `bySize` what the size is multiplied by.. Default: 1 */
         readonly rate?: number;
+        /** For `bySize`: the number of its items. Default: what the dataset says. */
+        readonly size?: number;
         /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
         readonly objective?: string;
         /** Separates its random numbers from those of the others, independently of the order. Default: its index in the list. */
         readonly name?: string;
       })[];
+      /** Makes the chance of an item depend on the sizes of the datasets. Default: the rates alone decide. */
+      readonly bySize?: {
+        /** The sizes are taken to the power of 1 / temperature: above 1, small datasets come more often.. Default: 1 */
+        readonly temperature?: number;
+        /** A larger dataset counts as one of this size. Default: no maximum. */
+        readonly maximum?: number;
+      };
       /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
       readonly atEnd?: "stop" | "continue";
     };
@@ -1278,13 +1505,22 @@ declare module '@graft/core' {
       readonly datasets: readonly ({
         /** The dataset, with its options. */
         readonly dataset: ComponentInput<'dataset'>;
-        /** Relative chance of an item.. Default: 1 */
+        /** Relative chance of an item; with `bySize` what the size is multiplied by.. Default: 1 */
         readonly rate?: number;
+        /** For `bySize`: the number of its items. Default: what the dataset says. */
+        readonly size?: number;
         /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
         readonly objective?: string;
         /** Separates its random numbers from those of the others, independently of the order. Default: its index in the list. */
         readonly name?: string;
       })[];
+      /** Makes the chance of an item depend on the sizes of the datasets. Default: the rates alone decide. */
+      readonly bySize?: {
+        /** The sizes are taken to the power of 1 / temperature: above 1, small datasets come more often.. Default: 1 */
+        readonly temperature?: number;
+        /** A larger dataset counts as one of this size. Default: no maximum. */
+        readonly maximum?: number;
+      };
       /** When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.. Default: "stop" */
       readonly atEnd?: "stop" | "continue";
     };
@@ -1340,6 +1576,8 @@ declare module '@graft/core' {
       readonly maxSteps?: number;
       /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
+      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
@@ -1375,6 +1613,8 @@ declare module '@graft/core' {
       readonly maxSteps?: number;
       /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
+      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
@@ -1551,6 +1791,32 @@ declare module '@graft/core' {
       readonly newTokens?: number;
       /** Dtype of the parameters, for counting bytes.. Default: "float32" */
       readonly parameterDtype?: "float32" | "bfloat16";
+    };
+    /** how often a model gives the better of two answers the larger probability */
+    "evaluator:preferences": {
+      /** Where the held-out pairs of answers come from. */
+      readonly dataset: ComponentInput<'dataset'>;
+      /** Batches to measure. A dataset that ends earlier is measured whole.. Default: 16 */
+      readonly batches?: number;
+      /** Pairs in a batch; of no effect on the result.. Default: 8 */
+      readonly batchSize?: number;
+      /** Compares the mean log-probability of the tokens of an answer in place of the sum.. Default: false */
+      readonly perToken?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
+    };
+    /** how often a model gives the better of two answers the larger probability */
+    "evaluator:@graft/tuning/preferences": {
+      /** Where the held-out pairs of answers come from. */
+      readonly dataset: ComponentInput<'dataset'>;
+      /** Batches to measure. A dataset that ends earlier is measured whole.. Default: 16 */
+      readonly batches?: number;
+      /** Pairs in a batch; of no effect on the result.. Default: 8 */
+      readonly batchSize?: number;
+      /** Compares the mean log-probability of the tokens of an answer in place of the sum.. Default: false */
+      readonly perToken?: boolean;
+      /** Lengths are padded to multiples of this many tokens: every new length is compiled again.. Default: 32 */
+      readonly padToMultipleOf?: number;
     };
     /** UTF-8 bytes; needs no file */
     "tokenizer:bytes": {

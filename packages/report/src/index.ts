@@ -16,6 +16,7 @@ import { readRun, type RunData } from './read-run';
 export { renderReport, type PageOptions } from './page';
 export { betterOf } from './metrics';
 export { findRun, readRun, type RunData, type Series } from './read-run';
+export type { AnsweredRow } from './rows/read-rows';
 export { findRuns, runNumbers } from './run-numbers';
 export { watchReport, type WatchOptions } from './watch/watch-report';
 
