@@ -289,6 +289,7 @@ export {
   type TrialNumbers,
   type TrialsEnd,
   type TrialShare,
+  type TrialStart,
 } from './sweep';
 export { bootstrapMean, type BootstrapOptions, type MeanInterval } from './random/bootstrap';
 export {

@@ -96,9 +96,9 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
           const estimate = await dryRun(trial.loaded).catch(() => undefined);
           return estimate && estimate.memory.total + PROCESS_BYTES;
         },
-        start: async (trial, share, unfinished) => {
+        start: async (trial, start) => {
           const ended = await runTrialProcess({
-            ...{ trial, share, unfinished, signal, folder: sweep.folder },
+            ...{ ...start, trial, folder: sweep.folder },
             engine: { engine, device },
             sharesGpu: expected === 'cuda' || expected === 'rocm',
             onLine: context.globals.debug ? (line) => context.note(`[${progress.numberOf(trial)}] ${line}`) : undefined,
@@ -106,7 +106,10 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
           if (ended.status !== 'finished' || (await foundRuns(sweep)).get(trial.id)?.isFinished) return ended;
           return { status: 'failed', problem: CHANGED };
         },
-        onEvent: (event) => progress.report(event),
+        onEvent: async (event) => {
+          await lock.check();
+          await progress.report(event);
+        },
       }),
     );
     const results = await reader.read(await foundRuns(sweep));

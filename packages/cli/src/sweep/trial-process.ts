@@ -17,7 +17,8 @@ const GPU_MEMORY = 0.94;
 export interface TrialProcessOptions {
   readonly trial: Trial;
   readonly share: TrialShare;
-  readonly unfinished: FoundRun | undefined;
+  /** Its run from before, to be resumed. */
+  readonly unfinished?: FoundRun;
   /** The engine that the command line names. */
   readonly engine: EngineCommandOptions;
   /** Whether trials run on a GPU whose memory they share. */

@@ -13,5 +13,6 @@ export {
   type TrialEvent,
   type TrialsEnd,
   type TrialShare,
+  type TrialStart,
 } from './run-trials';
 export { summarize, type Better, type PointSummary, type SummaryRequest, type TrialNumbers } from './summary';

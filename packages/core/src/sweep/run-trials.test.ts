@@ -33,7 +33,7 @@ async function recorded(
     found: new Map(),
     threads: 5,
     signal: new AbortController().signal,
-    start: async ({ id }, share) => {
+    start: async ({ id }, { share }) => {
       shares.push(share);
       most = Math.max(most, ++running);
       for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
@@ -80,7 +80,7 @@ it('an unfinished run is resumed', async () => {
   const given: unknown[] = [];
   await recorded('a', {
     found: new Map([['a', unfinished]]),
-    start: async (_trial, _share, run) => {
+    start: async (_trial, { unfinished: run }) => {
       given.push(run);
       return { status: 'finished' };
     },
@@ -101,6 +101,24 @@ it('after the signal nothing starts, and what runs is waited for', async () => {
   });
   expect(end).toEqual({ finished: [], failed: [], left: ['a', 'b', 'c', 'd'] });
   expect(events.filter((event) => event.startsWith('started'))).toEqual(['started a']);
+});
+
+it('an error in a report stops all trials before it is thrown', async () => {
+  const stopped: string[] = [];
+  const failing = recorded('abc', {
+    parallel: 2,
+    start: async ({ id }, { signal }) => {
+      // One ends at once; the other would go on for ever.
+      if (id === 'b') await new Promise((resolve) => signal.addEventListener('abort', resolve));
+      if (signal.aborted) stopped.push(id);
+      return { status: signal.aborted ? 'interrupted' : 'finished' };
+    },
+    onEvent: ({ kind }) => {
+      if (kind === 'ended' && stopped.length === 0) throw new Error('the disk is full');
+    },
+  });
+  await expect(failing).rejects.toThrow('the disk is full');
+  expect(stopped).toEqual(['b']);
 });
 
 describe('with limited memory', () => {

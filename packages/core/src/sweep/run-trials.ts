@@ -17,8 +17,17 @@ export type TrialEnd =
   /** `problem`: a sentence. */
   | { readonly status: 'failed'; readonly problem: string };
 
-/** Starts a trial and waits for its end. `unfinished`: its run from before, to be resumed. */
-export type StartTrial = (trial: Trial, share: TrialShare, unfinished: FoundRun | undefined) => Promise<TrialEnd>;
+/** How a trial is started. */
+export interface TrialStart {
+  readonly share: TrialShare;
+  /** Its run from before, to be resumed. */
+  readonly unfinished?: FoundRun;
+  /** Aborted when it should save and stop. */
+  readonly signal: AbortSignal;
+}
+
+/** Starts a trial and waits for its end. */
+export type StartTrial = (trial: Trial, start: TrialStart) => Promise<TrialEnd>;
 
 /** Options of `runTrials`. */
 export interface RunTrialsOptions {
@@ -33,7 +42,9 @@ export interface RunTrialsOptions {
   readonly memory?: number;
   /** Bytes that a trial needs; undefined: nothing is known. Only asked if there are several at a time, and `memory`. */
   readonly needs?: (trial: Trial) => Promise<number | undefined>;
+  /** Aborting it stops all trials. */
   readonly signal: AbortSignal;
+  /** An error that it throws stops all trials, too. */
   readonly onEvent?: (event: TrialEvent) => Promise<void> | void;
 }
 
@@ -58,10 +69,16 @@ export interface TrialsEnd {
 
 /**
  * Runs what is not finished, in order; trials with one id run once. A trial that fails keeps no other from running.
- * After the signal it starts nothing more, and waits for those that are running.
+ * After the signal it starts nothing more, and waits for those that are running. Throws what `start` and `onEvent` throw,
+ * once all trials have stopped.
  */
 export async function runTrials(trials: readonly Trial[], options: RunTrialsOptions): Promise<TrialsEnd> {
-  const { start, found, signal, onEvent, parallel = 1 } = options;
+  const { start, found, onEvent, parallel = 1 } = options;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const abort = (): void => stop.abort(options.signal.reason);
+  options.signal.addEventListener('abort', abort);
+  if (options.signal.aborted) abort();
   const share: TrialShare = {
     threads: parallel > 1 ? Math.max(1, Math.floor(options.threads / parallel)) : undefined,
     memory: 1 / parallel,
@@ -80,32 +97,43 @@ export async function runTrials(trials: readonly Trial[], options: RunTrialsOpti
   const run = async (trial: Trial, bytes: number): Promise<void> => {
     const unfinished = found.get(trial.id);
     await onEvent?.({ kind: 'started', trial, unfinished });
-    const end = await start(trial, share, unfinished).finally(() => memory.release(bytes));
+    const end = await start(trial, { share, unfinished, signal }).finally(() => memory.release(bytes));
     const list = { finished: result.finished, failed: result.failed, interrupted: result.left }[end.status];
     list.push(trial);
     await onEvent?.({ kind: 'ended', trial, end });
   };
   const announced = new Set<Trial>();
-  while (waiting.length > 0 && !signal.aborted) {
+  /** Starts one more trial, or waits for the end of one. */
+  const goOn = async (): Promise<void> => {
     const next = running.size < parallel ? await memory.firstThatFits(waiting, running.size === 0) : undefined;
-    if (signal.aborted) break;
+    if (signal.aborted) return;
     if (!next) {
       const [blocked] = waiting;
       if (running.size < parallel && !announced.has(blocked)) {
         announced.add(blocked);
         await onEvent?.({ kind: 'waiting', trial: blocked, bytes: await memory.needs(blocked) });
       }
-      await Promise.race(running);
-      continue;
+      return Promise.race(running);
     }
     const { trial, bytes, fits } = next;
     waiting.splice(waiting.indexOf(trial), 1);
     if (!fits) await onEvent?.({ kind: 'large', trial, bytes });
     memory.take(bytes);
     const done: Promise<void> = run(trial, bytes).finally(() => running.delete(done));
+    // Awaited below; until then a failure must not count as unhandled.
+    done.catch(() => undefined);
     running.add(done);
+  };
+  try {
+    while (waiting.length > 0 && !signal.aborted) await goOn();
+    await Promise.all(running);
+  } catch (error) {
+    stop.abort(error);
+    await Promise.allSettled(running);
+    throw error;
+  } finally {
+    options.signal.removeEventListener('abort', abort);
   }
-  await Promise.all(running);
   result.left.push(...waiting);
   return result;
 }
