@@ -31,6 +31,8 @@ export const SUITES = {
     'wmt23',
   ],
   instruction: ['gsm8k', 'mmlu', 'mmlu-pro', 'mbpp', 'humaneval', 'math-500', 'bbh', 'gpqa-diamond', 'wmt23', 'mgsm'],
+  /** The eight tasks, asked without fine-tuning. */
+  superglue: ['boolq', 'cb', 'copa', 'multirc', 'record', 'rte', 'wic', 'wsc'],
 } satisfies Suites;
 
 /** Numbers of other tasks are shares from 0 to 1; these are from 0 to 100 already. */

@@ -17,12 +17,19 @@ import { MmluPro } from './mmlu-pro';
 import { NaturalQuestions } from './nq';
 import { Piqa } from './piqa';
 import { Siqa } from './siqa';
+import { CommitmentBank } from './superglue/cb';
+import { Copa } from './superglue/copa';
+import { MultiRc } from './superglue/multirc';
+import { ReCoRD } from './superglue/record';
+import { Rte } from './superglue/rte';
+import { WordInContext } from './superglue/wic';
+import { WinogradSchemas } from './superglue/wsc';
 import { TriviaQa } from './triviaqa';
 import { TruthfulQa } from './truthfulqa';
 import { Winogrande } from './winogrande';
 import { Wmt23 } from './wmt23';
 
-/** All tasks, in the order of the paper's list. */
+/** All tasks, in the order of the paper's list; then those of SuperGLUE, of which `boolq` is one. */
 export const TASKS: readonly Task[] = [
   new BoolQ(),
   new Siqa(),
@@ -52,4 +59,11 @@ export const TASKS: readonly Task[] = [
   new Wmt23(),
   new Mgsm('mgsm'),
   new Mgsm('mgsm-direct'),
+  new CommitmentBank(),
+  new Copa(),
+  new MultiRc(),
+  new ReCoRD(),
+  new Rte(),
+  new WordInContext(),
+  new WinogradSchemas(),
 ];
