@@ -133,7 +133,12 @@ export {
   type Plugin,
   type Provision,
 } from './components/plugin';
-export { Registry, type RegisteredComponent, type RegisteredProvision, type RegisteredTask } from './components/registry';
+export {
+  Registry,
+  type RegisteredComponent,
+  type RegisteredProvision,
+  type RegisteredTask,
+} from './components/registry';
 export { createComponentFactory, type RunServices } from './components/factory';
 export {
   allLabelsIgnored,
@@ -301,11 +306,5 @@ export { LikelihoodScorer, type ScoredRequest } from './tasks/likelihood-scorer'
 export { meanScores } from './tasks/mean-scores';
 export { modelDigest } from './tasks/model-digest';
 export type { BatchLimits } from './tasks/passes';
-export {
-  TaskRunner,
-  type TaskRecord,
-  type TaskResult,
-  type TaskRun,
-  type TaskRunnerParts,
-} from './tasks/task-runner';
+export { TaskRunner, type TaskRecord, type TaskResult, type TaskRun, type TaskRunnerParts } from './tasks/task-runner';
 export { cutAtStop, TextGenerator, type GeneratedRequest, type GenerationRequest } from './tasks/text-generator';
