@@ -168,7 +168,7 @@ describe('components', () => {
 
   test('an unprovided token is reported with the component that requests it', async () => {
     await expect((await factory()).create('schedule', { use: 'needy' })).rejects.toThrow(
-      'schedule "test/needy" asks for MISSING, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM.',
+      'schedule "test/needy" asks for MISSING, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, TASKS.',
     );
   });
 

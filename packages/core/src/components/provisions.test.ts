@@ -99,7 +99,7 @@ describe('what a plugin provides', () => {
     const error = await failureOf(create('by-factory', schedules));
     expect(error).toMatchObject({ code: 'plugin.missing-dependency' });
     expect(error.message).toBe(
-      'schedule "schedules/by-factory" asks for curves/curve, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM.',
+      'schedule "schedules/by-factory" asks for curves/curve, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, TASKS.',
     );
   });
 

@@ -1,6 +1,7 @@
-import { ChoiceTask, DataError, type Choices, type TaskRequest, type TaskSet } from '@graft/core';
+import { ChoiceTask, type Choices, type TaskRequest, type TaskSet } from '@graft/core';
 import { z } from 'zod';
-import { BenchmarkFiles, type ReadRows } from '../data/benchmark-files';
+import { BenchmarkFiles } from '../data/benchmark-files';
+import { labelledRows } from '../data/labelled-rows';
 import { pooled } from '../data/pooled';
 
 const rowSchema = z.looseObject({
@@ -10,9 +11,8 @@ const rowSchema = z.looseObject({
   label: z.int().min(0).max(1).optional(),
 });
 interface Row {
-  readonly goal: string;
-  readonly solutions: readonly string[];
-  readonly label: number;
+  readonly row: z.output<typeof rowSchema>;
+  readonly right: number;
 }
 
 /** Which of two ways reaches the goal? Goals and solutions are taken as they are, with double spaces. */
@@ -28,49 +28,19 @@ export class Piqa extends ChoiceTask<Row> {
       folders: ['piqa'],
       from: 'the repository ybisk/ybisk.github.io, folder piqa/data',
     });
-    return pooled(shots, (names) => this.read(files, names), ['valid', 'validation'], ['train', 'pool']);
+    return pooled(
+      shots,
+      (names) => labelledRows(files, names, rowSchema, ['0', '1']),
+      ['valid', 'validation'],
+      ['train', 'pool'],
+    );
   }
 
-  /** The labels are in a second file, line by line, unless the rows have them. */
-  private async read(files: BenchmarkFiles, names: readonly string[]): Promise<ReadRows<Row>> {
-    const { rows, file } = await files.rows(names, rowSchema);
-    const labels = rows.every(({ label }) => label !== undefined)
-      ? rows.map(({ label }) => String(label))
-      : (await files.lines(names.map((name) => `${name}-labels.lst`))).rows;
-    return { file, rows: withLabels(rows, labels, file, ['0', '1']).map(({ row, label }) => rowOf(row, label)) };
-  }
-
-  protected question({ goal }: Row): string {
+  protected question({ row: { goal } }: Row): string {
     return `Question: ${goal}\nAnswer:`;
   }
 
-  protected choices({ solutions, label }: Row): Choices {
-    return { texts: solutions, right: [label] };
+  protected choices({ row: { sol1, sol2 }, right }: Row): Choices {
+    return { texts: [sol1, sol2], right: [right] };
   }
-}
-
-function rowOf({ goal, sol1, sol2 }: z.output<typeof rowSchema>, label: number): Row {
-  return { goal, solutions: [sol1, sol2], label };
-}
-
-/** Rows with the labels of a second file, as indices into `known`. Throws DataError if the two do not fit. */
-export function withLabels<R>(
-  rows: readonly R[],
-  labels: readonly string[],
-  file: string,
-  known: readonly string[],
-): { readonly row: R; readonly label: number }[] {
-  if (labels.length !== rows.length)
-    throw new DataError(`${file} has ${rows.length} rows, but there are ${labels.length} labels for them.`, {
-      code: 'benchmarks.labels',
-      hint: 'Both files should be of the same split.',
-    });
-  return rows.map((row, i) => {
-    const label = known.indexOf(labels[i].trim());
-    if (label >= 0) return { row, label };
-    throw new DataError(
-      `${file}: the label of row ${i + 1} is ${JSON.stringify(labels[i])}, expected one of ${known.join(', ')}.`,
-      { code: 'benchmarks.labels' },
-    );
-  });
 }

@@ -1,8 +1,8 @@
 import { ChoiceTask, type Choices, type TaskRequest, type TaskSet } from '@graft/core';
 import { z } from 'zod';
-import { BenchmarkFiles, type ReadRows } from '../data/benchmark-files';
+import { BenchmarkFiles } from '../data/benchmark-files';
+import { labelledRows } from '../data/labelled-rows';
 import { pooled } from '../data/pooled';
-import { withLabels } from './piqa';
 
 const rowSchema = z.looseObject({
   context: z.string(),
@@ -12,7 +12,8 @@ const rowSchema = z.looseObject({
   answerC: z.string(),
   label: z.union([z.string(), z.int()]).optional(),
 });
-interface Row extends z.output<typeof rowSchema> {
+interface Row {
+  readonly row: z.output<typeof rowSchema>;
   readonly right: number;
 }
 
@@ -29,26 +30,19 @@ export class Siqa extends ChoiceTask<Row> {
       folders: ['siqa', 'socialiqa', 'social_i_qa'],
       from: "Social IQa's archive (socialiqa-train-dev), or the data set allenai/social_i_qa",
     });
-    return pooled(shots, (names) => this.read(files, names), ['validation', 'dev'], ['train', 'pool']);
+    return pooled(
+      shots,
+      (names) => labelledRows(files, names, rowSchema, ['1', '2', '3']),
+      ['validation', 'dev'],
+      ['train', 'pool'],
+    );
   }
 
-  /** The original files have the labels beside them, line by line. */
-  private async read(files: BenchmarkFiles, names: readonly string[]): Promise<ReadRows<Row>> {
-    const { rows, file } = await files.rows(names, rowSchema);
-    const labels = rows.every(({ label }) => label !== undefined)
-      ? rows.map(({ label }) => String(label))
-      : (await files.lines(names.map((name) => `${name}-labels.lst`))).rows;
-    return {
-      file,
-      rows: withLabels(rows, labels, file, ['1', '2', '3']).map(({ row, label }) => ({ ...row, right: label })),
-    };
-  }
-
-  protected question({ context, question }: Row): string {
+  protected question({ row: { context, question } }: Row): string {
     return `Q: ${context} ${question}\nA:`;
   }
 
-  protected choices({ answerA, answerB, answerC, right }: Row): Choices {
+  protected choices({ row: { answerA, answerB, answerC }, right }: Row): Choices {
     return { texts: [answerA, answerB, answerC], right: [right] };
   }
 }

@@ -1,27 +1,14 @@
-import type { ChoiceItem, GenerationItem, Task } from '@graft/core';
-import { temporaryFolder } from '@graft/test-support';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import type { ChoiceItem, Task } from '@graft/core';
+import { benchmarkFolder, type Files } from '../../test-support/benchmark-folder';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { TASKS } from './index';
-
-/** The files of a benchmark by name: rows of JSON, or text. */
-type Files = Readonly<Record<string, readonly object[] | string>>;
-
-function folderWith(files: Files): string {
-  const folder = temporaryFolder();
-  for (const [name, content] of Object.entries(files)) {
-    mkdirSync(dirname(join(folder, name)), { recursive: true });
-    const text = typeof content === 'string' ? content : content.map((row) => `${JSON.stringify(row)}\n`).join('');
-    writeFileSync(join(folder, name), text);
-  }
-  return folder;
-}
 
 const taskOf = (id: string): Task => TASKS.find((task) => task.id === id)!;
 
 /** The first row, as a task asks it. The rows of these tests are made up, in the benchmarks' own fields. */
-async function firstOf<I extends ChoiceItem | GenerationItem>(id: string, files: Files, shots = 0): Promise<I> {
-  const [first] = await taskOf(id).items({ folder: folderWith(files), shots });
+async function firstOf<I extends ChoiceItem>(id: string, files: Files, shots = 0): Promise<I> {
+  const [first] = await taskOf(id).items({ folder: benchmarkFolder(files), shots });
   return first as I;
 }
 
@@ -184,10 +171,15 @@ describe('tasks that score choices', () => {
   });
 });
 
+test('docs/evaluation.md lists every task', () => {
+  const page = readFileSync(join(__dirname, '..', '..', '..', '..', 'docs', 'evaluation.md'), 'utf8');
+  expect(TASKS.map(({ id }) => id).filter((id) => !page.includes(`\`${id}\``))).toEqual([]);
+});
+
 describe('files of benchmarks', () => {
   const failure = (id: string, files: Files, shots = 0): Promise<Error & { hint?: string; code?: string }> =>
     taskOf(id)
-      .items({ folder: folderWith(files), shots })
+      .items({ folder: benchmarkFolder(files), shots })
       .then(
         () => {
           throw new Error('expected a failure');
