@@ -71,6 +71,6 @@ export function betterOf(metric: string): 'less' | 'more' | undefined {
   if (/^(loss|perplexity|bitsPerByte)\//.test(metric)) return 'less';
   if (/(^|\W)(accuracy\w*|f1|exactMatch|flexibleMatch|trueShare|passAt\d+|mean|partialMean)$/.test(metric))
     return 'more';
-  if (/(^|\W)(bleu|chrf|rouge\w+|pretraining|instruction)$/i.test(metric)) return 'more';
+  if (/(^|\W)(bleu|chrf|rouge\w+|pretraining|instruction|superglue)$/i.test(metric)) return 'more';
   return undefined;
 }
