@@ -1,4 +1,5 @@
 import { loadEvaluationConfig } from '@graft/core';
+import { readRun } from '@graft/report';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CONFIGS, isFineTuned, type Arm } from './arms';
@@ -17,6 +18,9 @@ export const TASKS = [
   ['multirc', 'MultiRC'],
 ] as const;
 
+/** Of 32 rows with the settings of superglue.yaml; each reads about as many tokens as a step of the training. */
+const STEPS = 32;
+
 /** The file that says which tasks were done. */
 export const SUPERGLUE_FILE = 'superglue.json';
 
@@ -30,7 +34,8 @@ export interface SuperGlueRecord {
 
 /**
  * Fine-tunes the models of some arms on each task of `folder`, with one setting for all: with this few rows nothing can be
- * chosen on them. A task is begun for all arms or for none, and only if the longest task so far would end in time.
+ * chosen on them. A task is begun for all arms or for none, and only if it would end in time if it took as long as the
+ * longest so far, or, for the first, as many steps of the training.
  * `until` is a time of `performance.now()`. false: interrupted.
  */
 export async function fineTuneArms(
@@ -48,7 +53,7 @@ export async function fineTuneArms(
   }
   const folders: Record<string, Record<string, string>> = Object.fromEntries(arms.map(([{ name }]) => [name, {}]));
   const [tasks, left]: [string[], string[]] = [[], []];
-  let longest = 0;
+  let longest = until === Infinity ? 0 : await expectedMs(arms.map(([, run]) => run));
   for (const [task, archive] of TASKS) {
     const began = performance.now();
     if (began + longest > until || !existsSync(join(folder, archive, 'train.jsonl'))) {
@@ -68,6 +73,18 @@ export async function fineTuneArms(
   const record: SuperGlueRecord = { tasks, left, folders };
   await writeJson(join(story.folder, SUPERGLUE_FILE), record);
   return true;
+}
+
+/** How long a task takes for the models of some runs, by the steps of their training. */
+async function expectedMs(runs: readonly string[]): Promise<number> {
+  let sum = 0;
+  for (const run of runs) {
+    const { training } = await readRun(run);
+    const seconds = training.find(({ metric }) => metric === 'stepSeconds')?.values ?? [];
+    const sorted = seconds.filter((value): value is number => value !== null).sort((a, b) => a - b);
+    sum += STEPS * 1000 * (sorted[sorted.length >> 1] ?? 0);
+  }
+  return sum;
 }
 
 async function fineTune(
