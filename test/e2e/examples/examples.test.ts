@@ -1,3 +1,4 @@
+import { plugin as benchmarks } from '@graft/benchmarks';
 import { loadConfig, loadEvaluationConfig } from '@graft/core';
 import { plugin as gemma } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
@@ -18,10 +19,10 @@ const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml', 'baselines/base.
 const SWEEPS = ['baselines/baselines.yaml', 'sweeps/learning-rates.yaml'];
 
 /** Configs of `graft evaluate`. */
-const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml'];
-const plugins = [gemma, scratch, objectives, optimizers, text, superglue, tuning];
+const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml', 'evaluation/evaluation.yaml'];
+const plugins = [gemma, scratch, objectives, optimizers, text, superglue, benchmarks, tuning];
 
-const files = ['', 'quickstart', 'tuning', 'baselines', 'sweeps']
+const files = ['', 'quickstart', 'evaluation', 'tuning', 'baselines', 'sweeps']
   .map((name) => join(EXAMPLES, name))
   .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
   .map((file) => file.slice(EXAMPLES.length + 1))
