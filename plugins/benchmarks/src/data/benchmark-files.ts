@@ -49,7 +49,7 @@ export class BenchmarkFiles {
         : /\.json$/.test(file)
           ? await this.list(file)
           : await readRows(file);
-      for (const { row, place } of read) rows.push(this.checked(schema, row, place));
+      for (const { row, place } of read) rows.push(this.checked(schema, withPlainIntegers(row), place));
     }
     if (rows.length === 0) throw this.bad(`${files[0]} holds no rows`);
     return { rows, file: files[0] };
@@ -188,6 +188,14 @@ function parsedTable(text: string, file: string, hasHeader: boolean): unknown[] 
       cause,
     });
   }
+}
+
+/** Parquet's integers of 64 bits as numbers, where a number holds them exactly. */
+function withPlainIntegers(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value;
+  if (Array.isArray(value)) return value.map(withPlainIntegers);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, withPlainIntegers(inner)]));
 }
 
 /** Names in a folder in alphabetical order; none if there is no such folder. */

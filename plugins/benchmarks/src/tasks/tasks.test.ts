@@ -1,7 +1,9 @@
 import type { ChoiceItem, Task } from '@graft/core';
 import { benchmarkFolder, type Files } from '../../test-support/benchmark-folder';
+import { parquetWriteBuffer } from 'hyparquet-writer';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { TASKS } from './index';
 
 const taskOf = (id: string): Task => TASKS.find((task) => task.id === id)!;
@@ -186,6 +188,36 @@ describe('files of benchmarks', () => {
         },
         (error: Error) => error,
       );
+
+  test("a hub's tables in numbered parts, gzipped lines and CSV are read as the benchmark's own files", async () => {
+    const passages = ['Ice floats.', 'Iron sinks.'];
+    const part = (i: number): Uint8Array =>
+      new Uint8Array(
+        parquetWriteBuffer({
+          columnData: [
+            { name: 'question', data: ['does it'], type: 'STRING' },
+            { name: 'passage', data: [passages[i]], type: 'STRING' },
+            { name: 'label', data: [BigInt(i)], type: 'INT64' },
+          ],
+        }),
+      );
+    const json = JSON.stringify({ question: 'does it', passage: passages[0], label: true });
+    const folders = [
+      benchmarkFolder({
+        'boolq/validation-00000-of-00002.parquet': part(0),
+        'boolq/validation-00001-of-00002.parquet': part(1),
+      }),
+      benchmarkFolder({ 'boolq/val.jsonl.gz': gzipSync(`${json}\n`) }),
+    ];
+    const targets = await Promise.all(
+      folders.map(async (folder) => (await taskOf('boolq').items({ folder, shots: 0 })).map(({ target }) => target)),
+    );
+    expect(targets).toEqual([[['no'], ['yes']], [['yes']]]);
+    const csv =
+      'Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer 3,Record ID\n"a ""b""\nc",1,2,3,4,r\n';
+    const [item] = await taskOf('gpqa').items({ folder: benchmarkFolder({ 'gpqa/gpqa_main.csv': csv }), shots: 0 });
+    expect((item as ChoiceItem).prompts[0]).toMatch(/:a "b"\nc\nChoices:/);
+  });
 
   test('a missing file is named, with the places where it may be and where it is to be had', async () => {
     const error = await failure('piqa', {});
