@@ -1636,6 +1636,8 @@ declare module '@graft/core' {
       readonly batchSize?: number;
       /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
       readonly batchTokens?: number;
+      /** Whether each prompt, with its examples, is a turn of the user in the checkpoint's chat template: for instruction-tuned models.. Default: false */
+      readonly chat?: boolean;
       /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
       readonly allowCode?: boolean;
       /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */
@@ -1657,6 +1659,8 @@ declare module '@graft/core' {
       readonly batchSize?: number;
       /** Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.. Default: 8192 */
       readonly batchTokens?: number;
+      /** Whether each prompt, with its examples, is a turn of the user in the checkpoint's chat template: for instruction-tuned models.. Default: false */
+      readonly chat?: boolean;
       /** Whether programs that the model writes may run (`humaneval`, `mbpp`): without network, within limits.. Default: false */
       readonly allowCode?: boolean;
       /** The folder that keeps answers, by the model's content, so that no request is asked twice. Default: in Graft's cache. */

@@ -338,7 +338,7 @@ export {
 export { refuseCommand } from './models/load/refuse-command';
 export { AnswerStore, type Answer } from './tasks/answer-store';
 export { ChoiceTask, largestAt, scoreChoices, type Choices } from './tasks/choice-task';
-export { encodePrompt, encodeRequest, type EncodedRequest } from './tasks/encode-request';
+export { encodePrompt, encodeRequest, encodeTurn, type EncodedRequest, type Turns } from './tasks/encode-request';
 export { FewShotTask, type TaskSet } from './tasks/few-shot-task';
 export { findTasks, type Suites } from './tasks/find-tasks';
 export { GenerationTask } from './tasks/generation-task';

@@ -24,6 +24,7 @@ interface EvaluateOptions extends ResumableOptions {
   readonly data?: string;
   readonly limit?: number;
   readonly shots?: number;
+  readonly chat?: boolean;
   readonly allowCode?: boolean;
 }
 
@@ -53,6 +54,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     )
     .option('--limit <rows>', 'with --tasks: the first rows of each task, or of each of its sets', integer(1))
     .option('--shots <number>', "with --tasks: examples in front of each question (default: each task's)", integer(0))
+    .option('--chat', 'with --tasks: each prompt is a turn of the user, in the chat template of the checkpoint')
     .option('--allow-code', 'with --tasks: run the programs that the model writes (humaneval, mbpp), without network')
     .addOption(pluginOption())
     .addOption(setOption())
@@ -89,10 +91,10 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
 async function taskOverrides(
   context: CommandContext,
   file: string | undefined,
-  { tasks, data, limit, shots, allowCode, set, ...options }: EvaluateOptions,
+  { tasks, data, limit, shots, chat, allowCode, set, ...options }: EvaluateOptions,
 ): Promise<string[]> {
   if (tasks === undefined) {
-    const [odd] = Object.entries({ data, limit, shots, 'allow-code': allowCode }).filter(
+    const [odd] = Object.entries({ data, limit, shots, chat, 'allow-code': allowCode }).filter(
       ([, value]) => value !== undefined,
     );
     if (odd) throw new CommandLineError(`--${odd[0]} belongs to --tasks, which says what it is about.`);
@@ -115,7 +117,7 @@ async function taskOverrides(
       code: 'evaluate.no-data',
       hint: "Give --data FOLDER with the benchmarks' own files.",
     });
-  const given = Object.entries({ tasks, data: data && resolve(data), limit, shots, allowCode });
+  const given = Object.entries({ tasks, data: data && resolve(data), limit, shots, chat, allowCode });
   const changed = Object.fromEntries(given.filter(([, value]) => value !== undefined));
   return [`evaluators=${JSON.stringify([{ use: 'benchmarks', ...own, ...changed }])}`];
 }

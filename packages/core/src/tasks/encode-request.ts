@@ -52,6 +52,32 @@ function checked(tokens: Int32Array, text: string): Int32Array {
   });
 }
 
+/** How prompts become turns of a conversation. */
+export interface Turns {
+  /** A prompt as the model's whole text before it answers, by a chat template. */
+  readonly textOf: (prompt: string) => string;
+  /** What ends an answer, besides the model's own end tokens. */
+  readonly endTokens: readonly number[];
+  readonly endText?: string;
+}
+
+/**
+ * As `encodeRequest`, with the prompt as a turn: the continuation is the model's own turn from its start, without the
+ * white space that would separate it from a prompt.
+ */
+export function encodeTurn(
+  model: Model,
+  tokenizer: Tokenizer,
+  { textOf }: Pick<Turns, 'textOf'>,
+  { prompt, continuation }: { readonly prompt: string; readonly continuation: string },
+): EncodedRequest {
+  const said = continuation.trimStart();
+  return {
+    context: encodePrompt(model, tokenizer, textOf(prompt)),
+    continuation: checked(sidesOf(tokenizer).decoder.encode(said), said),
+  };
+}
+
 /** A prompt as the model reads it: in the encoder, or in front of what a decoder-only model writes. At least one token. */
 export function encodePrompt(model: Model, tokenizer: Tokenizer, prompt: string): Int32Array {
   const sides = sidesOf(tokenizer);

@@ -13,7 +13,7 @@ import type {
   Tokenizer,
 } from '../interfaces';
 import type { Answer, AnswerStore } from './answer-store';
-import { encodePrompt, encodeRequest, type EncodedRequest } from './encode-request';
+import { encodePrompt, encodeRequest, encodeTurn, type EncodedRequest, type Turns } from './encode-request';
 import { LikelihoodScorer } from './likelihood-scorer';
 import { meanScores } from './mean-scores';
 import { digestOfJson } from './model-digest';
@@ -28,6 +28,8 @@ export interface TaskRunnerParts {
   /** Of both sides (`sidesOf`). */
   readonly tokenizer: Tokenizer;
   readonly limits: BatchLimits;
+  /** Default: prompts are plain text, which the model continues. */
+  readonly turns?: Turns;
 }
 
 /** How a task is run. */
@@ -115,16 +117,21 @@ export class TaskRunner {
   }
 
   private requestsOf(item: TaskItem): Request[] {
-    const { model, tokenizer } = this.parts;
+    const { model, tokenizer, turns } = this.parts;
     if (item.kind === 'generation') {
-      const { prompt, until, maxNewTokens } = item;
-      return [{ kind: 'generation', context: encodePrompt(model, tokenizer, prompt), until, maxNewTokens }];
+      const { prompt, maxNewTokens } = item;
+      const context = encodePrompt(model, tokenizer, turns ? turns.textOf(prompt) : prompt);
+      const until = turns?.endText === undefined ? item.until : [...item.until, turns.endText];
+      return [{ kind: 'generation', context, until, maxNewTokens }];
     }
     const { prompts, continuations } = item;
-    return Array.from({ length: Math.max(prompts.length, continuations.length) }, (_, i) => ({
-      kind: 'choices',
-      ...encodeRequest(model, tokenizer, prompts[i] ?? prompts[0], continuations[i] ?? continuations[0]),
-    }));
+    return Array.from({ length: Math.max(prompts.length, continuations.length) }, (_, i) => {
+      const [prompt, continuation] = [prompts[i] ?? prompts[0], continuations[i] ?? continuations[0]];
+      const encoded = turns
+        ? encodeTurn(model, tokenizer, turns, { prompt, continuation })
+        : encodeRequest(model, tokenizer, prompt, continuation);
+      return { kind: 'choices', ...encoded };
+    });
   }
 
   /** Answers what is open, batch by batch. */
@@ -156,7 +163,8 @@ export class TaskRunner {
       for await (const found of this.scorer.score(parameters, requests, limits)) await keep(likelihoods, found);
     }
     if (generations.length > 0) {
-      this.generator ??= new TextGenerator(this.parts.engine, this.parts.model, this.parts.tokenizer);
+      const { engine, model, tokenizer, turns } = this.parts;
+      this.generator ??= new TextGenerator(engine, model, tokenizer, turns?.endTokens);
       const requests = generations.map(([, request]) => request);
       for await (const found of this.generator.write(parameters, requests, limits, signal))
         await keep(generations, found);

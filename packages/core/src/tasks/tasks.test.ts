@@ -5,7 +5,7 @@ import { temporaryFolder } from '@graft/test-support';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AnswerStore } from './answer-store';
-import { encodeRequest } from './encode-request';
+import { encodeRequest, encodeTurn } from './encode-request';
 import { findTasks } from './find-tasks';
 import { cutAtStop } from './text-generator';
 
@@ -26,6 +26,17 @@ describe('encoding a prompt and its continuation', () => {
   test('white space at the end of the prompt belongs to the continuation', () => {
     expect(encoded('encoder-decoder', 'Q: \n', 'yes')).toEqual([codes('Q:'), codes(' \nyes')]);
     expect(encoded('decoder-only', 'Q: ', 'yes')).toEqual([[2, ...codes('Q:')], codes(' yes')]);
+  });
+
+  test('a prompt that is a turn is read as its template writes it, and the continuation begins the turn of the model', () => {
+    const turns = { textOf: (prompt: string) => `U${prompt}M\n` };
+    const asTurn = (kind: Model['kind']): unknown => {
+      const request = { prompt: 'Q:', continuation: ' yes' };
+      const { context, continuation } = encodeTurn(modelOf(kind), tokenizer, turns, request);
+      return [[...context], [...continuation]];
+    };
+    expect(asTurn('encoder-decoder')).toEqual([codes('UQ:M\n'), codes('yes')]);
+    expect(asTurn('decoder-only')).toEqual([[2, ...codes('UQ:M\n')], codes('yes')]);
   });
 
   test('an empty prompt is the start token', () => {

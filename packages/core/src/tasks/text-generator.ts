@@ -2,6 +2,7 @@ import type { Engine } from '@graft/engine';
 import { sidesOf } from '../data/side-text';
 import type { GenerationAnswer, Model, Parameters, Tokenizer } from '../interfaces';
 import { Generator } from '../models/generate/generate';
+import { generationOf } from '../models/generate/generation-defaults';
 import { padRows, rowsTogether, type BatchLimits } from './passes';
 
 /** A prompt as the model reads it, and when its answer ends. */
@@ -36,6 +37,8 @@ export class TextGenerator {
     engine: Engine,
     private readonly model: Model,
     tokenizer: Tokenizer,
+    /** End answers, besides the model's own end tokens. */
+    private readonly endTokens: readonly number[] = [],
   ) {
     this.generator = new Generator(engine, model);
     this.tokenizer = sidesOf(tokenizer).decoder;
@@ -79,6 +82,7 @@ export class TextGenerator {
       maxNewTokens: batch[0].maxNewTokens,
       // The checkpoint's penalty would make it another model than the one that is measured.
       sampling: { sample: false, repetitionPenalty: 1 },
+      eos: [...new Set([...generationOf(model).eos, ...this.endTokens])],
       shouldStop: (tokens, row) => {
         written[row] = tokens;
         const tail = tokenizer.decode(tokens.slice(-tails[row]));

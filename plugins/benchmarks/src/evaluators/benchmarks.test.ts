@@ -3,7 +3,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
 import { temporaryFolder } from '@graft/test-support';
 import { conformance, createComponent } from '@graft/testing';
-import { BytesTokenizer, plugin as text } from '@graft/text';
+import { BytesTokenizer, ChatFormat, GEMMA_MARKERS, plugin as text } from '@graft/text';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { plugin } from '../plugin';
@@ -50,10 +50,13 @@ async function evaluate(
   }: { of?: typeof model; signal?: AbortSignal; onRequests?: (done: number) => void } = {},
 ): Promise<Outcome> {
   const log: string[] = [];
+  const tokenizer = new BytesTokenizer();
+  const format = ChatFormat.ofMarkers(GEMMA_MARKERS, tokenizer);
+  const formats = options.chat ? { encoder: format, decoder: format } : undefined;
   const logger = { ...silentLogger(), info: (line: string) => void log.push(line) };
   const folder = temporaryFolder();
   const evaluator = new BenchmarksEvaluator(
-    { engine, tokenizer: new BytesTokenizer(), logger, tasks: TASKS, run: { folder } as RunInfo },
+    { engine, tokenizer, logger, tasks: TASKS, formats, run: { folder } as RunInfo },
     { data, tasks: ['piqa', 'nq'], shots: 0, batchSize: 4, answers: temporaryFolder(), ...options },
   );
   const own = tinyParameters(of);
@@ -133,6 +136,17 @@ describe('the evaluator benchmarks', () => {
     expect(records['nq.jsonl']).toMatchObject([
       { prompt: 'Answer these questions:\n\nQ: how many ?\nA:', output: expect.any(String), target: ['0'], correct: 0 },
     ]);
+  });
+
+  test('with chat, prompts are turns: the model reads other tokens, the records have the same prompts', async () => {
+    const plain = await evaluate(engine, { limit: 1 });
+    const asTurns = await evaluate(engine, { limit: 1, chat: true });
+    expect(asTurns.log[0]).toBe("Prompts are turns of the user, by Gemma's markup.");
+    const [before] = plain.records['piqa.jsonl'];
+    const [after] = asTurns.records['piqa.jsonl'];
+    expect(after).toMatchObject({ prompt: before.prompt, choices: before.choices });
+    expect(after.logLikelihoods).not.toEqual(before.logLikelihoods);
+    expect(asTurns.numbers['nq/rows']).toBe(1);
   });
 
   test('an evaluation that was stopped goes on where it was, and a repeated one asks nothing', async () => {

@@ -21,8 +21,10 @@ import {
   type TaskRequest,
   type TaskResult,
   type Tokenizer,
+  type Turns,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
+import { openChatFormat, sideFormats, type SideFormats } from '@graft/text';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -50,6 +52,12 @@ export const benchmarksOptions = z.strictObject({
     .positive()
     .default(8192)
     .describe('Tokens that the model reads together, padding included, at most; a longer sequence is read by itself.'),
+  chat: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether each prompt, with its examples, is a turn of the user in the checkpoint's chat template: for instruction-tuned models.",
+    ),
   allowCode: z
     .boolean()
     .default(false)
@@ -72,6 +80,8 @@ interface Parts {
   readonly logger: Logger;
   /** The tasks of all plugins. */
   readonly tasks: readonly Task[];
+  /** How the tokenizer's model converses. Only with `chat`. */
+  readonly formats?: SideFormats;
   readonly run?: RunInfo;
 }
 
@@ -111,7 +121,8 @@ export class BenchmarksEvaluator implements Evaluator {
     await this.check(context);
     this.warnOfClash(model);
     const digest = await modelDigest(engine, model, parameters);
-    const runner = new TaskRunner({ engine, model, parameters, tokenizer, limits: this.options });
+    const turns = this.turns(model);
+    const runner = new TaskRunner({ engine, model, parameters, tokenizer, limits: this.options, turns });
     const results = new Map<Task, TaskResult>();
     try {
       for (const [index, task] of this.tasks.entries()) {
@@ -130,6 +141,20 @@ export class BenchmarksEvaluator implements Evaluator {
       runner.dispose();
     }
     return { ...this.numbers(results), ...suiteMeans(results) };
+  }
+
+  private turns({ kind }: Model): Turns | undefined {
+    const { formats, logger } = this.parts;
+    if (!formats) return undefined;
+    // A decoder-only model reads and writes with one tokenizer.
+    const reads = kind === 'decoder-only' ? formats.decoder : formats.encoder;
+    logger.info(`Prompts are turns of the user, by ${reads.origin}.`);
+    const { token, text } = formats.decoder.endOfTurn();
+    return {
+      textOf: (prompt) => reads.prompt([{ role: 'user', content: prompt.trim() }]),
+      endTokens: token === undefined ? [] : [token],
+      endText: text,
+    };
   }
 
   private request({ shots }: Task): TaskRequest {
@@ -189,6 +214,9 @@ export const benchmarks = defineComponent({
   useFactory: async (context) => {
     const { options, components, engine, logger, run } = context;
     const tokenizer = await components.create('tokenizer', options.tokenizer);
-    return new BenchmarksEvaluator({ engine, logger, tokenizer, tasks: context.resolve(TASKS), run }, options);
+    const formats = options.chat
+      ? await sideFormats(sidesOf(tokenizer), (one, folders) => openChatFormat(folders, one))
+      : undefined;
+    return new BenchmarksEvaluator({ engine, logger, tokenizer, tasks: context.resolve(TASKS), formats, run }, options);
   },
 });
