@@ -96,7 +96,7 @@ test('graft runs lists, filters, sorts and compares these runs', async () => {
   const losses = trials.filter(({ seed }) => seed === 1).map(({ metrics }) => metrics['heldOut/loss']);
   expect(best[1]).toMatch(/^learning-rates\/[\w-]+,finished,0\.0\d+,1,/);
   expect(Number(best[1].split(',').at(-1))).toBe(Math.min(...losses));
-  const compared = await listed('--compare', '--where', 'optimizer.learningRate>=0.01');
+  const compared = await listed('--compare', '--where', 'optimizer.learningRate>=0.01', '--sort', 'seed');
   expect(compared.find((line) => line.startsWith('seed '))?.split(/ {2,}/)).toEqual(['seed', '0', '1']);
   const [one] = JSON.parse((await listed('--json', '--limit', '1')).join('\n')) as { status: string; seed: number }[];
   expect(one).toMatchObject({ status: 'finished', 'train.steps': 2, optimizer: 'adamw' });
