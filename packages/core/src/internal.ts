@@ -45,7 +45,10 @@ export { OptimizerShards, assignOwners } from './distributed/optimizer-shards';
 export { WorkerPlacement } from './distributed/worker-placement';
 export { OneDevice } from './distributed/one-device';
 export type { Placement } from './distributed/placement';
+export { sliceCodePoints } from './util/code-points';
 export { linesOf } from './util/lines';
+export { quantile } from './util/quantile';
+export { stableJson } from './util/stable-json';
 export { watchCalls } from './util/pending';
 export {
   DEEPEST_JSON,

@@ -2,6 +2,7 @@
  * What the evaluations of some runs measured, and on what data: only numbers of the same measurement are comparable.
  */
 import { differingKeys, type EvaluationRecord } from '@graft/core';
+import { stableJson } from '@graft/core/internal';
 import type { RunData } from './read-run';
 
 /** The evaluations of some runs that measured the same on the same data. */
@@ -78,15 +79,6 @@ const asRecord = (value: unknown): Readonly<Record<string, unknown>> =>
     : typeof value === 'string'
       ? { use: value }
       : {};
-
-/** JSON with sorted keys, so that their order in a config does not matter. */
-export function stableJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
-      ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : inner,
-  );
-}
 
 /** `objective.use prefix-lm, batches 4`: the values that distinguish a measurement from others with the same name. */
 function distinction(

@@ -1,3 +1,4 @@
+import { quantile } from '../util/quantile';
 import type { RandomStream } from './streams';
 
 /** A mean with the interval in which it lies with the stated confidence. */
@@ -40,12 +41,4 @@ export function bootstrapMean(
   }).sort();
   const tail = (1 - confidence) / 2;
   return { mean, low: quantile(means, tail), high: quantile(means, 1 - tail), count };
-}
-
-/** Interpolated linearly between the two nearest values. */
-function quantile(sorted: Float64Array, share: number): number {
-  const at = share * (sorted.length - 1);
-  const below = Math.floor(at);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below] + (at - below) * (sorted[above] - sorted[below]);
 }

@@ -4,7 +4,7 @@ import { messageOf } from '@graft/errors';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { maskedConfig } from '../secrets/mask';
-import { isObject } from '../util/objects';
+import { stableJson } from '../util/stable-json';
 import { listRuns, type RunRecord } from './record';
 
 /** Top-level keys that say where a run is stored, who is informed of it, and what it was computed with. */
@@ -22,21 +22,7 @@ export function configHash(config: object): string {
   const own = Object.fromEntries(
     Object.entries(masked).filter(([key]) => !(NOT_HASHED as readonly string[]).includes(key)),
   );
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(own)))
-    .digest('hex')
-    .slice(0, DIGITS);
-}
-
-/** The order of keys in a file means nothing. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (!isObject(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, own]) => [key, sorted(own)]),
-  );
+  return createHash('sha256').update(stableJson(own)).digest('hex').slice(0, DIGITS);
 }
 
 /** A run that was found by its config. */

@@ -1,6 +1,7 @@
 /** The models that a report compares by quality and cost: runs, with those that differ only in their seed as one. */
 import { bootstrapMean, createRandom, type MeanInterval } from '@graft/core';
-import { differingCounts, measurements, stableJson, type Measurement } from '../measurements';
+import { stableJson } from '@graft/core/internal';
+import { differingCounts, measurements, type Measurement } from '../measurements';
 import { betterOf } from '../metrics';
 import type { RunData } from '../read-run';
 

@@ -1,11 +1,22 @@
 import type { ECharts, EChartsOption, LineSeriesOption } from 'echarts';
 import type { Chart, ChartLine } from '../charts';
-import type { ChartBoard, Charting, ClientData, CurveTools, Drawn, Formatting, Reading, View } from './types';
+import type {
+  ChartBoard,
+  Charting,
+  ChartStyle,
+  ClientData,
+  CurveTools,
+  Drawn,
+  Formatting,
+  Reading,
+  View,
+} from './types';
 
 /** Draws the charts. Its source text is embedded in the page: it uses nothing outside itself but types. */
 export function chartBoard(
   echarts: Charting,
   { colors, dashes }: Pick<ClientData, 'colors' | 'dashes'>,
+  { colorOf, tones, onChange }: ChartStyle,
   view: View,
   { visible, points, smoothed, readings }: CurveTools,
   { short, exact }: Formatting,
@@ -18,18 +29,12 @@ export function chartBoard(
   };
   const MOST_READINGS = 12;
   const MOST_RAW_LINES = 8;
-  const dark = window.matchMedia('(prefers-color-scheme: dark)');
   let charts: readonly Chart[] = [];
   const instances = new Map<HTMLElement, ECharts>();
   let drawn: Drawn[] = [];
 
   const axisName = (): string =>
     AXES[view.axis] + (view.axis === 'seconds' && view.withoutCompiling ? ', without compiling' : '');
-
-  const colorOf = (color: number): string => {
-    const palette = dark.matches ? colors.dark : colors.light;
-    return palette[color % palette.length];
-  };
 
   const dashOf = (color: number): number[] | 'solid' => {
     const pattern = dashes[Math.floor(color / colors.light.length) % dashes.length];
@@ -108,8 +113,7 @@ export function chartBoard(
   };
 
   const optionsOf = (chart: Chart, heightAt: () => number | undefined): EChartsOption => {
-    const ink = dark.matches ? '#c9d1d9' : '#444c56';
-    const line = dark.matches ? '#30363d' : '#d8dee4';
+    const { ink, line, ground } = tones();
     const useLogarithm = view.logarithmic && chart.canBeLogarithmic;
     const height = view.heights.get(chart.id);
     return {
@@ -117,7 +121,7 @@ export function chartBoard(
       tooltip: {
         trigger: 'axis',
         confine: true,
-        backgroundColor: dark.matches ? '#0d1117' : '#ffffff',
+        backgroundColor: ground,
         borderColor: line,
         textStyle: { color: ink },
         padding: [6, 10],
@@ -202,7 +206,7 @@ export function chartBoard(
   const colorsOf = (lines: readonly ChartLine[], run: number): string[] =>
     lines.flatMap(({ color }, i) => (color === run ? [`${color}.${i}`] : []));
 
-  dark.addEventListener('change', redraw);
+  onChange(redraw);
   return {
     show: (all) => {
       charts = all;

@@ -1,18 +1,17 @@
 import type { ECharts, EChartsOption, SeriesOption } from 'echarts';
 import type { FrontierData, FrontierPoint, FrontierValue } from '../frontier/section';
-import type { Charting, ClientData, Formatting, FrontierBoard } from './types';
+import type { Charting, ChartStyle, Formatting, FrontierBoard } from './types';
 
 /** Draws quality against cost. Its source text is embedded in the page: it uses nothing outside itself but types. */
 export function frontierBoard(
   echarts: Charting,
-  { colors }: Pick<ClientData, 'colors'>,
+  { colorOf, tones, onChange }: ChartStyle,
   hidden: ReadonlySet<number>,
   { short, exact }: Formatting,
 ): FrontierBoard {
   const ID = 'frontier-chart';
   /** Beside the outermost points, as a share of the axis: room for their names. */
   const MARGIN = 0.1;
-  const dark = window.matchMedia('(prefers-color-scheme: dark)');
   const chosen = { quality: 0, cost: 0, logarithmic: false };
   let data: FrontierData | undefined;
   let drawn: { readonly place: HTMLElement; readonly instance: ECharts } | undefined;
@@ -22,11 +21,6 @@ export function frontierBoard(
     readonly quality: FrontierValue;
     readonly cost: FrontierValue;
   }
-
-  const colorOf = (color: number): string => {
-    const palette = dark.matches ? colors.dark : colors.light;
-    return palette[color % palette.length];
-  };
 
   const placedOf = ({ points }: FrontierData): Placed[] =>
     points.flatMap((point) => {
@@ -121,8 +115,7 @@ export function frontierBoard(
   };
 
   const optionsOf = (all: FrontierData): EChartsOption => {
-    const ink = dark.matches ? '#c9d1d9' : '#444c56';
-    const rule = dark.matches ? '#30363d' : '#d8dee4';
+    const { ink, line: rule, ground } = tones();
     const quality = all.qualities[chosen.quality];
     const cost = all.costs[chosen.cost];
     const titles = [quality, cost].map(({ title, unit }) => (unit ? `${title} (${unit})` : title)) as [string, string];
@@ -132,7 +125,7 @@ export function frontierBoard(
       tooltip: {
         trigger: 'item',
         confine: true,
-        backgroundColor: dark.matches ? '#0d1117' : '#ffffff',
+        backgroundColor: ground,
         borderColor: rule,
         textStyle: { color: ink },
         formatter: (params) => {
@@ -192,7 +185,7 @@ export function frontierBoard(
     drawn.instance.resize();
   };
 
-  dark.addEventListener('change', redraw);
+  onChange(redraw);
   return {
     show: (next) => {
       data = next;

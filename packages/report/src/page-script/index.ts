@@ -1,4 +1,5 @@
 import { chartBoard } from './chart-board';
+import { chartStyle } from './chart-style';
 import { curveTools } from './curve-tools';
 import { frontierBoard } from './frontier-board';
 import { formatting } from './formatting';
@@ -11,7 +12,16 @@ export type { ClientData, PageUpdate } from './types';
 
 /** The page's script: it expects the page's data in the element `data`, and ECharts, if any, as a global. */
 export function clientScript(): string {
-  const parts: PageParts = { formatting, curveTools, tableTools, chartBoard, frontierBoard, zoomCharts, followServer };
+  const parts: PageParts = {
+    formatting,
+    curveTools,
+    tableTools,
+    chartStyle,
+    chartBoard,
+    frontierBoard,
+    zoomCharts,
+    followServer,
+  };
   const sources = Object.entries(parts).map(([name, part]) => `${name}: ${(part as () => void).toString()}`);
   const charting = "typeof echarts === 'undefined' ? undefined : echarts";
   return `(${startPage.toString()})({ ${sources.join(',\n')} }, ${charting}, JSON.parse(document.getElementById('data').textContent));`;

@@ -1,4 +1,5 @@
 import type { chartBoard } from './chart-board';
+import type { chartStyle } from './chart-style';
 import type { curveTools } from './curve-tools';
 import type { frontierBoard } from './frontier-board';
 import type { formatting } from './formatting';
@@ -12,6 +13,7 @@ export interface PageParts {
   readonly formatting: typeof formatting;
   readonly curveTools: typeof curveTools;
   readonly tableTools: typeof tableTools;
+  readonly chartStyle: typeof chartStyle;
   readonly chartBoard: typeof chartBoard;
   readonly frontierBoard: typeof frontierBoard;
   readonly zoomCharts: typeof zoomCharts;
@@ -35,8 +37,9 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
   const format = parts.formatting();
   const curves = parts.curveTools();
   const tables = parts.tableTools();
-  const board = echarts && parts.chartBoard(echarts, data, view, curves, format);
-  const frontier = echarts && parts.frontierBoard(echarts, data, view.hidden, format);
+  const style = parts.chartStyle(data);
+  const board = echarts && parts.chartBoard(echarts, data, style, view, curves, format);
+  const frontier = echarts && parts.frontierBoard(echarts, style, view.hidden, format);
   const all = <E extends HTMLElement>(selector: string): E[] => Array.from(document.querySelectorAll<E>(selector));
   const announce = (sentence: string): void => {
     const place = document.getElementById('reading');

@@ -110,3 +110,12 @@ export interface FrontierBoard {
   readonly choose: (control: HTMLSelectElement | HTMLInputElement) => void;
   readonly redraw: () => void;
 }
+
+export interface ChartStyle {
+  /** The colour of a run. */
+  readonly colorOf: (run: number) => string;
+  /** Of texts, of rules, and of what lies under tooltips. */
+  readonly tones: () => { readonly ink: string; readonly line: string; readonly ground: string };
+  /** Calls back when the reader changes the scheme. */
+  readonly onChange: (redraw: () => void) => void;
+}

@@ -3,6 +3,7 @@ import {
   checkIdsAndMask,
   checkSides,
   componentOption,
+  cutAtStop,
   DataError,
   defineComponent,
   Generator,
@@ -260,13 +261,13 @@ export class GenerateEvaluator implements Evaluator {
     const end = own.findIndex((id) => eos.includes(id));
     const tokens = end >= 0 ? own.slice(0, end) : withoutPadding(own, pad);
     const text = decoder.decode(tokens);
-    const stops = this.options.stop.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+    const output = cutAtStop(text, this.options.stop);
     return {
       source,
-      output: stops.length > 0 ? text.slice(0, Math.min(...stops)) : text,
+      output,
       references,
       newTokens: tokens.length,
-      isFinished: end >= 0 || stops.length > 0,
+      isFinished: end >= 0 || output.length < text.length,
     };
   }
 

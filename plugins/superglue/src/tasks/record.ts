@@ -1,15 +1,6 @@
+import { sliceCodePoints } from '@graft/core/internal';
 import { z } from 'zod';
-import {
-  badRow,
-  checkExamples,
-  index,
-  itemsOf,
-  LONGEST_SPAN,
-  parseRow,
-  sliceCodePoints,
-  spanField,
-  textField,
-} from './rows';
+import { badRow, checkExamples, index, itemsOf, LONGEST_SPAN, parseRow, spanField, textField } from './rows';
 import { accuracy, topIsRight } from './scores';
 import type { SuperGlueTask } from './task';
 

@@ -62,12 +62,3 @@ export function classOf(
 
 /** Classes of yes-or-no tasks: the files have booleans, or 0 and 1. */
 export const FALSE_TRUE: Readonly<Record<string, number>> = { false: 0, true: 1, '0': 0, '1': 1, False: 0, True: 1 };
-
-/**
- * The part of a text between two positions as the benchmark counts them, in Unicode code points; JavaScript counts
- * characters outside of the first plane twice.
- */
-export function sliceCodePoints(text: string, start: number, end: number): string {
-  if (!/[\ud800-\udfff]/.test(text)) return text.slice(start, end);
-  return Array.from(text).slice(start, end).join('');
-}

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { badRow, classOf, FALSE_TRUE, index, parseRow, sliceCodePoints, spanField, textField } from './rows';
+import { sliceCodePoints } from '@graft/core/internal';
+import { badRow, classOf, FALSE_TRUE, index, parseRow, spanField, textField } from './rows';
 import { accuracy } from './scores';
 import type { RowPlace, SuperGlueTask } from './task';
 

@@ -30,6 +30,7 @@ import {
   outputHeadOf,
   paddingMask,
   padRows,
+  roundUp,
   Seq2Seq,
   sumOverChunks,
 } from '@graft/objectives';
@@ -177,7 +178,7 @@ export class OnPolicyDistillation implements Objective {
       promptTokens(example, model, maxSourceTokens, `Example ${i} of the batch`),
     );
     if (!isTraining) return batch;
-    const length = Math.ceil(Math.max(...prompts.map((prompt) => prompt.length)) / padToMultipleOf) * padToMultipleOf;
+    const length = roundUp(Math.max(...prompts.map((prompt) => prompt.length)), padToMultipleOf);
     return {
       ...this.taught(batch, model, context),
       prompt_ids: padRows(prompts, length, model.specialTokens.pad),

@@ -10,7 +10,7 @@ import {
   type TaskSet,
 } from '@graft/core';
 import { z } from 'zod';
-import { superGlueSets } from './files';
+import { classF1, superGlueSets } from './files';
 
 const CLASSES = ['entailment', 'contradiction', 'neutral'] as const;
 const ANSWERS = ['True', 'False', 'Neither'];
@@ -43,13 +43,8 @@ export class CommitmentBank extends ChoiceTask<Row> {
   }
 
   override aggregate(scores: readonly RowScore[], items: readonly TaskItem[]): Record<string, number> {
-    const pairs = scores.map(({ extracted }, i) => [extracted, items[i].target[0]]);
-    const f1 = (answer: string): number => {
-      const both = pairs.filter(([predicted, right]) => predicted === answer && right === answer).length;
-      const either = pairs.flat().filter((one) => one === answer).length;
-      return either === 0 ? 0 : (2 * both) / either;
-    };
-    const sum = ANSWERS.reduce((all, answer) => all + f1(answer), 0);
+    const pairs = scores.map(({ extracted }, i) => [extracted!, items[i].target[0]] as const);
+    const sum = ANSWERS.reduce((all, answer) => all + classF1(pairs, answer), 0);
     return { ...super.aggregate(scores, items), f1: sum / ANSWERS.length };
   }
 }

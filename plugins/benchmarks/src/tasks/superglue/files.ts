@@ -35,6 +35,9 @@ export function superGlueSets<S extends z.ZodType, Row>(
 /** The classes of yes and no, as files write them. */
 export const isTrue = (label: boolean | number | string): boolean => ['true', '1', 'True'].includes(String(label));
 
-/** The text between two positions, which the benchmark counts in Unicode code points. */
-export const sliceCodePoints = (text: string, start: number, end: number): string =>
-  Array.from(text).slice(start, end).join('');
+/** F1 of one class over pairs of what is predicted and what is right; 0 if the class is in none. */
+export function classF1(pairs: readonly (readonly [predicted: string, right: string])[], name: string): number {
+  const both = pairs.filter(([predicted, right]) => predicted === name && right === name).length;
+  const either = pairs.flat().filter((one) => one === name).length;
+  return either === 0 ? 0 : (2 * both) / either;
+}

@@ -10,7 +10,7 @@ import {
   type TaskSet,
 } from '@graft/core';
 import { z } from 'zod';
-import { isTrue, superGlueSets } from './files';
+import { classF1, isTrue, superGlueSets } from './files';
 
 const idx = z.int().min(0);
 const rowSchema = z.looseObject({
@@ -86,9 +86,8 @@ export class MultiRc extends ChoiceTask<Row> {
 
   override aggregate(scores: readonly RowScore[], items: readonly TaskItem[]): Record<string, number> {
     const isRight = scores.map(({ metrics }) => metrics.accuracy === 1);
-    const said = scores.filter(({ extracted }) => extracted === 'yes').length;
-    const hit = scores.filter(({ extracted }, i) => extracted === 'yes' && isRight[i]).length;
-    const missed = scores.filter(({ extracted }, i) => extracted === 'no' && !isRight[i]).length;
+    const other = (verdict: string): string => VERDICTS[1 - VERDICTS.indexOf(verdict)];
+    const pairs = scores.map(({ extracted }, i) => [extracted!, isRight[i] ? extracted! : other(extracted!)] as const);
     const questions = new Map<string, boolean>();
     for (const [i, { id }] of items.entries()) {
       const question = id.slice(0, id.lastIndexOf('/'));
@@ -96,7 +95,7 @@ export class MultiRc extends ChoiceTask<Row> {
     }
     return {
       ...super.aggregate(scores, items),
-      f1: said + hit + missed === 0 ? 0 : (2 * hit) / (said + hit + missed),
+      f1: classF1(pairs, 'yes'),
       exactMatch: [...questions.values()].filter(Boolean).length / questions.size,
     };
   }

@@ -7,9 +7,10 @@ import {
   type TaskRequest,
   type TaskSet,
 } from '@graft/core';
+import { sliceCodePoints } from '@graft/core/internal';
 import { z } from 'zod';
 import { answerScore } from '../../metrics/answers';
-import { sliceCodePoints, superGlueSets } from './files';
+import { superGlueSets } from './files';
 
 const idx = z.int().min(0);
 const rowSchema = z.looseObject({

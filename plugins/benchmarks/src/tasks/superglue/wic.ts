@@ -1,6 +1,7 @@
 import { ChoiceTask, type Choices, type TaskRequest, type TaskSet } from '@graft/core';
+import { sliceCodePoints } from '@graft/core/internal';
 import { z } from 'zod';
-import { isTrue, sliceCodePoints, superGlueSets } from './files';
+import { isTrue, superGlueSets } from './files';
 
 const rowSchema = z.looseObject({
   sentence1: z.string(),
