@@ -60,8 +60,8 @@ export interface ForwardOptions {
   pairDropout?: number;
   /**
    * int32 [targets]: the row of the source that each target row reads, so that the encoder reads a source once for all
-   * of its targets. Only for a model that `readsSeveralTargets`, and without dropout. Default: each source has as many
-   * targets as there are times as many targets, next to each other.
+   * of its targets. Only for a model that `readsSeveralTargets`, and without dropout. Default: every source has the same
+   * number of targets, which stand next to each other.
    */
   sourceRows?: tf.Tensor1D;
 }
