@@ -49,4 +49,5 @@ module.exports = {
     '^@graft/cli$': '<rootDir>/packages/cli/src/index.ts',
   },
   testTimeout: 120_000,
+  testSequencer: '<rootDir>/scripts/longest-first.cjs',
 };

@@ -3,6 +3,7 @@
 import { runTests } from './runner.mjs';
 import '../golden/forward.test';
 import '../golden/trajectory.test';
+import '../golden/trajectory.slow.test';
 import '../golden/generation.test';
 import '../golden/classification.test';
 import '../golden/classifier.test';

@@ -1,7 +1,8 @@
 /** Greedy decoding and beam search of a published model: shared by the tests of every run and the slow ones. */
 import { readHostTensors } from '@graft/checkpoint';
+import type { HostArray } from '@graft/core';
 import { openEngine, tf, type EngineMode } from '@graft/engine';
-import { generate, Generator, loadModel } from '@graft/gemma';
+import { Generator, loadModel } from '@graft/gemma';
 import { join } from 'node:path';
 import { describeIf } from '../support';
 import { fixture, MISSING, readJson } from './reference';
@@ -37,10 +38,12 @@ export function generationCase(name: string, modes: readonly EngineMode[]): void
         const engine = await openEngine({ mode });
         const before = tf.memory().numTensors;
         const { model, parameters, dispose } = await loadModel(checkpoint!, { encoderWindow: 'inclusive' });
+        // One for both: each would compile its own programs.
+        const generator = new Generator(engine, model);
         try {
           const fields = await readHostTensors(join(folder, `inputs-${name}.safetensors`));
           for (const { eos_token_id: eos, sequences } of [expected.greedy, expected.greedy_eos]) {
-            const rows = await generate(engine, model, parameters, {
+            const rows = await generator.generate(parameters, {
               fields,
               maxNewTokens: expected.max_new_tokens,
               eos,
@@ -48,6 +51,7 @@ export function generationCase(name: string, modes: readonly EngineMode[]): void
             expect(rows.map((row) => Array.from(row))).toEqual(sequences);
           }
         } finally {
+          generator.dispose();
           dispose();
         }
         expect(tf.memory().numTensors).toBe(before);
@@ -78,5 +82,57 @@ export function generationCase(name: string, modes: readonly EngineMode[]): void
       }
       expect(tf.memory().numTensors).toBe(before);
     });
+  });
+}
+
+/** Row of the inputs, beams, end tokens, length penalty; the sequence up to its end, and its score. */
+type SeveralEnds = [
+  row: number,
+  beams: number,
+  eos: number[],
+  lengthPenalty: number,
+  sequence: number[],
+  score: number,
+];
+
+/** A test of the published beam searches with several end tokens, of which one in this many is searched (1 or 3). */
+export function severalEndsCase(oneIn: number): void {
+  test(`beam search with several end tokens gives the published ids and scores in ${216 / oneIn} cases`, async () => {
+    const folder = fixture('generation')!;
+    const cases = readJson<SeveralEnds[]>(folder, 'beam-several-eos.json');
+    const engine = await openEngine({ mode: 'portable' });
+    const { model, parameters, dispose } = await loadModel(fixture('t5gemma-tiny-balanced')!, {
+      encoderWindow: 'inclusive',
+    });
+    const generator = new Generator(engine, model);
+    const inputs = await readHostTensors(join(folder, 'inputs-t5gemma-tiny-balanced.safetensors'));
+    const rowOf = ({ values, shape: [, width] }: HostArray, row: number): HostArray => ({
+      dtype: 'int32',
+      shape: [1, width],
+      values: Int32Array.from(values.slice(row * width, (row + 1) * width)),
+    });
+    expect(cases).toHaveLength(216);
+    // Three penalties follow one another: with another one for each list of end tokens, none of the lists is left out.
+    const some = cases.filter((_, i) => (i + Math.floor(i / 3)) % oneIn === 0);
+    expect(some).toHaveLength(216 / oneIn);
+    for (const [row, beams, eos, lengthPenalty, sequence, score] of some) {
+      const got = await generator.search(parameters, {
+        fields: { input_ids: rowOf(inputs.input_ids, row), attention_mask: rowOf(inputs.attention_mask, row) },
+        maxNewTokens: 12,
+        eos,
+        beams,
+        lengthPenalty,
+      });
+      expect({ row, beams, eos, lengthPenalty, got: [...got.sequences[0]] }).toEqual({
+        row,
+        beams,
+        eos,
+        lengthPenalty,
+        got: sequence,
+      });
+      expect(Math.abs(got.scores[0] / score - 1)).toBeLessThan(1e-5);
+    }
+    generator.dispose();
+    dispose();
   });
 }

@@ -4,8 +4,7 @@ import { SPARING, trajectoryCases } from './trajectory-cases';
 describe('ten steps of AdamW from the balanced checkpoint', () => {
   trajectoryCases([
     ...[...NATIVE_MODES, ...PJRT_MODES].map((mode) => [mode, []] as const),
-    ...[...NATIVE_MODES, ...PJRT_MODES]
-      .filter((mode) => mode === 'graph' || mode === 'pjrt')
-      .map((mode) => [mode, SPARING] as const),
+    // The slow tests have those that compile.
+    ...NATIVE_MODES.filter((mode) => mode === 'graph').map((mode) => [mode, SPARING] as const),
   ]);
 });

@@ -19,6 +19,12 @@ describe('the quickstart', () => {
       ...[`files=${text}`, `runs=${folder}/runs`, 'train.steps=2', 'train.batchSize=4', 'evaluators.0.batches=1'],
       ...['dataset.lengthTokens=64', 'evaluators.0.dataset.lengthTokens=64'],
       ...[
+        // Half of the layers: most of the time is XLA's, which compiles a step for every stage.
+        ...[
+          'pretrain.model.decoder.layers=2',
+          'pretrain-small.model.decoder.layers=1',
+          'scratch.model.decoder.layers=2',
+        ],
         'pretrain.train.steps=60',
         'adapted.train.steps=20',
         'superglue.evaluators.0.tasks=["rte","cb"]',

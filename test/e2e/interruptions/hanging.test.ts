@@ -21,13 +21,16 @@ write(
   join(folder, 'plugin.cjs'),
   `${PLUGIN_HEAD}
 const { existsSync } = require('node:fs');
+const cell = new Int32Array(new SharedArrayBuffer(4));
+const blockMs = (time) => Atomics.wait(cell, 0, 0, time);
 const HANGS = {
   never: async () => undefined,
   // Something holds the process, as a connection would.
   wait: () => new Promise(() => setInterval(() => undefined, 1000)),
-  loop: () => { for (;;); },
+  // A thread that waits like this is as blocked as one that computes, and leaves the processor to the other tests.
+  loop: () => { for (;;) blockMs(1000); },
   // Once, until the file named \`goOn\` is there.
-  while: () => { while (!existsSync(globalThis.goOn)); HANGS.while = HANGS[globalThis.after]; },
+  while: () => { while (!existsSync(globalThis.goOn)) blockMs(50); HANGS.while = HANGS[globalThis.after]; },
   slow: () => new Promise((resolve) => setTimeout(resolve, 400)),
 };
 const dataset = async ({ options: { how, items, opening, after, goOn } }) => {
@@ -95,32 +98,7 @@ const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 const checkpoints = (name: string): string[] => readdirSync(join(runOf(name), 'checkpoints'));
 const WARNING = 'Dataset "hanging/hanging" has not returned an item for';
 
-describe('a dataset that hangs', () => {
-  // These tests wait more than they compute: several run at a time.
-  it.concurrent.each([
-    ['in a thread of its own', 'wait', 1],
-    ['in an endless loop in a thread of its own', 'loop', 1],
-    ['between the steps', 'wait', 0],
-  ])('it is logged, and Ctrl-C saves a checkpoint, if it hangs %s', async (_, how, threads) => {
-    const name = `${how}-${threads}`;
-    const started = start(name, [`dataset.how=${how}`, `train.loader.threads=${threads}`]);
-    // After one second, and after two.
-    await seen(started, WARNING, 2);
-    started.child.kill('SIGINT');
-    const { status, stderr } = await started.done;
-    expect(stderr).toContain('Stopped at step 3 of 6');
-    expect(status).toBe(130);
-    expect(readJson(join(runOf(name), 'run.json'))).toMatchObject({ status: 'interrupted', steps: 3 });
-    expect(checkpoints(name)).toEqual(['step-3']);
-  });
-
-  it('an interrupted run has the losses of a run that never hung', async () => {
-    const whole = runFolderOf(await graftSucceeds(['run', 'config.yaml', '--set', 'name=whole'], folder));
-    const losses = (run: string): number[] => readMetrics(run).map(({ loss }) => loss);
-    expect(losses(runOf('wait-1'))).toEqual(losses(whole).slice(0, 3));
-  });
-});
-
+// The tests of this file wait more than they compute: several run at a time, these first, because they wait longest.
 describe('a dataset that blocks the main thread', () => {
   const BLOCKED =
     'This process has not looked at its signals for 5 s; Ctrl-C once more ends it at once, without a checkpoint.';
@@ -174,6 +152,31 @@ describe('a dataset that blocks the main thread', () => {
   });
 });
 
+describe('a dataset that hangs', () => {
+  it.concurrent.each([
+    ['in a thread of its own', 'wait', 1],
+    ['in an endless loop in a thread of its own', 'loop', 1],
+    ['between the steps', 'wait', 0],
+  ])('it is logged, and Ctrl-C saves a checkpoint, if it hangs %s', async (_, how, threads) => {
+    const name = `${how}-${threads}`;
+    const started = start(name, [`dataset.how=${how}`, `train.loader.threads=${threads}`]);
+    // After one second, and after two.
+    await seen(started, WARNING, 2);
+    started.child.kill('SIGINT');
+    const { status, stderr } = await started.done;
+    expect(stderr).toContain('Stopped at step 3 of 6');
+    expect(status).toBe(130);
+    expect(readJson(join(runOf(name), 'run.json'))).toMatchObject({ status: 'interrupted', steps: 3 });
+    expect(checkpoints(name)).toEqual(['step-3']);
+  });
+
+  it('an interrupted run has the losses of a run that never hung', async () => {
+    const whole = runFolderOf(await graftSucceeds(['run', 'config.yaml', '--set', 'name=whole'], folder));
+    const losses = (run: string): number[] => readMetrics(run).map(({ loss }) => loss);
+    expect(losses(runOf('wait-1'))).toEqual(losses(whole).slice(0, 3));
+  });
+});
+
 it.concurrent.each([0, 1])(
   'the log names a dataset that does not open, and Ctrl-C leaves no run (threads: %d)',
   async (threads) => {
@@ -221,7 +224,9 @@ it.concurrent(
 );
 
 it('a slow dataset is not reported to hang', async () => {
-  const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=2'].flatMap((one) => ['--set', one]);
+  const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=2', 'train.batchSize=2'].flatMap(
+    (one) => ['--set', one],
+  );
   const { stderr } = await graftSucceeds(['run', 'config.yaml', ...set], folder);
   expect(stderr).not.toContain('has not returned');
 });

@@ -110,7 +110,8 @@ async function untilKillPoint(
     const { lines, writing, evaluationPending } = observeRun(runs);
     if (killPoint === 'checkpoint') return writing && lines !== from;
     if (killPoint === 'evaluation') return evaluationPending && !writing && Date.now() - began > startMs / 2;
-    return lines > from && lines >= from + wanted;
+    // Lines are often written together with a checkpoint, which may take longer than the sleep below.
+    return lines > from && lines >= from + wanted && !writing && !evaluationPending;
   };
   const wanted = 1 + random.integer(6);
   while (!ended() && !reached()) await sleep(1);

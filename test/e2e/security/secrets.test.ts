@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { close, listen, type FakeMlflow } from '../../../plugins/mlflow/test-support/fake-mlflow';
 import { graft, readJson, runFolderOf, write, type Outcome } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
 /** A third-party plugin that is careless with its secrets: it logs them, and its errors hold them. */
 const PLUGIN = `
@@ -57,6 +58,8 @@ export const plugin = definePlugin({
 });
 `;
 
+/** One process for most commands, which forgets secrets in between. */
+const shared = sharedProcess();
 const folder = temporaryFolder();
 const temporary = temporaryFolder();
 const began = Date.now();
@@ -173,23 +176,22 @@ function expectNoCanary(...outcomes: Outcome[]): void {
   }
 }
 
-const run = (...args: string[]): Promise<Outcome> => graft(['run', ...args], folder, environment);
+const command = (...args: string[]): Promise<Outcome> => shared.graft(args, folder, environment);
+const run = (...args: string[]): Promise<Outcome> => command('run', ...args);
 
 test.each<Way>(['literal', 'env', 'file', 'set'])(
   'secrets given by %s appear in nothing that a run, its resume, its evaluation and its report leave',
   async (way) => {
     const args = config(`by-${way}`, way);
     server.calls.splice(0);
-    const first = await run(...args);
+    const inProcess = way === 'literal' ? (...all: string[]) => graft(all, folder, environment) : command;
+    const first = await inProcess('run', ...args);
     expect([first.status, first.status === 0 ? '' : first.stderr]).toEqual([0, '']);
-    const resumed = await run(...args, '--resume', '--set', 'train.steps=5');
+    const resumed = await inProcess('run', ...args, '--resume', '--set', 'train.steps=5');
     expect(resumed).toMatchObject({ status: 0 });
-    const evaluated = await graft(['evaluate', ...args], folder, environment);
+    const evaluated = await inProcess('evaluate', ...args);
     expect(evaluated).toMatchObject({ status: 0 });
-    const report = await graft(
-      ['report', runFolderOf(resumed), runFolderOf(evaluated), '--out', `out/${way}.html`],
-      folder,
-    );
+    const report = await inProcess('report', runFolderOf(resumed), runFolderOf(evaluated), '--out', `out/${way}.html`);
     expect(report).toMatchObject({ status: 0 });
     // The careless plugin did say something, and the servers got what is theirs.
     expect(first.stderr).toMatch(
@@ -219,16 +221,13 @@ test.each(['tracker', 'evaluator', 'dataset', 'held-out'])(
   'errors of a %s that contain its secrets are printed without them, with --debug too',
   async (fail) => {
     const args = config(`failing-${fail}`, 'literal', { fail, mlflow: false });
-    const outcomes = [
-      await run(...args, '--debug'),
-      await graft(['evaluate', ...args, '--debug'], folder, environment),
-    ];
+    const outcomes = [await run(...args, '--debug'), await command('evaluate', ...args, '--debug')];
     expect(outcomes.map(({ stderr }) => stderr).join('\n')).toMatch(
       /No answer with \*\*\* and \*\*\* and \*\*\* for https:\/\/\*\*\*@/,
     );
     const folders = filesIn(join(folder, 'runs', `failing-${fail}`)).filter((file) => file.endsWith('run.json'));
     const runs = folders.map((file) => join(file, '..'));
-    if (runs.length > 0) outcomes.push(await graft(['report', ...runs, '--out', `out/${fail}.html`], folder));
+    if (runs.length > 0) outcomes.push(await command('report', ...runs, '--out', `out/${fail}.html`));
     expectNoCanary(...outcomes);
   },
 );
@@ -276,16 +275,13 @@ test('errors about a config do not show its secrets', async () => {
 });
 
 test('workers that train together do not send each other secrets', async () => {
-  const outcome = await run(...config('workers', 'set'), '--local-workers', '2');
+  const outcome = await graft(['run', ...config('workers', 'set'), '--local-workers', '2'], folder, environment);
   expect(outcome).toMatchObject({ status: 0 });
   expectNoCanary(outcome);
 });
 
 test('--help and the list of components contain no secrets', async () => {
-  const outcomes = [
-    await graft(['run', '--help'], folder, environment),
-    await graft(['plugins', '--json', '--plugin', './careless.ts'], folder, environment),
-  ];
+  const outcomes = [await command('run', '--help'), await command('plugins', '--json', '--plugin', './careless.ts')];
   expect(outcomes.map(({ status }) => status)).toEqual([0, 0]);
   expectNoCanary(...outcomes);
 });

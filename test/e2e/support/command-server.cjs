@@ -4,8 +4,17 @@ const { join } = require('node:path');
 const cli = join(__dirname, '..', '..', '..', 'packages', 'cli');
 const { main } = require(join(cli, 'dist', 'program.js'));
 
+/** Each command masks what a process of its own would, and not the secrets of those before it. */
+function forgetSecrets() {
+  const known = globalThis[Symbol.for('@graft/core redact')];
+  known.forms = [];
+  known.names.clear();
+  known.warned.clear();
+}
+
 process.on('message', async ({ args, cwd, environment }) => {
   const before = { ...process.env };
+  forgetSecrets();
   process.chdir(cwd);
   Object.assign(process.env, environment);
   process.argv = [process.execPath, join(cli, 'bin', 'graft.js'), ...args];

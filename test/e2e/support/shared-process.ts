@@ -1,6 +1,6 @@
 /**
  * The built command in one process for all tests of a file: a start takes longer than most of what these tests ask for. For
- * tests of what a command writes; those of processes, signals and secrets use `graft.ts`, which starts each command.
+ * tests of what a command writes; those of processes and signals use `graft.ts`, which starts each command.
  */
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,15 +1,19 @@
-import { worstDifference } from '../../support';
 import type { Outcome } from '../support/graft';
 import { describeMesh, type Settings } from '../support/mesh-runs';
+import { meshCases, narrowMeshCases, worst, type MeshCase } from './mesh-cases';
 
 const HELD_OUT =
   'evaluators=[{ use: loss, every: 2, batches: 1, batchSize: 8, dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes } }]';
 const options = (...settings: string[]): string[] => settings.flatMap((setting) => ['--set', setting]);
 const AXES = { data: 2, fsdp: 2, model: 2 };
 
-const worst = (a: readonly number[], b: readonly number[]): number =>
-  worstDifference(Float32Array.from(a), Float32Array.from(b));
 const evaluated = ({ stderr }: Outcome): string[] => stderr.match(/loss at step \d+: loss [\d.]{5}/g) ?? [];
+
+describeMesh('a run over other combinations of the axes', (runs) => {
+  const tensor: MeshCase = ['tensor-4x2', { mesh: { data: 4, model: 2 } }, 2];
+  meshCases(runs, [tensor]);
+  narrowMeshCases(runs, [tensor, ['fully-sharded', { mesh: { data: 8 }, sharding: 'fully-sharded' }, 8]]);
+});
 
 describeMesh('what a run does on a mesh of 2 x 2 x 2 devices', ({ trained }) => {
   test.each<[string, Settings, string[], number]>([
@@ -34,9 +38,10 @@ describeMesh('what a run does on a mesh of 2 x 2 x 2 devices', ({ trained }) => 
     expect(evaluated(all.outcome)).toEqual(evaluated(one.outcome));
   });
 
-  test('a run continues on one device, and from there on a mesh', async () => {
+  test('a run continues on another mesh, on one device, and from there on a mesh', async () => {
     const whole = await trained('whole', {});
-    await trained('moving', { mesh: AXES, steps: 2 });
+    await trained('moving', { mesh: AXES, steps: 1 });
+    await trained('moving', { mesh: { model: 8 }, steps: 2 }, '--resume');
     await trained('moving', { steps: 3 }, '--resume');
     const { losses } = await trained('moving', { mesh: { data: 8 }, sharding: 'fully-sharded' }, '--resume');
     expect(worst(losses, whole.losses)).toBeLessThan(1e-5);

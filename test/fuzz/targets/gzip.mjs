@@ -3,10 +3,17 @@ import { checkLines, LINES } from './jsonl.mjs';
 import { checkText, TEXT, TOO_SHORT } from './text.mjs';
 import { Wrong } from './support.mjs';
 
-/** What is in all members of a gzip file; undefined where zlib finds it damaged. */
+/**
+ * What is in all members of a gzip file; undefined where zlib finds it damaged. zlib stops at a zero byte, but members
+ * may follow the zeros that pad a file.
+ */
 function unpack(bytes) {
   try {
-    return gunzipSync(bytes, { maxOutputLength: 2 ** 28 });
+    const { buffer, engine } = gunzipSync(bytes, { maxOutputLength: 2 ** 28, info: true });
+    const next = bytes.findIndex((byte, at) => at >= engine.bytesWritten && byte !== 0);
+    if (next < 0) return buffer;
+    const more = unpack(bytes.subarray(next));
+    return more && Buffer.concat([buffer, more]);
   } catch (error) {
     if (error.code === 'ERR_BUFFER_TOO_LARGE') throw new Wrong('the fuzzer made a bomb that its oracle cannot read');
     return undefined;

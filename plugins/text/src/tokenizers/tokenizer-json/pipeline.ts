@@ -53,6 +53,7 @@ export class TokenizerPipeline {
   /** Spellings for the decoders: an added token that is searched for in normalized text has its normalized spelling. */
   private readonly spellings = new Map<number, string>();
   private readonly specialTexts: ReadonlySet<string>;
+  private readonly addedIds = new Map<string, number>();
 
   /** Throws Unsupported for parts that cannot be followed exactly. */
   constructor(file: Part, parse: OnigurumaParser) {
@@ -74,6 +75,7 @@ export class TokenizerPipeline {
     this.late = finder(true);
     for (const [token, id] of this.model.vocabulary) this.tokens[id] = token;
     for (const token of this.added) {
+      this.addedIds.set(token.content, token.id);
       this.tokens[token.id] = token.content;
       this.spellings.set(token.id, spelled(token));
     }
@@ -102,7 +104,7 @@ export class TokenizerPipeline {
   }
 
   idOf(token: string): number | undefined {
-    return this.added.find(({ content }) => content === token)?.id ?? this.model.vocabulary.get(token);
+    return this.addedIds.get(token) ?? this.model.vocabulary.get(token);
   }
 
   /** Throws DataError for text that is not well-formed. */
