@@ -16,32 +16,18 @@ import {
   type Tokenizer,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import type { EncodedExample } from '../encode-examples';
 import { trainEpochs, type EpochResult, type TrialRun } from '../epochs';
 import type { ResolvedSuperGlueOptions } from '../options';
 import type { OpenTask, Protocol } from '../protocol';
 import { intervalNumbers } from '../search';
-import {
-  DIAGNOSTICS,
-  diagnosticFile,
-  fileOf,
-  hasDiagnostic,
-  hasPart,
-  readDiagnostic,
-  readTextTask,
-  TASKS,
-  type Diagnostic,
-  type PlacedTextExample,
-  type SuperGlueTask,
-  type TextResult,
-  type TextTask,
-} from '../tasks';
+import { hasPart, TASKS, type SuperGlueTask, type TextResult, type TextTask } from '../tasks';
 import { mean } from '../tasks/scores';
 import { drawRows, sizeOf } from '../train-rows';
 import { Answerer } from './answerer';
-import { encodeAnswer, encodeTexts, endToken } from './encode-texts';
+import { DataReader, type AskedSet, type LeaderboardTask, type TaskData, type Texts } from './data-reader';
+import { endToken } from './encode-texts';
 import { Submission } from './submission';
-import { TextTuner, type TrainingText } from './text-tuner';
+import { TextTuner } from './text-tuner';
 
 interface Parts {
   readonly engine: Engine;
@@ -53,31 +39,8 @@ interface Parts {
   readonly run?: RunInfo;
 }
 
-type Texts = readonly EncodedExample<PlacedTextExample>[];
-type LeaderboardTask = SuperGlueTask & { readonly text: TextTask };
-
-/** Examples that the best model of a task answers besides those of the validation set. */
-interface AskedSet {
-  /** `test`, or the name of a diagnostic set. */
-  readonly name: string;
-  readonly task: TextTask;
-  readonly texts: Texts;
-  /** Name of the file in the submission. */
-  readonly file: string;
-  readonly diagnostic?: Diagnostic;
-}
-
-interface TaskData {
-  readonly train: readonly (TrainingText & { readonly example: PlacedTextExample })[];
-  readonly val: Texts;
-  readonly asked: readonly AskedSet[];
-}
-
 const isLeaderboardTask = (task: SuperGlueTask): task is LeaderboardTask => task.text !== undefined;
 const LEADERBOARD_TASKS = TASKS.filter(isLeaderboardTask);
-
-/** The task whose model answers the diagnostic sets. */
-const DIAGNOSED = 'rte';
 
 /**
  * The benchmark's own protocol in T5's form (Raffel et al., 2020): the model is fine-tuned to answer each task in words, its
@@ -89,6 +52,7 @@ export class LeaderboardProtocol implements Protocol {
   readonly tasks: readonly string[];
   readonly meanOf = LEADERBOARD_TASKS.length;
   readonly conditions: object;
+  private readonly reader: DataReader;
   private readonly tuner: TextTuner;
   private readonly answerer: Answerer;
 
@@ -120,6 +84,10 @@ export class LeaderboardProtocol implements Protocol {
     this.conditions = this.conditionsOf();
     const batchSize = Math.max(...options.batchSizes);
     const limits = { batchSize, batchTokens: batchSize * (options.maxTokens + LONGEST_ANSWER) };
+    this.reader = new DataReader(
+      { model, tokenizer, logger },
+      { ...options, predict: parts.run ? options.predict : 'none' },
+    );
     this.tuner = new TextTuner({ ...parts, model, objective });
     this.answerer = new Answerer({ ...parts, model, limits, chooses: options.answers === 'chosen' });
   }
@@ -127,7 +95,7 @@ export class LeaderboardProtocol implements Protocol {
   /** What is read is not kept: of all tasks together it may be more than the model. */
   async check(): Promise<void> {
     for (const id of this.tasks) {
-      const { train } = await this.read(taskOf(id), true);
+      const { train } = await this.reader.read(taskOf(id), true);
       this.drawn(train, createRandom(0));
     }
     const { folder, predict } = this.options;
@@ -141,7 +109,7 @@ export class LeaderboardProtocol implements Protocol {
 
   async open(id: string): Promise<OpenTask> {
     const task = taskOf(id);
-    const data = await this.read(task, false);
+    const data = await this.reader.read(task, false);
     const { train, val, asked } = data;
     const { trainRows } = this.options;
     return {
@@ -212,11 +180,12 @@ export class LeaderboardProtocol implements Protocol {
     const { run, logger } = this.parts;
     const numbers: Record<string, number> = {};
     for (const { name, task, texts, file, diagnostic } of asked) {
-      const bySeed = epochs.map(({ answers }) =>
-        texts.map(({ example }, i): TextResult => ({ example, text: answers?.[name]?.[i] ?? '' })),
-      );
+      const bySeed = epochs.map(({ answers }) => resultsOf(name, texts, answers?.[name]));
       if (diagnostic && texts.every(({ example }) => example.answers !== undefined)) {
-        const scores = bySeed.map((results) => task.metrics(results));
+        const scores = bySeed.map((results): Record<string, number> => ({
+          ...task.metrics(results),
+          invalid: invalidShare(task, results),
+        }));
         for (const metric of Object.keys(scores[0])) {
           const own = intervalNumbers(
             metric,
@@ -228,70 +197,11 @@ export class LeaderboardProtocol implements Protocol {
       if (!run || this.options.predict === 'none') continue;
       const submission = new Submission(run.folder);
       await submission.write(file, task.submission(bySeed[0]));
-      const invalid = bySeed[0].filter((result) => task.isInvalid(result)).length;
-      const of = invalid > 0 ? `, of which ${invalid} are no answers of ${diagnostic?.folder ?? id}` : '';
+      const invalid = Math.round(invalidShare(task, bySeed[0]) * texts.length);
+      const of = invalid > 0 ? `, of which ${invalid} are invalid` : '';
       logger.info(`${id}: ${texts.length} answers to ${name}${of}, in ${submission.folder}/${file}.jsonl`);
     }
     return numbers;
-  }
-
-  private async read(task: LeaderboardTask, reports: boolean): Promise<TaskData> {
-    const { folder } = this.options;
-    const train = await readTextTask(folder, task, 'train');
-    const val = await readTextTask(folder, task, 'val');
-    const all = [...train, ...val];
-    const answered = train.filter(({ answers }) => answers !== undefined && answers.length > 0);
-    const learnt = this.encode(answered, fileOf(folder, task, 'train'), all, reports);
-    const own = { model: this.model, tokenizer: this.parts.tokenizer };
-    return {
-      train: learnt.flatMap(({ example, tokens }) =>
-        example.answers!.map((answer) => ({
-          example,
-          source: tokens,
-          target: encodeAnswer(example, answer, own),
-        })),
-      ),
-      val: this.encode(val, fileOf(folder, task, 'val'), all, reports),
-      asked: await this.readAsked(task, reports),
-    };
-  }
-
-  private async readAsked(task: LeaderboardTask, reports: boolean): Promise<AskedSet[]> {
-    const { folder, predict } = this.options;
-    const sets: AskedSet[] = [];
-    if (this.parts.run && predict !== 'none' && (predict === 'val' || hasPart(folder, task, 'test'))) {
-      const examples = await readTextTask(folder, task, predict);
-      const texts = this.encode(examples, fileOf(folder, task, predict), examples, reports);
-      sets.push({ name: predict, task: task.text, texts, file: task.folder });
-    }
-    for (const diagnostic of this.diagnosticsOf(task.id)) {
-      const examples = await readDiagnostic(folder, diagnostic);
-      const texts = this.encode(examples, diagnosticFile(folder, diagnostic.folder), examples, reports);
-      sets.push({ name: diagnostic.folder, task: diagnostic.text, texts, file: diagnostic.folder, diagnostic });
-    }
-    return sets;
-  }
-
-  private diagnosticsOf(id: string): readonly Diagnostic[] {
-    return id === DIAGNOSED ? DIAGNOSTICS.filter((one) => hasDiagnostic(this.options.folder, one)) : [];
-  }
-
-  private encode(
-    examples: readonly PlacedTextExample[],
-    where: string,
-    all: readonly PlacedTextExample[],
-    reports: boolean,
-  ): Texts {
-    const { maxTokens } = this.options;
-    const own = { model: this.model, tokenizer: this.parts.tokenizer };
-    const { encoded, shortened } = encodeTexts(examples, own, this.options, all);
-    if (encoded.length === 0)
-      throw new DataError(`${where} holds no examples with an answer.`, { code: 'superglue.empty' });
-    if (reports && shortened > 0)
-      this.parts.logger.warn(
-        `${where}: ${shortened} of ${encoded.length} examples are longer than ${maxTokens} tokens; their passage loses its end.`,
-      );
-    return encoded;
   }
 
   private conditionsOf(): object {
@@ -320,9 +230,22 @@ function scoresOf(task: TextTask, results: readonly TextResult[]): Record<string
   return {
     score: mean(Object.values(metrics)),
     ...metrics,
-    invalid: mean(results.map((result) => Number(task.isInvalid(result)))),
+    invalid: invalidShare(task, results),
   };
 }
+
+/** Throws DataError for answers of a fine-tuning that read another file. */
+function resultsOf(name: string, texts: Texts, answers: readonly string[] = []): TextResult[] {
+  if (answers.length === texts.length) return texts.map(({ example }, i) => ({ example, text: answers[i] }));
+  const { file } = texts[0].example.place;
+  throw new DataError(
+    `${file} has ${texts.length} examples, but the stored fine-tuning has answers to ${answers.length} of ${name}.`,
+    { code: 'superglue.record', exitCode: 2, hint: 'The file has changed since: start a new run, without --resume.' },
+  );
+}
+
+const invalidShare = (task: TextTask, results: readonly TextResult[]): number =>
+  mean(results.map((result) => Number(task.isInvalid(result))));
 
 /** The accuracy of the most frequent class; undefined for a task whose answers are not classes. */
 function majority({ isWritten }: TextTask, texts: Texts): number | undefined {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { entailmentExamples, RTE_LABELS } from './entailment';
-import { invalidAsWrong, labelTask } from './label-texts';
+import { labelTask } from './label-texts';
 import { index, parseRow, textField } from './rows';
 import { accuracy, matthews, mean, predictedClass } from './scores';
 import type { ClassificationExample, ClassificationResult, Part, RowPlace, TextTask } from './task';
@@ -30,13 +30,18 @@ function pairedExamples(row: unknown, place: RowPlace, part: Part): Classificati
 
 const rteExamples = entailmentExamples('rte', RTE_LABELS);
 
+/** Predictions as a submission has them, which the benchmark scores: one that names no class is the first class. */
+const asSubmitted = (results: readonly ClassificationResult[]): ClassificationResult[] =>
+  results.map((result) => (predictedClass(result) < 0 ? { ...result, probabilities: [1, 0] } : result));
+
 function broadMetrics(results: readonly ClassificationResult[]): Record<string, number> {
-  const classes = invalidAsWrong(results);
-  return { matthews: matthews(classes.map((one) => [predictedClass(one) === 0, one.example.label === 0])) };
+  const pairs = asSubmitted(results).map((one) => [predictedClass(one) === 0, one.example.label === 0] as const);
+  return { matthews: matthews(pairs) };
 }
 
 function pairedMetrics(results: readonly ClassificationResult[]): Record<string, number> {
-  return { accuracy: accuracy(results), parity: parity(results) };
+  const submitted = asSubmitted(results);
+  return { accuracy: accuracy(submitted), parity: parity(submitted) };
 }
 
 /** Share of the pairs of which both examples have one prediction: only the pronoun's gender differs between them. */

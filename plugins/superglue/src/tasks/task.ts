@@ -59,7 +59,7 @@ export interface TextTask {
   examples(row: unknown, place: RowPlace, part: Part): TextExample[];
   /** The benchmark's metrics of a set with answers, from 0 to 1, of which the mean is the task's score. */
   metrics(results: readonly TextResult[]): Record<string, number>;
-  /** Whether a text is no answer at all, so that it is wrong whatever the right one is. */
+  /** Whether a text names none of the task's answers, so that it is wrong whatever the right one is. */
   isInvalid(result: TextResult): boolean;
   /** The objects of the submission, one a line. */
   submission(results: readonly TextResult[]): object[];
