@@ -131,7 +131,7 @@ export const superGlueOptions = z.strictObject(shape).superRefine((options, cont
     context.addIssue({
       code: 'custom',
       path: [name],
-      message: `belongs to mode ${modes.join(' and ')}, and has no effect in mode ${options.mode}: leave it out`,
+      message: `belongs to mode ${modes.join(' or ')} and has no effect in mode ${options.mode}: leave it out`,
     });
   }
 });
