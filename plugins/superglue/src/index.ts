@@ -1,15 +1,21 @@
 export { plugin, plugin as default } from './plugin';
-export { findTask, readTask, TASKS } from './tasks';
+export { DIAGNOSTICS, findTask, readDiagnostic, readTask, readTextTask, TASKS } from './tasks';
 export type {
   ClassificationExample,
   ClassificationResult,
+  Diagnostic,
   Part,
   PlacedExample,
+  PlacedTextExample,
   RowPlace,
   SuperGlueTask,
   TaskId,
+  TextExample,
   TextPart,
+  TextResult,
+  TextTask,
 } from './tasks';
+export { matthews } from './tasks/scores';
 export { SuperGlueEvaluator } from './evaluator';
 export { superGlueOptions, type ResolvedSuperGlueOptions, type SuperGlueOptions } from './options';
 export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
