@@ -1,9 +1,12 @@
 import { DataError, type Tokenizer } from '@graft/core';
-import type { ClassificationExample, PlacedExample } from './tasks';
+import type { ClassificationExample, RowPlace } from './tasks';
 
-/** An example as the encoder reads it. */
-export interface EncodedExample {
-  readonly example: ClassificationExample;
+/** A text of a line of a file. */
+type PlacedText = Pick<ClassificationExample, 'id' | 'parts'> & { readonly place: RowPlace };
+
+/** An example as the model reads it. */
+export interface EncodedExample<E = ClassificationExample> {
+  readonly example: E;
   readonly tokens: Int32Array;
 }
 
@@ -20,8 +23,8 @@ export interface EncodeOptions {
 }
 
 /** Examples as tokens. */
-export interface EncodedExamples {
-  readonly encoded: readonly EncodedExample[];
+export interface EncodedExamples<E = ClassificationExample> {
+  readonly encoded: readonly EncodedExample<E>[];
   /** How many were too long and lost a part of their passage. */
   readonly shortened: number;
 }
@@ -31,16 +34,16 @@ export interface EncodedExamples {
  * part that the task marks as shortenable is ever shortened, and only if the options allow it. `all`: the task's
  * examples, of every split. Default: these.
  */
-export function encodeExamples(
-  examples: readonly PlacedExample[],
+export function encodeExamples<E extends PlacedText>(
+  examples: readonly E[],
   tokenizer: Tokenizer,
   options: EncodeOptions,
-  all = examples,
-): EncodedExamples {
+  all: readonly PlacedText[] = examples,
+): EncodedExamples<E> {
   const { maxTokens, longInputs } = options;
   const maxLength = maxTokens - specials(options);
   let shortened = 0;
-  const encoded = examples.map((example): EncodedExample => {
+  const encoded = examples.map((example): EncodedExample<E> => {
     let tokens = tokenizer.encode(textOf(example));
     if (tokens.length > maxLength) {
       const fitting = longInputs === 'shorten' ? shorten(example, tokenizer, maxLength) : undefined;
@@ -53,12 +56,12 @@ export function encodeExamples(
   return { encoded, shortened };
 }
 
-function textOf({ parts }: ClassificationExample, shortenableLength = Infinity): string {
+function textOf({ parts }: Pick<PlacedText, 'parts'>, shortenableLength = Infinity): string {
   return parts.map(({ text, shortenable }) => (shortenable ? text.slice(0, shortenableLength) : text)).join('');
 }
 
 /** The longest beginning of the shortenable part, in whole words, with which the text fits; undefined if none does. */
-function shorten(example: ClassificationExample, tokenizer: Tokenizer, maxLength: number): Int32Array | undefined {
+function shorten(example: PlacedText, tokenizer: Tokenizer, maxLength: number): Int32Array | undefined {
   const long = example.parts.find(({ shortenable }) => shortenable)?.text ?? '';
   const ends = [0, ...[...long.matchAll(/\S(?=\s|$)/g)].map(({ index }) => index + 1)];
   let fitting: Int32Array | undefined;
@@ -81,17 +84,17 @@ function withSpecials(tokens: Int32Array, { bos, eos }: EncodeOptions): Int32Arr
   return Int32Array.of(...before, ...tokens, ...behind);
 }
 
-const hasPassage = ({ parts }: ClassificationExample): boolean => parts.some(({ shortenable }) => shortenable);
+const hasPassage = ({ parts }: PlacedText): boolean => parts.some(({ shortenable }) => shortenable);
 
 function tooLong(
-  example: PlacedExample,
-  all: readonly PlacedExample[],
+  example: PlacedText,
+  all: readonly PlacedText[],
   tokenizer: Tokenizer,
   options: EncodeOptions,
 ): DataError {
   const { maxTokens, longInputs } = options;
   const shortens = longInputs === 'shorten';
-  const tokensOf = (one: ClassificationExample): number =>
+  const tokensOf = (one: PlacedText): number =>
     tokenizer.encode(textOf(one, shortens ? 0 : Infinity)).length + specials(options);
   const needed = all.reduce((longest, one) => Math.max(longest, tokensOf(one)), 0);
   const { id, place } = example;

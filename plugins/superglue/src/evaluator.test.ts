@@ -11,6 +11,7 @@ import {
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
+import { plugin as benchmarks } from '@graft/benchmarks';
 import { plugin as optimizers } from '@graft/optimizers';
 import { plugin as text } from '@graft/text';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -203,6 +204,19 @@ test('dropout rates for a model without dropout are refused', async () => {
   const other = { representation, specialTokens, kind } as never;
   const refused = (await evaluator({ modelDropouts: [0.1] })).evaluate(context({ model: other }));
   await expect(refused).rejects.toMatchObject({ code: 'superglue.no-dropout' });
+});
+
+test('mode prompted asks the tasks without fine-tuning, as the evaluator benchmarks does', async () => {
+  const registry = new Registry();
+  for (const one of [plugin, benchmarks, text]) registry.register(one, 'test');
+  const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
+  const numbersOf = async (options: { use: string }): Promise<Record<string, number>> =>
+    (await factory.create('evaluator', options)).evaluate(context());
+  const common = { tasks: ['rte'], tokenizer: 'bytes' };
+  const options = { use: 'superglue', mode: 'prompted', folder, ...common };
+  const numbers = await numbersOf(options);
+  expect(numbers).toMatchObject({ 'rte/rows': 5, 'rte/shots': 0 });
+  expect(numbers).toEqual(await numbersOf({ use: 'benchmarks', data: folder, ...common } as { use: string }));
 });
 
 test('an abort signal stops the evaluator, and finished trials are kept', async () => {

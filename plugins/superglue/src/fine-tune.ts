@@ -1,7 +1,5 @@
 import {
-  GraftError,
   uploadBatch,
-  type EvaluationContext,
   type Model,
   type Optimizer,
   type OptimizerState,
@@ -15,53 +13,24 @@ import { globalNorm } from '@graft/core/internal';
 import { random as engineRandom, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
 import { batches, type ClassificationBatch } from './batches';
 import type { EncodedExample } from './encode-examples';
+import {
+  DivergedError,
+  trainEpochs,
+  type EpochResult,
+  type EpochSettings,
+  type Learner,
+  type StepRequest,
+  type Trained,
+  type Trial,
+  type TrialRun,
+} from './epochs';
 import { classificationLoss, classLogits, initialHead, representationOf } from './head';
 import type { ClassificationResult, SuperGlueTask } from './tasks';
 
-/** One point of the grid. */
-export interface Trial {
-  readonly learningRate: number;
-  readonly batchSize: number;
-  /** Rate of dropout on the state that the head reads. */
-  readonly dropout: number;
-  /** Rate of dropout in every place that the model has. Default: the model's own rates. */
-  readonly modelDropout?: number;
-}
-
 /** How a model is fine-tuned on a task. */
-export interface FineTuneSettings {
-  /** Epochs over the training examples. */
-  readonly epochs: number;
-  /** Ends earlier, after this many optimizer steps. */
-  readonly maxSteps?: number;
+export interface FineTuneSettings extends EpochSettings {
   readonly maxTokens: number;
   readonly precision?: Precision;
-}
-
-/** Of one trial: everything but its data. */
-export interface TrialRun {
-  readonly trial: Trial;
-  readonly random: RandomStream;
-  readonly signal?: AbortSignal;
-  /** Called before each optimizer step and each batch of predictions. */
-  readonly progress?: EvaluationContext['progress'];
-}
-
-/** The result of an epoch over the training examples. */
-export interface EpochResult {
-  /** Optimizer steps done. */
-  readonly steps: number;
-  /** Mean over the examples of the epoch, in nats. */
-  readonly trainLoss: number;
-  /** The task's numbers on the validation set. */
-  readonly scores: Readonly<Record<string, number>>;
-}
-
-/** The loss of a trial became NaN or infinite. Other trials may succeed. */
-export class DivergedError extends GraftError {
-  constructor(what: string) {
-    super(`${what}.`, { code: 'superglue.diverged' });
-  }
 }
 
 interface StepInputs {
@@ -129,54 +98,54 @@ export class FineTuner {
     { train, val }: { train: readonly EncodedExample[]; val: readonly EncodedExample[] },
     run: TrialRun,
   ): AsyncGenerator<EpochResult, undefined> {
-    const { trial, random, signal, progress } = run;
-    const { epochs, maxSteps = Infinity } = this.settings;
-    const stepsPerEpoch = Math.ceil(train.length / trial.batchSize);
-    const totalSteps = Math.min(epochs * stepsPerEpoch, maxSteps);
-    let parameters: Parameters = this.copy(start, task.labels.length, random.fork('head'));
-    let state: OptimizerState | undefined;
-    try {
-      state = tf.tidy(() => this.optimizer.init(parameters));
-      let step = 0;
-      for (let epoch = 0; step < totalSteps; epoch++) {
-        let lossSum = 0;
-        let seen = 0;
-        for (const { examples, fields } of batches(train, this.batching(trial), random.fork('order').fork(epoch))) {
-          if (step === totalSteps) break;
-          signal?.throwIfAborted();
-          progress?.({ done: step, total: totalSteps, unit: 'steps' });
-          const key = engineRandom.key(random.fork('dropout').fork(step).key());
-          const inputs = {
-            step: tf.scalar(step),
-            learningRate: tf.scalar(trial.learningRate * this.schedule.factor(step, totalSteps)),
-            dropout: tf.scalar(trial.dropout),
-            randomKey: key,
-            batch: uploadBatch(fields) as ClassificationBatch,
-          };
-          let outputs: StepOutputs;
-          try {
-            const { modelDropout } = trial;
-            outputs = await this.trainStep.async({ parameters, state, modelDropout, ...inputs });
-          } finally {
-            tf.dispose(inputs);
-          }
-          tf.dispose([parameters, state]);
-          ({ parameters, state } = outputs);
-          const [loss] = await outputs.loss.data();
-          outputs.loss.dispose();
-          if (!Number.isFinite(loss)) throw new DivergedError(`The loss is ${loss} at step ${step + 1}`);
-          // A short last batch is weighted by its number of examples.
-          lossSum += loss * examples.length;
-          seen += examples.length;
-          step++;
+    const { trial, random } = run;
+    const learner: Learner = {
+      stepsPerEpoch: Math.ceil(train.length / trial.batchSize),
+      start: () => {
+        const parameters = this.copy(start, task.labels.length, random.fork('head'));
+        try {
+          return { parameters, state: tf.tidy(() => this.optimizer.init(parameters)) };
+        } catch (error) {
+          tf.dispose(parameters);
+          throw error;
         }
-        const results = await this.predict(parameters, val, run);
-        yield { steps: step, trainLoss: lossSum / seen, scores: task.score(results) };
-      }
-    } finally {
-      tf.dispose([parameters, state ?? {}]);
-    }
+      },
+      batches: (order) => batches(train, this.batching(trial), order),
+      step: (trained, request) => this.step(trained, trial, request),
+      measure: async (parameters) => ({ scores: task.score(await this.predict(parameters, val, run)) }),
+    };
+    yield* trainEpochs(learner, this.settings, run);
     return undefined;
+  }
+
+  private async step(
+    { parameters, state }: Trained,
+    { learningRate, dropout = 0, modelDropout }: Trial,
+    { fields, done, total, random }: StepRequest,
+  ): Promise<Trained & { loss: number }> {
+    const inputs = {
+      step: tf.scalar(done),
+      learningRate: tf.scalar(learningRate * this.schedule.factor(done, total)),
+      dropout: tf.scalar(dropout),
+      randomKey: engineRandom.key(random.key()),
+      batch: uploadBatch(fields) as ClassificationBatch,
+    };
+    let outputs: StepOutputs;
+    try {
+      outputs = await this.trainStep.async({ parameters, state, modelDropout, ...inputs });
+    } finally {
+      tf.dispose(inputs);
+    }
+    tf.dispose([parameters, state]);
+    const { loss, ...after } = outputs;
+    try {
+      return { ...after, loss: (await loss.data())[0] };
+    } catch (error) {
+      tf.dispose([after.parameters, after.state]);
+      throw error;
+    } finally {
+      loss.dispose();
+    }
   }
 
   dispose(): void {

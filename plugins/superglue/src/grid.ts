@@ -1,4 +1,4 @@
-import type { EpochResult, Trial } from './fine-tune';
+import type { EpochResult, Trial } from './epochs';
 import type { TrialRecord } from './trial-store';
 
 /** Every combination, in the order in which they are tried. */
@@ -10,16 +10,16 @@ export function grid({
 }: {
   learningRates: readonly number[];
   batchSizes: readonly number[];
-  dropouts: readonly number[];
+  /** Default: there is no head that drops numbers of its state. */
+  dropouts?: readonly number[];
   modelDropouts?: readonly number[];
 }): Trial[] {
   // Trials of runs that do not search it keep the form from before it could be searched.
   const models = modelDropouts?.map((modelDropout) => ({ modelDropout })) ?? [{}];
+  const heads = dropouts?.map((dropout) => ({ dropout })) ?? [{}];
   return batchSizes.flatMap((batchSize) =>
     models.flatMap((model) =>
-      dropouts.flatMap((dropout) =>
-        learningRates.map((learningRate) => ({ learningRate, batchSize, dropout, ...model })),
-      ),
+      heads.flatMap((head) => learningRates.map((learningRate) => ({ learningRate, batchSize, ...head, ...model }))),
     ),
   );
 }

@@ -1,5 +1,5 @@
 import type { RandomStream } from '@graft/core';
-import type { TaskId } from './tasks';
+import type { Diagnostic, TaskId } from './tasks';
 
 /*
  * Rows that look like the benchmark's and whose labels follow from words in them, at varying places: a byte model of a
@@ -47,6 +47,13 @@ function around(random: RandomStream, statement: string): string {
   return random.integer(2) === 0 ? `${statement} ${aside}` : `${aside} ${statement}`;
 }
 
+/** Somebody has gone there (class 0), or hopes to go there. `subject`: who, at the beginning of a sentence. */
+function journey(subject: string, label: number, place: string): string {
+  return label === 0 ? `${subject} has moved to ${place}.` : `${subject} hopes to see ${place} one day.`;
+}
+
+const entailment = (label: number): string => (label === 0 ? 'entailment' : 'not_entailment');
+
 /** Each generator gets the class that the row should have, or chooses classes itself for rows with several examples. */
 export const SYNTHETIC_ROWS: Readonly<
   Record<TaskId, { classes: number; make: (label: number, random: RandomStream) => Row }>
@@ -75,14 +82,12 @@ export const SYNTHETIC_ROWS: Readonly<
   },
   rte: {
     classes: 2,
-    // Somebody has gone there, or hopes to go there.
     make: (label, random) => {
       const [who, place] = [pick(random, PEOPLE), pick(random, PLACES)];
-      const statement = label === 0 ? `${who} has moved to ${place}.` : `${who} hopes to see ${place} one day.`;
       return {
-        premise: around(random, statement),
+        premise: around(random, journey(who, label, place)),
         hypothesis: `${who} was in ${place}.`,
-        label: label === 0 ? 'entailment' : 'not_entailment',
+        label: entailment(label),
       };
     },
   },
@@ -203,5 +208,26 @@ export const SYNTHETIC_ROWS: Readonly<
         qas: [{ query, answers: [{ ...span(who), text: who }] }],
       };
     },
+  },
+};
+
+/**
+ * Rows of the diagnostic sets, for a model that has learnt RTE: pairs that differ only in a pronoun have the same number.
+ * `at`: the row's place, which decides its class.
+ */
+export const SYNTHETIC_DIAGNOSTICS: Readonly<Record<Diagnostic['id'], (at: number, random: RandomStream) => Row[]>> = {
+  axb: (at, random) => {
+    const [who, place] = [pick(random, PEOPLE), pick(random, PLACES)];
+    const sentence1 = around(random, journey(who, at % 2, place));
+    return [{ sentence1, sentence2: `${who} was in ${place}.`, label: entailment(at % 2) }];
+  },
+  axg: (at, random) => {
+    const [who, place] = [pick(random, ['driver', 'teacher', 'doctor', 'singer']), pick(random, PLACES)];
+    return ['He', 'She'].map((pronoun) => ({
+      premise: `The ${who} packs. ${journey(pronoun, at % 2, place)}`,
+      hypothesis: `The ${who} was in ${place}.`,
+      pair_id: at,
+      label: entailment(at % 2),
+    }));
   },
 };

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
 import { writeSyntheticBenchmark } from './synthetic';
-import { readTask, TASKS, type ClassificationExample } from './tasks';
+import { DIAGNOSTICS, readDiagnostic, readTask, TASKS, type ClassificationExample } from './tasks';
 
 const OPTIONS = { seed: 3, trainRows: 240, valRows: 100 };
 const folder = join(temporaryFolder(), 'synthetic');
@@ -66,6 +66,25 @@ test('the same seed gives the same files, and another seed gives others', async 
     expect(readFileSync(join(again, file), 'utf8')).toBe(readFileSync(join(folder, file), 'utf8'));
     expect(readFileSync(join(other, file), 'utf8')).not.toBe(readFileSync(join(folder, file), 'utf8'));
   }
+});
+
+test('with test rows there are test sets without labels, and the diagnostic sets; the other files stay the same', async () => {
+  const own = join(temporaryFolder(), 'tested');
+  await writeSyntheticBenchmark(own, { ...OPTIONS, testRows: 4 });
+  for (const task of TASKS) {
+    const [file, test] = [join(task.folder, 'val.jsonl'), join(own, task.folder, 'test.jsonl')];
+    expect(readFileSync(join(own, file), 'utf8')).toBe(readFileSync(join(folder, file), 'utf8'));
+    expect(readFileSync(test, 'utf8')).not.toMatch(/"label"/);
+    expect((await readTask(own, task, 'test')).filter(({ label }) => label !== undefined)).toEqual([]);
+  }
+  const [broad, paired] = await Promise.all(DIAGNOSTICS.map((one) => readDiagnostic(own, one)));
+  expect(broad.map(({ answers }) => answers![0])).toEqual([
+    'entailment',
+    'not_entailment',
+    'entailment',
+    'not_entailment',
+  ]);
+  expect(paired.map(({ group }) => group)).toEqual(['0', '0', '1', '1', '2', '2', '3', '3']);
 });
 
 test('an existing folder is refused, and so are more rows than can be generated', async () => {

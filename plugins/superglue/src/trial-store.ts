@@ -4,7 +4,7 @@ import { readJsonFile } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EpochResult, Trial } from './fine-tune';
+import type { EpochResult, Trial } from './epochs';
 
 /** The record of one trial: enough to choose the best without repeating it. */
 export interface TrialRecord {

@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { readJson, runFolderOf, startGraft, write } from '../support/graft';
@@ -61,6 +61,28 @@ test('all eight tasks are fine-tuned and scored, with the mean of seven and ReCo
   expect(outcome.stdout).toMatch(/^record +[\d.]+ /m);
   expect(outcome.stdout).toContain(`mean  ${metrics.mean.toFixed(4)}`);
   expect(readJson<object>(join(run, 'run.json'))).toMatchObject({ kind: 'evaluation', status: 'finished' });
+});
+
+test('mode leaderboard scores all eight tasks in words, and writes a submission with the diagnostic sets', async () => {
+  const [own, names] = [join(folder, 'tested'), ['BoolQ', 'CB', 'COPA', 'MultiRC', 'ReCoRD', 'RTE', 'WiC', 'WSC']];
+  const rows = ['--train-rows', '4', '--val-rows', '2', '--test-rows', '2'];
+  await graftSucceeds(['data', 'make', 'superglue', '--out', own, ...rows], folder);
+  const sets = ['folder=tested', 'mode=leaderboard', 'dropouts=[0.1]', 'epochs=1'];
+  const changed = sets.flatMap((option) => ['--set', `evaluators.0.${option}`]);
+  const file = config('leaderboard', 'learningRates: [0.001]');
+  const outcome = await graftSucceeds(['evaluate', file, ...changed], folder);
+  const run = runFolderOf(outcome);
+  const [{ metrics }] = evaluations(run);
+  const scores = names.map((name) => metrics[`${name.toLowerCase()}/score`]);
+  expect(metrics.mean).toBeCloseTo(scores.reduce((sum, value) => sum + value, 0) / 8, 12);
+  expect(Object.keys(metrics)).toEqual(expect.arrayContaining(['axb/matthews', 'axg/parity', 'record/f1', 'cb/f1']));
+  const submission = join(run, 'submission');
+  expect(readdirSync(submission).sort()).toEqual(['AX-b', 'AX-g', ...names].map((name) => `${name}.jsonl`).sort());
+  for (const name of readdirSync(submission)) {
+    const lines = readFileSync(join(submission, name), 'utf8').trimEnd().split('\n');
+    expect(lines).toHaveLength(name === 'AX-g.jsonl' ? 4 : 2);
+    for (const line of lines) expect(Object.keys(JSON.parse(line) as object)[0]).toBe('idx');
+  }
 });
 
 test('Ctrl-C keeps the finished fine-tunings, and --resume does the others', async () => {

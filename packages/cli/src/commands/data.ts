@@ -8,6 +8,7 @@ interface MakeOptions {
   seed: number;
   trainRows: number;
   valRows: number;
+  testRows: number;
 }
 
 export function addDataCommand(program: Command, context: CommandContext): void {
@@ -24,6 +25,12 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .option('--seed <n>', 'seed of the random choices', integer(0), 0)
     .option('--train-rows <n>', 'training rows of each task', integer(1), 400)
     .option('--val-rows <n>', 'validation rows of each task', integer(1), 100)
+    .option(
+      '--test-rows <n>',
+      'test rows of each task, without labels; with them AX-b and AX-g are written',
+      integer(0),
+      0,
+    )
     .action(async (_kind: string, { out, ...options }: MakeOptions) => {
       const { writeSyntheticBenchmark } = await import('@graft/superglue');
       await writeSyntheticBenchmark(resolve(out), options);

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { classOf, index, parseRow, textField } from './rows';
+import { labelTask } from './label-texts';
 import { accuracy } from './scores';
-import type { SuperGlueTask } from './task';
+import type { ClassificationExample, Part, RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
   premise: textField,
@@ -12,21 +13,26 @@ const rowSchema = z.looseObject({
   label: z.unknown().optional(),
 });
 
+const LABELS = ['choice1', 'choice2'];
+
+function examples(row: unknown, place: RowPlace, part: Part): ClassificationExample[] {
+  const { premise, choice1, choice2, question, idx, label } = parseRow(rowSchema, row, place);
+  return [
+    {
+      id: String(idx),
+      parts: [{ text: `copa choice1: ${choice1} choice2: ${choice2} premise: ${premise} question: ${question}` }],
+      label: classOf(label, { '0': 0, '1': 1 }, place, part),
+    },
+  ];
+}
+
 /** Which of two sentences is the premise's cause, or its effect? */
 export const copa: SuperGlueTask = {
   id: 'copa',
   folder: 'COPA',
-  labels: ['choice1', 'choice2'],
+  labels: LABELS,
   inMean: true,
-  examples: (row, place, part) => {
-    const { premise, choice1, choice2, question, idx, label } = parseRow(rowSchema, row, place);
-    return [
-      {
-        id: String(idx),
-        parts: [{ text: `copa choice1: ${choice1} choice2: ${choice2} premise: ${premise} question: ${question}` }],
-        label: classOf(label, { '0': 0, '1': 1 }, place, part),
-      },
-    ];
-  },
+  examples,
+  text: labelTask({ examples, labels: LABELS, submitted: [0, 1] }),
   score: (results) => ({ accuracy: accuracy(results) }),
 };

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { classOf, index, parseRow, textField } from './rows';
+import { labelTask } from './label-texts';
 import { accuracy, meanF1 } from './scores';
-import type { ClassificationExample, Part, RowPlace, SuperGlueTask } from './task';
+import type { ClassificationExample, ClassificationResult, Part, RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
   premise: textField,
@@ -11,12 +12,13 @@ const rowSchema = z.looseObject({
 });
 
 const CB_LABELS = ['entailment', 'contradiction', 'neutral'];
-const RTE_LABELS = ['entailment', 'not_entailment'];
+export const RTE_LABELS = ['entailment', 'not_entailment'];
 
 const byName = (labels: readonly string[]): Record<string, number> =>
   Object.fromEntries(labels.map((label, i) => [label, i]));
 
-function entailmentExamples(id: 'cb' | 'rte', labels: readonly string[]) {
+/** One example of a premise and a hypothesis, by the names that T5 gives to task and classes. */
+export function entailmentExamples(id: 'cb' | 'rte', labels: readonly string[]) {
   const named = byName(labels);
   return (row: unknown, place: RowPlace, part: Part): ClassificationExample[] => {
     const { premise, hypothesis, idx, label } = parseRow(rowSchema, row, place);
@@ -30,15 +32,24 @@ function entailmentExamples(id: 'cb' | 'rte', labels: readonly string[]) {
   };
 }
 
+const cbExamples = entailmentExamples('cb', CB_LABELS);
+const cbMetrics = (results: readonly ClassificationResult[]): Record<string, number> => ({
+  accuracy: accuracy(results),
+  f1: meanF1(results, CB_LABELS.length),
+});
+
 /** Does the author of the premise consider the hypothesis true, false, or neither? */
 export const cb: SuperGlueTask = {
   id: 'cb',
   folder: 'CB',
   labels: CB_LABELS,
   inMean: true,
-  examples: entailmentExamples('cb', CB_LABELS),
-  score: (results) => ({ accuracy: accuracy(results), f1: meanF1(results, CB_LABELS.length) }),
+  examples: cbExamples,
+  text: labelTask({ examples: cbExamples, labels: CB_LABELS, metrics: cbMetrics }),
+  score: cbMetrics,
 };
+
+const rteExamples = entailmentExamples('rte', RTE_LABELS);
 
 /** Does the hypothesis follow from the premise? */
 export const rte: SuperGlueTask = {
@@ -46,6 +57,7 @@ export const rte: SuperGlueTask = {
   folder: 'RTE',
   labels: RTE_LABELS,
   inMean: true,
-  examples: entailmentExamples('rte', RTE_LABELS),
+  examples: rteExamples,
+  text: labelTask({ examples: rteExamples, labels: RTE_LABELS }),
   score: (results) => ({ accuracy: accuracy(results) }),
 };

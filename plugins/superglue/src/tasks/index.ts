@@ -9,7 +9,8 @@ import { wic } from './wic';
 import { wsc } from './wsc';
 
 export * from './task';
-export { readTask } from './read-task';
+export { DIAGNOSTICS, type Diagnostic } from './diagnostics';
+export { diagnosticFile, fileOf, hasDiagnostic, hasPart, readDiagnostic, readTask, readTextTask } from './read-task';
 
 /** All eight, in the order of the paper's list, with ReCoRD at the end. */
 export const TASKS: readonly SuperGlueTask[] = [copa, wic, wsc, rte, multirc, cb, boolq, record];

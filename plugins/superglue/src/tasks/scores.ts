@@ -9,7 +9,8 @@ export function predictedClass({ probabilities }: ClassificationResult): number 
   return best;
 }
 
-function mean(values: readonly number[]): number {
+/** Throws DataError for no values. */
+export function mean(values: readonly number[]): number {
   if (values.length === 0) throw new DataError('There are no predictions to be scored.', { code: 'superglue.empty' });
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
@@ -64,4 +65,16 @@ export function topIsRight(results: readonly ClassificationResult[]): number {
       return Number(top.example.label === 1);
     }),
   );
+}
+
+/**
+ * Matthews' correlation of two classes, from -1 to 1: that of prediction and class as numbers 0 and 1; 0 if either is the
+ * same everywhere. `pairs`: what was predicted, and what is right. Throws DataError for an empty set.
+ */
+export function matthews(pairs: readonly (readonly [predicted: boolean, right: boolean])[]): number {
+  const predicted = mean(pairs.map(([own]) => Number(own)));
+  const right = mean(pairs.map(([, own]) => Number(own)));
+  const both = mean(pairs.map(([own, other]) => Number(own && other)));
+  const variances = predicted * (1 - predicted) * right * (1 - right);
+  return variances === 0 ? 0 : (both - predicted * right) / Math.sqrt(variances);
 }

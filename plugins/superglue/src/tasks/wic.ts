@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { sliceCodePoints } from '@graft/core/internal';
 import { badRow, classOf, FALSE_TRUE, index, parseRow, spanField, textField } from './rows';
+import { labelTask } from './label-texts';
 import { accuracy } from './scores';
-import type { RowPlace, SuperGlueTask } from './task';
+import type { ClassificationExample, Part, RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
   word: spanField,
@@ -26,6 +27,18 @@ function mark(sentence: string, start: number, end: number, place: RowPlace, fie
   return `${before}*${word}*${after}`;
 }
 
+/** T5's form does not say where the word is. */
+function unmarkedExamples(row: unknown, place: RowPlace, part: Part): ClassificationExample[] {
+  const { word, sentence1, sentence2, idx, label } = parseRow(rowSchema, row, place);
+  return [
+    {
+      id: String(idx),
+      parts: [{ text: `wic sentence1: ${sentence1} sentence2: ${sentence2} word: ${word}` }],
+      label: classOf(label, FALSE_TRUE, place, part),
+    },
+  ];
+}
+
 /** Does the word mean the same in both sentences? */
 export const wic: SuperGlueTask = {
   id: 'wic',
@@ -44,5 +57,6 @@ export const wic: SuperGlueTask = {
       },
     ];
   },
+  text: labelTask({ examples: unmarkedExamples, labels: ['False', 'True'], submitted: ['false', 'true'] }),
   score: (results) => ({ accuracy: accuracy(results) }),
 };
