@@ -1,5 +1,5 @@
 import { plugin } from '@graft/benchmarks';
-import { cutAtStop, type GenerationItem, type RowScore, type Task } from '@graft/core';
+import { cutAtStop, type ChoiceItem, type GenerationItem, type RowScore, type Task } from '@graft/core';
 import { describeIf } from '../support';
 import {
   askedBy,
@@ -41,6 +41,14 @@ describeIf(BENCHMARKS !== undefined, NO_BENCHMARKS, 'the tasks on real rows', ()
       expect(rows.map(({ doc_id }) => items[doc_id]).map(askedBy)).toEqual(rows.map(askedIn));
     },
   );
+
+  test('mmlu-generative asks what mmlu asks, without the letters that it would choose from', async () => {
+    const request = { folder: BENCHMARKS!, shots: 2 };
+    const [choices, written] = await Promise.all(['mmlu', 'mmlu-generative'].map((id) => taskOf(id).items(request)));
+    expect(written.map((item) => (item as GenerationItem).prompt)).toEqual(
+      choices.flatMap((item) => (item as ChoiceItem).prompts),
+    );
+  });
 
   const replayed = all.filter((reference) => replaysOf(reference).length > 0);
   test.each(replayed.map((reference) => [reference.name, reference] as const))(
