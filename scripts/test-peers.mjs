@@ -21,6 +21,7 @@ const { venv } = installPeers([
   'rouge_score',
   'torchmetrics',
   'trl',
+  'math_verify',
 ]);
 const { status } = spawnSync(
   process.execPath,

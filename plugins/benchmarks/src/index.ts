@@ -11,6 +11,7 @@ export {
   type LatencyOptions,
   type ResolvedLatencyOptions,
 } from './evaluators/latency';
+export { equivalentMath } from './answers/math/equivalent';
 export { answerScore, normalizeAnswer, type AnswerScore } from './metrics/answers';
 export { bleu, sentenceBleu, type BleuOptions, type BleuScore } from './metrics/bleu';
 export { BLEU_TOKENIZERS, type BleuTokenizer } from './metrics/bleu-tokenizers';

@@ -30,7 +30,19 @@ export const SUITES = {
     'triviaqa',
     'wmt23',
   ],
-  instruction: ['gsm8k', 'mmlu', 'mmlu-pro', 'mbpp', 'humaneval', 'math-500', 'bbh', 'gpqa-diamond', 'wmt23', 'mgsm'],
+  /** Every answer is written: what a tuned model would choose by likelihood is not what it says. */
+  instruction: [
+    'gsm8k',
+    'mmlu-generative',
+    'mmlu-pro',
+    'mbpp',
+    'humaneval',
+    'math-500',
+    'bbh',
+    'gpqa-diamond-cot',
+    'wmt23',
+    'mgsm',
+  ],
   /** The eight tasks, asked without fine-tuning. */
   superglue: ['boolq', 'cb', 'copa', 'multirc', 'record', 'rte', 'wic', 'wsc'],
 } satisfies Suites;

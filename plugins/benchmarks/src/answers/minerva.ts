@@ -1,5 +1,5 @@
 /** The final answer of a solution as Minerva's evaluation reads and compares it, by strings alone. */
-import { insideBoxed, lastBoxed } from './math-answers';
+import { insideBoxed, lastBoxed } from './math-strings';
 
 const SUBSTITUTIONS: readonly (readonly [string, string])[] = [
   ['an ', ''],

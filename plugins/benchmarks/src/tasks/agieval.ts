@@ -9,7 +9,9 @@ import {
 } from '@graft/core';
 import { z } from 'zod';
 import { BenchmarkFiles } from '../data/benchmark-files';
-import { answerOfMath, equalMath } from '../answers/math-answers';
+import { equivalentMath } from '../answers/math/equivalent';
+import { findAnswer } from '../answers/math/find-answer';
+import { answerOfMath, equalMath } from '../answers/math-strings';
 
 const letters = z.union([z.string(), z.array(z.string()).transform((all) => all.join(''))]).nullish();
 const rowSchema = z.looseObject({
@@ -52,7 +54,7 @@ const CHINESE = [
 
 /**
  * Exams of schools, universities and lawyers. The options are scored, with their letters; the answers of `math` are
- * written. All questions count equally. The Chinese set `gaokao-mathcloze` is left out: its answers are free text.
+ * written, and `equivalent` is the share of them that is right in whatever notation. All questions count equally. The Chinese set `gaokao-mathcloze` is left out: its answers are free text.
  */
 export class AgiEval extends FewShotTask<Row> {
   readonly version = 1;
@@ -140,7 +142,11 @@ function writtenOf(
     target,
     score: ({ text }) => {
       const extracted = answerOfMath(text);
-      return { extracted, metrics: { accuracy: Number(equalMath(extracted, answerOfMath(target))) } };
+      const accuracy = Number(equalMath(extracted, answerOfMath(target)));
+      // Not what the rules above extract, which is 56 where the answer is \frac{3}{56}.
+      const found = findAnswer(text);
+      const equivalent = Number(found !== undefined && equivalentMath(target, found));
+      return { extracted, metrics: { accuracy, equivalent } };
     },
   };
 }

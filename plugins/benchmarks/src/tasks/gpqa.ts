@@ -16,22 +16,56 @@ const rowSchema = z.looseObject({
   choice4: z.string().optional(),
   answer: z.enum(['(A)', '(B)', '(C)', '(D)']).optional(),
 });
-interface Row {
+/** A question of GPQA. `right`: index of the choice. */
+export interface GpqaRow {
   readonly id: string;
   readonly question: string;
   readonly choices: readonly string[];
   readonly right: number;
-  /** Precedes the question; with examples it is another one. */
   readonly opening: string;
 }
 
-const LETTERS = ['(A)', '(B)', '(C)', '(D)'];
+export const GPQA_LETTERS = ['(A)', '(B)', '(C)', '(D)'];
+
+/** All questions, and the 198 of them on which experts agree most. */
+export type GpqaFile = 'gpqa_main' | 'gpqa_diamond';
+
+/** The questions for `task`, each with the other ones as examples. */
+export async function gpqaSets(
+  task: string,
+  name: GpqaFile,
+  opening: string,
+  { folder }: TaskRequest,
+): Promise<readonly TaskSet<GpqaRow>[]> {
+  const files = new BenchmarkFiles(folder, {
+    task,
+    folders: ['gpqa', 'gpqa/dataset'],
+    from: 'the repository idavidrein/gpqa: unpack its dataset.zip with the password of its page',
+  });
+  const { rows, file } = await files.rows([name], rowSchema);
+  const read = rows.map((row) => ({ ...rowOf(row), opening }));
+  return [{ rows: read, pool: read, poolName: file }];
+}
+
+/** Precedes the question; with examples it is another one. */
+export const gpqaOpening = (shots: number): string =>
+  shots === 0 ? 'What is the correct answer to this question:' : 'Question: ';
+
+/** Precedes the examples. */
+export const GPQA_PREAMBLE =
+  'Here are some example questions from experts. Answer the final question yourself, following the format of the previous questions exactly.\n';
+
+/** `ending`: what the answer follows. */
+export function gpqaQuestion({ opening, question, choices }: GpqaRow, ending: string): string {
+  const lines = choices.map((choice, i) => `${GPQA_LETTERS[i]} ${choice}`);
+  return `${opening}${question}\nChoices:\n${lines.join('\n')}\n${ending}`;
+}
 
 /**
  * Questions of experts. The order of a row's choices is drawn from its own id, so that it depends neither on the other
  * rows nor on the run. Examples are the other rows of the same file: a row is never its own example.
  */
-export class Gpqa extends ChoiceTask<Row> {
+export class Gpqa extends ChoiceTask<GpqaRow> {
   readonly version = 1;
   readonly description: string;
   override readonly shots: number = 5;
@@ -42,43 +76,33 @@ export class Gpqa extends ChoiceTask<Row> {
     this.description = `GPQA${id === 'gpqa' ? '' : ' Diamond'}: questions of experts, the letter of the answer`;
   }
 
-  protected async sets({ folder, shots }: TaskRequest): Promise<readonly TaskSet<Row>[]> {
-    const name = this.id === 'gpqa' ? 'gpqa_main' : 'gpqa_diamond';
-    const files = new BenchmarkFiles(folder, {
-      task: this.id,
-      folders: ['gpqa', 'gpqa/dataset'],
-      from: 'the repository idavidrein/gpqa: unpack its dataset.zip with the password of its page',
-    });
-    const { rows, file } = await files.rows([name], rowSchema);
-    const opening = shots === 0 ? 'What is the correct answer to this question:' : 'Question: ';
-    const read = rows.map((row) => ({ ...rowOf(row), opening }));
-    return [{ rows: read, pool: read, poolName: file }];
+  protected sets(request: TaskRequest): Promise<readonly TaskSet<GpqaRow>[]> {
+    const file = this.id === 'gpqa' ? 'gpqa_main' : 'gpqa_diamond';
+    return gpqaSets(this.id, file, gpqaOpening(request.shots), request);
   }
 
-  protected override preamble(_set: TaskSet<Row>, shots: number): string {
-    if (shots === 0) return '';
-    return 'Here are some example questions from experts. Answer the final question yourself, following the format of the previous questions exactly.\n';
+  protected override preamble(_set: TaskSet<GpqaRow>, shots: number): string {
+    return shots === 0 ? '' : GPQA_PREAMBLE;
   }
 
-  protected override idOf({ id }: Row): string {
+  protected override idOf({ id }: GpqaRow): string {
     return id;
   }
 
-  protected question({ opening, question, choices }: Row): string {
-    const lines = choices.map((choice, i) => `${LETTERS[i]} ${choice}`);
-    return `${opening}${question}\nChoices:\n${lines.join('\n')}\nAnswer:`;
+  protected question(row: GpqaRow): string {
+    return gpqaQuestion(row, 'Answer:');
   }
 
-  protected choices({ right }: Row): Choices {
-    return { texts: LETTERS, right: [right] };
+  protected choices({ right }: GpqaRow): Choices {
+    return { texts: GPQA_LETTERS, right: [right] };
   }
 }
 
-function rowOf(row: z.output<typeof rowSchema>): Omit<Row, 'opening'> {
+function rowOf(row: z.output<typeof rowSchema>): Omit<GpqaRow, 'opening'> {
   const { Question: question, 'Record ID': id, choice1, choice2, choice3, choice4, answer } = row;
   const drawn = [choice1, choice2, choice3, choice4].filter((choice) => choice !== undefined);
   if (drawn.length === 4 && answer !== undefined)
-    return { id, question, choices: drawn, right: LETTERS.indexOf(answer) };
+    return { id, question, choices: drawn, right: GPQA_LETTERS.indexOf(answer) };
   const answers = [
     row['Incorrect Answer 1'],
     row['Incorrect Answer 2'],

@@ -5,6 +5,7 @@ import { BigBenchHard } from './bbh';
 import { BoolQ } from './boolq';
 import { Drop } from './drop';
 import { Gpqa } from './gpqa';
+import { GpqaCot, GpqaGenerative } from './gpqa-generative';
 import { Gsm8k } from './gsm8k';
 import { HellaSwag } from './hellaswag';
 import { HumanEval } from './humaneval';
@@ -13,6 +14,7 @@ import { Math500 } from './math-500';
 import { Mbpp } from './mbpp';
 import { Mgsm } from './mgsm';
 import { Mmlu } from './mmlu';
+import { MmluGenerative } from './mmlu-generative';
 import { MmluPro } from './mmlu-pro';
 import { NaturalQuestions } from './nq';
 import { Piqa } from './piqa';
@@ -37,6 +39,7 @@ export const TASKS: readonly Task[] = [
   new Arc('arc-challenge', 25),
   new Arc('arc-easy', 0),
   new Mmlu(),
+  new MmluGenerative(),
   new MmluPro(),
   new HellaSwag(),
   new Winogrande(),
@@ -48,6 +51,10 @@ export const TASKS: readonly Task[] = [
   new Drop(),
   new Gpqa('gpqa'),
   new Gpqa('gpqa-diamond'),
+  new GpqaGenerative('gpqa-generative'),
+  new GpqaGenerative('gpqa-diamond-generative'),
+  new GpqaCot('gpqa-cot'),
+  new GpqaCot('gpqa-diamond-cot'),
   new Gsm8k(),
   new HumanEval(),
   new Lambada('lambada'),

@@ -1,6 +1,8 @@
 import { GenerationTask, type GenerationAnswer, type RowScore, type TaskRequest, type TaskSet } from '@graft/core';
 import { z } from 'zod';
 import { NO_ANSWER } from '../answers/exact-match';
+import { equivalentMath } from '../answers/math/equivalent';
+import { findAnswer } from '../answers/math/find-answer';
 import { boxedAnswer, finalAnswer, plainFinalAnswer } from '../answers/minerva';
 import { BenchmarkFiles } from '../data/benchmark-files';
 
@@ -38,8 +40,8 @@ const EXAMPLES: readonly Row[] = [
 ];
 
 /**
- * Problems of competitions with solutions. The final answers are compared as strings in one notation: two notations of one
- * number may count as different, where a program that does algebra would see that they are equal.
+ * Problems of competitions with solutions. `exactMatch`: the sentence of the final answer, as a string in one notation.
+ * `equivalent`: the answer wherever it stands, by its value (lm-eval's `math_verify`).
  */
 export class Math500 extends GenerationTask<Row> {
   readonly id = 'math-500';
@@ -78,6 +80,11 @@ export class Math500 extends GenerationTask<Row> {
   protected score({ text }: GenerationAnswer, row: Row): RowScore {
     const answer = finalAnswer(text);
     const extracted = answer === undefined ? NO_ANSWER : plainFinalAnswer(answer);
-    return { extracted, metrics: { exactMatch: Number(extracted === this.target(row)) } };
+    const found = findAnswer(text);
+    const equivalent = found !== undefined && equivalentMath(boxedAnswer(row.solution), found);
+    return {
+      extracted,
+      metrics: { exactMatch: Number(extracted === this.target(row)), equivalent: Number(equivalent) },
+    };
   }
 }

@@ -18,6 +18,7 @@ const gpqa = {
   'Incorrect Answer 3': 'd',
   'Record ID': 'r1',
 };
+const drawn = { ...gpqa, choice1: 'a', choice2: 'b', choice3: 'c', choice4: 'd', answer: '(B)' };
 
 describe('tasks whose choices have their own scores', () => {
   test('truthfulqa-mc2 scores the share of the true answers, however improbable all are', async () => {
@@ -52,7 +53,6 @@ describe('tasks whose choices have their own scores', () => {
   });
 
   test('gpqa takes an order that is there, otherwise one that depends on the row alone', async () => {
-    const drawn = { ...gpqa, choice1: 'a', choice2: 'b', choice3: 'c', choice4: 'd', answer: '(B)' };
     const given = await firstOf<ChoiceItem>('gpqa', { 'gpqa/gpqa_main.jsonl': [drawn] });
     expect(given.prompts).toEqual([`What is the correct answer to this question:${choices}`]);
     expect(given.target).toEqual(['(B)']);
@@ -81,7 +81,61 @@ const answer = (number: string, ...spans: string[]): object => ({
   spans,
 });
 
+const steps = choices.replace('Answer:', "Let's think step by step: ");
+const examples =
+  'Here are some example questions from experts. Answer the final question yourself, following the format of the previous questions exactly.\n';
+
 const cases: readonly WrittenCase[] = [
+  {
+    task: 'mmlu-generative',
+    files: { 'mmlu/data/test/high_school_art_test.csv': 'Which is a color?,up,red,ten,far,B\n' },
+    prompt:
+      'The following are multiple choice questions (with answers) about high school art.\n\n' +
+      'Which is a color?\nA. up\nB. red\nC. ten\nD. far\nAnswer:',
+    until: ['</s>', '\n'],
+    scores: {
+      ' B': { exactMatch: 1, flexibleMatch: 1 },
+      ' (b)': { exactMatch: 1, flexibleMatch: 0 },
+      '**B**. red': { exactMatch: 0, flexibleMatch: 1 },
+      ' The answer is (B), not A.': { exactMatch: 0, flexibleMatch: 1 },
+      ' A color is red, so it is B': { exactMatch: 0, flexibleMatch: 1 },
+      ' A': { exactMatch: 0, flexibleMatch: 0 },
+      ' red': { exactMatch: 0, flexibleMatch: 0 },
+    },
+  },
+  {
+    task: 'gpqa-generative',
+    files: {
+      'gpqa/gpqa_main.jsonl': [drawn, { ...drawn, Question: 'What is hot?', 'Record ID': 'r2', answer: '(D)' }],
+    },
+    shots: 1,
+    prompt: `${examples}Question: ${choices.replace('What is the color of ice?', 'What is hot?')} (D)\n\nQuestion: ${choices}`,
+    until: ['</s>', 'Question:', '<|im_end|>'],
+    scores: {
+      ' The answer is (B).': { exactMatch: 1, flexibleMatch: 1 },
+      // The pattern leaves out the last character; without parentheses, B is the text of the second choice.
+      ' The answer is B': { exactMatch: 0, flexibleMatch: 1 },
+      ' Not (A), but (B)': { exactMatch: 0, flexibleMatch: 1 },
+      ' Answer: B': { exactMatch: 0, flexibleMatch: 1 },
+      ' (C)': { exactMatch: 0, flexibleMatch: 0 },
+      '': { exactMatch: 0, flexibleMatch: 0 },
+    },
+  },
+  {
+    task: 'gpqa-cot',
+    files: { 'gpqa/gpqa_main.jsonl': [drawn] },
+    prompt: `What is the correct answer to this question:${steps}`,
+    until: ['</s>'],
+    scores: { 'Ice is b. The answer is (B).': { exactMatch: 1, flexibleMatch: 1 } },
+  },
+  {
+    task: 'gpqa-diamond-cot',
+    files: { 'gpqa/gpqa_diamond.jsonl': [drawn, { ...drawn, Question: 'What is hot?', 'Record ID': 'r2' }] },
+    shots: 1,
+    prompt: `${examples}Question: ${steps.replace('What is the color of ice?', 'What is hot?')} (B)\n\nQuestion: ${steps}`,
+    until: ['</s>'],
+    scores: { '(B)': { exactMatch: 0, flexibleMatch: 1 } },
+  },
   {
     task: 'gsm8k',
     files: {

@@ -1,7 +1,4 @@
-/**
- * Answers in LaTeX, compared as strings: two notations of one number may differ. No library of TypeScript does algebra on
- * LaTeX.
- */
+/** Answers in LaTeX, compared as strings by the MATH benchmark's own rules: two notations of one number may differ. */
 
 /** The last `\boxed{...}` of a text with its content, braces paired; undefined if there is none. */
 export function lastBoxed(text: string): string | undefined {

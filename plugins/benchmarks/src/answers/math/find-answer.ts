@@ -1,0 +1,64 @@
+/** A final answer is not further from the end. */
+const MAX_CHARACTERS = 20_000;
+
+/** Formulas: between dollars, in brackets of LaTeX. */
+const FORMULA = /\$\$([\s\S]+?)\$\$|\$((?:\\\$|[^$\n])+?)\$|\\\(([\s\S]+?)\\\)|\\\[([\s\S]+?)\\\]/g;
+/** Numbers and terms of numbers in plain text. */
+const PLAIN = /-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*[-+*/^]\s*\d+(?:\.\d+)?)*\s*%?/g;
+
+/**
+ * The final answer in a text, as lm-eval's `math_verify` looks for it: behind the words "final answer is", in the last
+ * box, behind the word "answer", in the last formula, or the last number. Undefined if there is none of these.
+ *
+ *     findAnswer('So $x = 3$. The answer is $\frac12$.')   ->   '\frac12'
+ */
+export function findAnswer(written: string): string | undefined {
+  const text = written.slice(-MAX_CHARACTERS);
+  const closed = [...text.matchAll(/final answer is:?\s*(.+?)\.?\s?I hope/gi)].at(-1);
+  if (closed) return formulas(closed[1])[0] ?? closed[1].trim();
+  const named = [...text.matchAll(/final answer.{0,100}?\sis:?\s*(.+)/gi)].at(-1);
+  const box = text.lastIndexOf('\\boxed');
+  if (box >= 0 && box > (named?.index ?? -1)) return boxAt(text, box);
+  if (named) return answerIn(named[1]);
+  const said = [...text.matchAll(/answer(?::|\s+is:?)\s*(.+)/gi)].at(-1);
+  const answer = said && answerIn(said[1]);
+  return answer ?? formulas(text).at(-1) ?? bareFormula(text) ?? text.match(PLAIN)?.at(-1)?.trim();
+}
+
+/** The box with its content; up to the end where its braces do not pair. */
+function boxAt(text: string, from: number): string {
+  let open = 0;
+  for (let at = from; at < text.length; at++) {
+    if (text[at] === '{') open++;
+    if (text[at] === '}' && --open === 0) return text.slice(from, at + 1);
+  }
+  return text.slice(from);
+}
+
+/** The first line, if it has commands of LaTeX and no words. */
+function bareFormula(text: string): string | undefined {
+  const line = text.trim().split('\n')[0];
+  const isFormula = /\\[a-zA-Z]/.test(line) && !/[a-zA-Z]{2}/.test(line.replace(/\\[a-zA-Z]+/g, ''));
+  return isFormula ? line : undefined;
+}
+
+/** Formulas of a text; those that "and", "or" or a comma connects are one answer. */
+function formulas(text: string): string[] {
+  const found: { text: string; end: number }[] = [];
+  for (const match of text.matchAll(FORMULA)) {
+    const percent = /^\s*\\?%/.exec(text.slice(match.index + match[0].length))?.[0] ?? '';
+    const formula = (match[1] ?? match[2] ?? match[3] ?? match[4]).trim() + percent;
+    const end = match.index + match[0].length + percent.length;
+    const last = found.at(-1);
+    if (last && /^\s*(?:,|,?\s*and|,?\s*or)\s*$/.test(text.slice(last.end, match.index)))
+      found[found.length - 1] = { text: `${last.text}, ${formula}`, end };
+    else found.push({ text: formula, end });
+  }
+  return found.map((one) => one.text);
+}
+
+/** What a line says behind "answer is": its first formula, otherwise its first number, otherwise its words. */
+function answerIn(line: string): string | undefined {
+  const number = new RegExp(`^\\$?(${PLAIN.source})`).exec(line)?.[1];
+  return formulas(line)[0] ?? number?.trim() ?? /^[^.\n]+/.exec(line)?.[0].trim();
+}
