@@ -1,5 +1,5 @@
 /** The examples of preference tuning, as a user runs them. */
-import { realpathSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
 import { readJson, readMetrics, runFolderOf, type MetricsLine } from '../support/graft';
@@ -34,10 +34,19 @@ test('a model learns which of two answers is better, relative to the one that it
   expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
 
   // A resumed run has the reference of the run's beginning, not of the checkpoint; also if its numbers are kept.
-  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': true };
+  const kept = join(folder, 'kept');
+  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': { folder: kept } };
   await run('dpo.yaml', parted);
   const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
   losses(readMetrics(resumed)).forEach((loss, i) => expect(loss).toBeCloseTo(lines[i].loss, 5));
+  // Of one model, and each pair of the four batches once.
+  const [digest, ...others] = readdirSync(kept);
+  expect(others).toEqual([]);
+  const keys = readFileSync(join(kept, digest, 'preferences-v1.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  expect(new Set(keys.map((line) => (JSON.parse(line) as { key: string }).key)).size).toBe(16);
+  expect(keys).toHaveLength(16);
 });
 
 test('under train.lora the frozen weights are the reference', async () => {
