@@ -136,6 +136,9 @@ export class Dpo implements Objective {
     this.sample = async (batch, context) => ({ ...batch, [KEPT_FIELD.name]: await kept.field(batch, context) });
   }
 
+  /** The chosen answer and the rejected one. */
+  readonly targetsPerRow = 2;
+
   get chunkTokens(): number | undefined {
     return this.options.chunkTokens;
   }
