@@ -699,8 +699,11 @@ declare module '@graft/core' {
         /** Folder of the reference's checkpoint. */
         readonly checkpoint: string;
       };
-      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
-      readonly keepReference?: boolean;
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs and runs: `true` in Graft's cache, or in another folder (`{ folder: FOLDER }`). Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean | {
+        /** The folder that keeps them, by the reference's content. */
+        readonly folder: string;
+      };
       /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
       readonly maxSourceTokens?: number;
       /** Longest answer in tokens, end of sequence included. Default: no limit. */
@@ -729,8 +732,11 @@ declare module '@graft/core' {
         /** Folder of the reference's checkpoint. */
         readonly checkpoint: string;
       };
-      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.. Default: false */
-      readonly keepReference?: boolean;
+      /** Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs and runs: `true` in Graft's cache, or in another folder (`{ folder: FOLDER }`). Default: every step computes them.. Default: false */
+      readonly keepReference?: boolean | {
+        /** The folder that keeps them, by the reference's content. */
+        readonly folder: string;
+      };
       /** Longest prompt in tokens; a longer one is an error that names the length needed. Default: no limit. */
       readonly maxSourceTokens?: number;
       /** Longest answer in tokens, end of sequence included. Default: no limit. */

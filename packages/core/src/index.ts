@@ -84,6 +84,7 @@ export {
   type SideTokenizers,
   type SideTokens,
   type SpecialTokenPolicy,
+  type StepShape,
   type SpecialTokenRule,
   type SpecialTokens,
   type StepInfo,

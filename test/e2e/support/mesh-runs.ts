@@ -79,7 +79,7 @@ export function describeMesh(name: string, body: (runs: MeshRuns) => void): void
     beforeAll(async () => {
       write(join(folder, 'run.yaml'), config(plugin!));
       const pairs = Array.from({ length: 32 }, (_, i) =>
-        JSON.stringify({ question: `what is ${i}?`, answer: `it is ${i}` }),
+        JSON.stringify({ question: `what is ${i}?`, answer: `it is ${i}`, worse: `no ${'o'.repeat(i % 5)}` }),
       );
       write(join(folder, 'pairs.jsonl'), `${pairs.join('\n')}\n`);
       data = await runs.trained('data', { mesh: { data: 8 } });

@@ -1,5 +1,13 @@
 /** The examples of preference tuning, as a user runs them. */
-import { realpathSync } from 'node:fs';
+import { dryRun, loadConfig, type MemoryEstimate } from '@graft/core';
+import { tf } from '@graft/engine';
+import gemma from '@graft/gemma';
+import objectives from '@graft/objectives';
+import optimizers from '@graft/optimizers';
+import scratch from '@graft/scratch';
+import text from '@graft/text';
+import tuning from '@graft/tuning';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../support';
 import { readJson, readMetrics, runFolderOf, type MetricsLine } from '../support/graft';
@@ -34,10 +42,19 @@ test('a model learns which of two answers is better, relative to the one that it
   expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
 
   // A resumed run has the reference of the run's beginning, not of the checkpoint; also if its numbers are kept.
-  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': true };
+  const kept = join(folder, 'kept');
+  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': { folder: kept } };
   await run('dpo.yaml', parted);
   const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
   losses(readMetrics(resumed)).forEach((loss, i) => expect(loss).toBeCloseTo(lines[i].loss, 5));
+  // Of one model, and each pair of the four batches once.
+  const [digest, ...others] = readdirSync(kept);
+  expect(others).toEqual([]);
+  const keys = readFileSync(join(kept, digest, 'preferences-v1.jsonl'), 'utf8')
+    .trimEnd()
+    .split('\n');
+  expect(new Set(keys.map((line) => (JSON.parse(line) as { key: string }).key)).size).toBe(16);
+  expect(keys).toHaveLength(16);
 });
 
 test('under train.lora the frozen weights are the reference', async () => {
@@ -47,6 +64,35 @@ test('under train.lora the frozen weights are the reference', async () => {
   expect(lines[0].loss).toBeCloseTo(Math.LN2, 6);
   expect(lines[0].rewardMargin).toBe(0);
   expect(lines[1].rewardMargin).not.toBe(0);
+});
+
+test('estimates of memory count the reference and both answers, and load neither model', async () => {
+  const file = join(EXAMPLES, 'dpo.yaml');
+  const estimated = async (...overrides: string[]): Promise<MemoryEstimate> =>
+    (
+      await dryRun(
+        await loadConfig({ file, overrides, plugins: [gemma, objectives, optimizers, scratch, text, tuning] }),
+      )
+    ).memory;
+  const before = tf.memory().numTensors;
+  const whole = await estimated();
+  expect(whole.parameters).toBeGreaterThan(0);
+  expect(whole.frozenModels).toBe(whole.parameters);
+  expect(whole.total).toBe(
+    whole.parameters * 3 + whole.gradients + whole.frozenModels + whole.activations! + whole.logits!,
+  );
+  expect((await estimated('objective.reference=none')).frozenModels).toBe(0);
+  expect((await estimated('train.lora={ rank: 2 }')).frozenModels).toBe(0);
+  // Both answers have 32 tokens: as many logits as a batch of twice the examples has for one.
+  const one = await estimated(
+    'objective={ use: seq2seq }',
+    `dataset={ use: jsonl, files: ${join(EXAMPLES, 'pairs.jsonl')}, tokenizer: bytes, source: chosen, target: chosen }`,
+    'train.batchSize=16',
+    'evaluators=[]',
+    'train.keepBest=null',
+  );
+  expect(whole.logits).toBe(one.logits);
+  expect(tf.memory().numTensors).toBe(before);
 });
 
 test('SimPO needs no reference, and wrong options are explained in a sentence each', async () => {

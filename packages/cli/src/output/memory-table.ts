@@ -21,6 +21,7 @@ export function memoryLines(memory: MemoryEstimate, { parameters, optimizer }: M
     ['moving average', memory.average, 'float32'],
     ['gradients', memory.gradients, 'float32'],
     ['weights cast for products', memory.castWeights, ''],
+    ['models beside it', memory.frozenModels, 'float32, whole'],
     ['activations', memory.activations, memory.activations === undefined ? unknown('model') : ''],
     ['logits', memory.logits, memory.logits === undefined ? unknown('model') : ''],
   ];

@@ -182,6 +182,16 @@ export interface ModelTransition {
 /** `encoder-only` models produce states, but not tokens: they have `representation`, but not logits. */
 export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
 
+/** Rows and lengths of a batch, in tokens, for estimates. */
+export interface StepShape {
+  readonly batch: number;
+  /** 0 for a decoder-only model. */
+  readonly sourceLength: number;
+  readonly targetLength: number;
+  /** Targets of each source, in an encoder-decoder that declares `readsSeveralTargets`. Default 1. */
+  readonly targetsPerSource?: number;
+}
+
 /** A model is a set of parameter names and pure functions of the parameters. It does not own tensors. */
 export interface Model {
   readonly kind: ModelKind;
@@ -242,7 +252,7 @@ export interface Model {
    * Floating point operations of one training step (forward and backward matmuls) on a batch of this shape; for
    * reports.
    */
-  flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
+  flopsPerStep?(shapes: StepShape): number;
   /**
    * Operations and bytes of generation with a cache, if each parameter takes `parameterBytes`; for reports. Default:
    * unknown.
@@ -254,7 +264,7 @@ export interface Model {
    * `ModelFamily.tensorSplits` says (default: 1). For estimates. Default: they leave it out.
    */
   stepMemory?(
-    shapes: { batch: number; sourceLength: number; targetLength: number },
+    shapes: StepShape,
     options: { chunkTokens?: number; rowParts?: number },
   ): { activations: number; logits: number };
   /**

@@ -1,6 +1,6 @@
 import type { ComponentSpec } from './component-spec';
 import type { JsonValue } from './json';
-import type { SpecialTokenPolicy } from './model';
+import type { Model, SpecialTokenPolicy } from './model';
 
 /** What the first parameters of a run are made of; `create` accepts the specs, secrets included. */
 export interface InitialModel {
@@ -34,6 +34,11 @@ export interface RunInfo {
   readonly trainingObjective?: ComponentSpec;
   /** What the run's first parameters are made of, for `loadInitialModel`. Undefined: unknown. */
   readonly initial?: InitialModel;
+  /**
+   * Only in a dry run, which loads no weights: receives each model that the run would load beside the one that trains.
+   * What a component then gets (`loadFrozenModel` and its like) has no parameters.
+   */
+  readonly onFrozenModel?: (model: Model) => void;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
   /**

@@ -3,7 +3,7 @@ import { asIfCompiledOn, expectedDevice } from '@graft/engine/internal';
 import type { LoadedExperiment } from '../config';
 import { BatchLoader } from '../data/loader';
 import { checkSides } from '../data/side-text';
-import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces';
+import { FIELDS, type HostFields, type Model, type Objective, type RunInfo } from '../interfaces';
 import { createRandom, STREAMS } from '../random/streams';
 import { availableMemory } from '../training/memory';
 import { estimateTrainingMemory, type BatchLengths, type MemoryEstimate } from '../training/memory-estimate';
@@ -76,7 +76,11 @@ export async function dryRun(
   const { train } = config;
   const random = createRandom(config.seed);
   const owned = new ResourceScope(logger);
-  const facts: RunInfo = { name: config.name, id: 'dry-run', folder: config.runs, ...configFacts(config) };
+  const frozenModels: Model[] = [];
+  const facts: RunInfo = {
+    ...{ name: config.name, id: 'dry-run', folder: config.runs, ...configFacts(config) },
+    onFrozenModel: (model) => void frozenModels.push(model),
+  };
   try {
     const data = await openTrainingData(loaded, { engine, random, logger, facts, owned });
     const { family, model, objective, dataset, components } = data;
@@ -104,8 +108,8 @@ export async function dryRun(
       sampled.push((await loader.next().finally(() => loader.close())).fields);
     }
     const [fields] = sampled;
-    const lengths = lengthsOf(fields, model);
-    const flops = sampled.map((own) => flopsOf(lengthsOf(own, model), model));
+    const lengths = lengthsOf(fields, model, objective);
+    const flops = sampled.map((own) => flopsOf(lengthsOf(own, model, objective), model));
     refuseShardingAlone(train);
     const sizesBatches = dataset.kind === 'examples';
     const mesh = train.mesh && planMesh({ model, family, train, sizesBatches, logger }, train.mesh);
@@ -121,6 +125,7 @@ export async function dryRun(
           keepsAverage: train.averageDecay !== undefined,
           batch: lengths,
           chunkTokens: objective.chunkTokens,
+          frozenModels,
         },
         mesh && shardsOfMesh(mesh, model.parameters),
       ),
@@ -153,15 +158,23 @@ const flopsOf = (lengths: BatchLengths | undefined, model: Model): number | unde
 
 const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** Rows and lengths of a batch of ids; undefined for other batches. */
-function lengthsOf(fields: HostFields, { kind }: Model): BatchLengths | undefined {
+/** Rows and lengths of what a step computes of a batch of ids; undefined for other batches. */
+function lengthsOf(
+  fields: HostFields,
+  { kind, readsSeveralTargets = false }: Model,
+  { targetsPerRow = 1 }: Objective,
+): BatchLengths | undefined {
   const lengthOf = (name: string): readonly [number, number] | undefined => {
     const shape = fields[name]?.shape;
     return shape?.length === 2 ? [shape[0], shape[1]] : undefined;
   };
   const input = lengthOf(FIELDS.inputIds);
   if (!input) return undefined;
-  if (kind === 'decoder-only') return { batch: input[0], sourceLength: 0, targetLength: input[1] };
-  const target = lengthOf(FIELDS.decoderInputIds)?.[1] ?? 0;
-  return { batch: input[0], sourceLength: input[1], targetLength: target };
+  const [rows, length] = input;
+  if (kind === 'decoder-only') return { batch: rows * targetsPerRow, sourceLength: 0, targetLength: length };
+  const lengths = { sourceLength: length, targetLength: lengthOf(FIELDS.decoderInputIds)?.[1] ?? 0 };
+  // A model that cannot share a source reads it once for each target.
+  return readsSeveralTargets
+    ? { batch: rows, ...lengths, targetsPerSource: targetsPerRow }
+    : { batch: rows * targetsPerRow, ...lengths };
 }

@@ -26,6 +26,8 @@ export interface FrozenModelRequest {
   readonly initializer: ComponentSpec;
   /** For parameters that the initializer draws. */
   readonly random: RandomStream;
+  /** Receives the model in place of its parameters, which are not loaded. Default: they are. */
+  readonly onModel?: (model: Model) => void;
 }
 
 /** Loads a model with the same components as a run's own. The caller disposes it. */
@@ -34,10 +36,12 @@ export async function loadFrozenModel({
   family,
   initializer: spec,
   random,
+  onModel,
 }: FrozenModelRequest): Promise<FrozenModel> {
   const initializer = await components.create('initializer', spec);
   const model = buildModel(await components.create('model', family), await initializer.checkpointConfig());
-  const parameters = await fillParameters(model, initializer, random);
+  onModel?.(model);
+  const parameters = onModel ? {} : await fillParameters(model, initializer, random);
   return { model, parameters, dispose: () => tf.dispose(parameters as unknown as tf.TensorContainer) };
 }
 
@@ -47,14 +51,14 @@ export async function loadFrozenModel({
  */
 export async function loadFrozenCheckpoint(folder: string, context: ComponentContext): Promise<FrozenModel> {
   const { components, random } = context;
-  const { modelFamily: family } = context.resolve(RUN);
+  const { modelFamily: family, onFrozenModel: onModel } = context.resolve(RUN);
   if (family === undefined) {
     throw new PluginError('A model beside the trained one is of the family of its run, and this run names none.', {
       code: 'run.no-family',
       hint: 'Give `modelFamily` in the run that the components are made for.',
     });
   }
-  return loadFrozenModel({ components, family, initializer: { use: 'load', path: folder }, random });
+  return loadFrozenModel({ components, family, initializer: { use: 'load', path: folder }, random, onModel });
 }
 
 /**
@@ -63,7 +67,7 @@ export async function loadFrozenCheckpoint(folder: string, context: ComponentCon
  */
 export async function loadInitialModel(context: ComponentContext): Promise<FrozenModel> {
   const { components } = context;
-  const { initial } = context.resolve(RUN);
+  const { initial, onFrozenModel: onModel } = context.resolve(RUN);
   if (!initial) {
     throw new PluginError('The model that a run begins with is asked for, but this run does not say what it is.', {
       code: 'run.no-initial-model',
@@ -71,5 +75,6 @@ export async function loadInitialModel(context: ComponentContext): Promise<Froze
     });
   }
   const { model: family, initializer, seed } = initial;
-  return loadFrozenModel({ components, family, initializer, random: createRandom(seed).fork(STREAMS.init) });
+  const random = createRandom(seed).fork(STREAMS.init);
+  return loadFrozenModel({ components, family, initializer, random, onModel });
 }

@@ -61,7 +61,7 @@ describe('kept answers', () => {
     writeFileSync(file, `${readFileSync(file, 'utf8')}{"key":"k2","logLikelihood":"many"}\n{"key":"k3","lo`);
     const warnings: string[] = [];
     const store = await AnswerStore.open(file, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
-    expect(warnings).toEqual([`${file}: 1 of 2 lines are not answers; their requests are answered again.`]);
+    expect(warnings).toEqual([`${file}: 2 of 3 lines are not answers; their requests are answered again.`]);
     expect([store.find('k1'), store.find('k2'), store.find('k3')]).toEqual([answer, undefined, undefined]);
     await store.keep(new Map([['k3', { text: 'x', tokens: 1, ended: false }]]));
     expect((await AnswerStore.open(file)).find('k3')).toEqual({ text: 'x', tokens: 1, ended: false });

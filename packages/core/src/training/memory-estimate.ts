@@ -1,15 +1,10 @@
 import type { Precision } from '@graft/engine';
 import { elementCount } from '@graft/engine/internal';
-import type { Model, Optimizer } from '../interfaces';
+import type { Model, Optimizer, StepShape } from '../interfaces';
 import { isNarrow, masterBytes, storageOf, storedShape, type ParameterStorage } from './parameter-storage';
 
 /** The rows and lengths of the batch that one device computes at once. */
-export interface BatchLengths {
-  readonly batch: number;
-  /** 0 for a decoder-only model. */
-  readonly sourceLength: number;
-  readonly targetLength: number;
-}
+export type BatchLengths = StepShape;
 
 /** What a training keeps in memory, before anything is divided among devices. */
 export interface MemoryRequest extends ParameterStorage {
@@ -27,6 +22,8 @@ export interface MemoryRequest extends ParameterStorage {
   readonly microBatches?: number;
   /** Tokens whose logits are in memory together. Default: those of the batch. */
   readonly chunkTokens?: number;
+  /** Models that are computed beside the one that trains, and never change: teachers, a reference. Default: none. */
+  readonly frozenModels?: readonly Pick<Model, 'parameters'>[];
 }
 
 /** How a training is divided among devices. */
@@ -52,6 +49,8 @@ export interface MemoryEstimate {
   readonly gradients: number;
   /** Copies of the weights in the dtype of the products, if it is not that of the parameters. */
   readonly castWeights: number;
+  /** Weights of the models beside the one that trains, with their copies for products: whole on each device. */
+  readonly frozenModels: number;
   readonly activations: number | undefined;
   readonly logits: number | undefined;
   /** The sum of those that are known. */
@@ -87,8 +86,21 @@ export function estimateTrainingMemory(request: MemoryRequest, shards: MemorySha
       );
   }
   const ofStep = stepMemory(request, shards);
-  const all = { ...sums, optimizerState, activations: ofStep?.activations, logits: ofStep?.logits };
+  const all = {
+    ...sums,
+    optimizerState,
+    frozenModels: frozenBytes(request),
+    activations: ofStep?.activations,
+    logits: ofStep?.logits,
+  };
   return { ...all, total: Object.values(all).reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0) };
+}
+
+/** Models beside the one that trains are loaded in float32. */
+function frozenBytes({ frozenModels = [], precision = 'float32' }: MemoryRequest): number {
+  return frozenModels
+    .flatMap(({ parameters }) => parameters)
+    .reduce((sum, { shape }) => sum + 4 * elementCount(shape) + castBytes(shape, 'float32', precision), 0);
 }
 
 /** Of a weight that products read in another dtype than its own. */

@@ -8,6 +8,8 @@ export interface BatchShape {
   readonly batch: number;
   readonly sourceLength: number;
   readonly targetLength: number;
+  /** Targets of each source, in an encoder-decoder. Default 1. */
+  readonly targetsPerSource?: number;
 }
 
 /** Floating-point operations by part of the model. */
@@ -55,19 +57,24 @@ export function stackFlops(side: SideConfig, batch: number, length: number): num
 }
 
 /** Operations of a forward pass's matrix products, masked ones included (they are computed). */
-export function forwardFlops(config: AnyGemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
+export function forwardFlops(
+  config: AnyGemmaConfig,
+  { batch, sourceLength, targetLength, targetsPerSource = 1 }: BatchShape,
+): FlopsByPart {
   if (config.kind === 'encoder-only')
     return { encoder: stackFlops(config.encoder, batch, sourceLength), decoder: 0, crossAttention: 0, output: 0 };
   const { decoder } = config;
+  const targets = config.kind === 'decoder-only' ? batch : batch * targetsPerSource;
   const parts = {
-    decoder: stackFlops(decoder, batch, targetLength),
-    output: product(batch * targetLength, decoder.hidden, decoder.vocabularySize),
+    decoder: stackFlops(decoder, targets, targetLength),
+    output: product(targets * targetLength, decoder.hidden, decoder.vocabularySize),
   };
   if (config.kind === 'decoder-only') return { encoder: 0, crossAttention: 0, ...parts };
   const { encoder } = config;
   return {
     encoder: stackFlops(encoder, batch, sourceLength),
-    crossAttention: crossAttentionFlops({ decoder, encoder }, batch, targetLength, sourceLength),
+    // Each target has keys and values of its own.
+    crossAttention: crossAttentionFlops({ decoder, encoder }, targets, targetLength, sourceLength),
     ...parts,
   };
 }

@@ -47,10 +47,17 @@ describe('the estimate of a step', () => {
   });
 
   /** Bytes of gradients and stored values in the traced program; the step is not computed. */
-  async function traced(model: GemmaModel, batch: number, length: number, precision: Precision): Promise<number> {
+  async function traced(
+    model: GemmaModel,
+    batch: number,
+    length: number,
+    precision: Precision,
+    targetsPerSource = 1,
+  ): Promise<number> {
     const parameters = Object.fromEntries(model.parameters.map(({ name, shape }) => [name, tf.zeros([...shape])]));
     const ids = tf.fill([batch, length], 5, 'int32');
-    const fields = { input_ids: ids, decoder_input_ids: ids, labels: ids };
+    const targets = tf.fill([targetsPerSource * batch, length], 5, 'int32');
+    const fields = { input_ids: ids, decoder_input_ids: targets, labels: targets };
     let bytes = NaN;
     const onTrace = ({ temporaryBytes }: { temporaryBytes: number }): never => {
       bytes = temporaryBytes;
@@ -59,8 +66,28 @@ describe('the estimate of a step', () => {
     const step = makeTrainStep(engine, model, objective, descent, { precision, donate: true, onTrace });
     const inputs = { parameters, state: {}, batch: fields, randomKey: tf.tensor1d([1, 2], 'int32') };
     await expect(step.async({ ...inputs, step: tf.scalar(0), learningRate: tf.scalar(1) })).rejects.toThrow('traced');
-    tf.dispose([parameters, ids]);
+    tf.dispose([parameters, ids, targets]);
     return bytes;
+  }
+
+  /** Throws unless the estimate bounds the traced program, and is near it. */
+  async function expectBound(
+    model: GemmaModel,
+    lengths: { batch: number; length: number; targetsPerSource?: number },
+    precision: Precision,
+  ): Promise<void> {
+    const { batch, length, targetsPerSource } = lengths;
+    const { gradients, castWeights, activations, logits } = estimateTrainingMemory({
+      model,
+      optimizer: descent,
+      precision,
+      batch: { batch, sourceLength: length, targetLength: length, targetsPerSource },
+    });
+    const bytes = await traced(model, batch, length, precision, targetsPerSource);
+    const stored = activations! + logits!;
+    expect(gradients + castWeights + stored).toBeGreaterThan(bytes);
+    expect(Math.max(gradients, stored)).toBeLessThan(1.25 * bytes);
+    expect(Math.max(gradients, stored)).toBeGreaterThan(0.6 * bytes);
   }
 
   const WINDOWS = { slidingWindow: 256, layerTypes: Array<string>(8).fill('sliding_attention') };
@@ -75,22 +102,11 @@ describe('the estimate of a step', () => {
     ['blocks, rematerialized', { ...SMALL, attention: 'blocked', rematerialize: 'block' }, 1, 1536, 'float32'],
   ])(
     'bounds what the traced program needs, in which gradients take the place of stored values: %s',
-    async (_, options, batch, length, precision) => {
-      const model = gemma(options);
-      const lengths = { batch, sourceLength: length, targetLength: length };
-      const { gradients, castWeights, activations, logits } = estimateTrainingMemory({
-        model,
-        optimizer: descent,
-        precision,
-        batch: lengths,
-      });
-      const bytes = await traced(model, batch, length, precision);
-      const stored = activations! + logits!;
-      expect(gradients + castWeights + stored).toBeGreaterThan(bytes);
-      expect(Math.max(gradients, stored)).toBeLessThan(1.25 * bytes);
-      expect(Math.max(gradients, stored)).toBeGreaterThan(0.6 * bytes);
-    },
+    (_, options, batch, length, precision) => expectBound(gemma(options), { batch, length }, precision),
   );
+
+  it('counts each target of a source, with the states of the source for itself', () =>
+    expectBound(gemma(SMALL), { batch: 2, length: 128, targetsPerSource: 2 }, 'float32'));
 });
 
 describe('stepMemory', () => {

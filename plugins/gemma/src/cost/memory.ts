@@ -120,7 +120,7 @@ const together = (sides: readonly Stored[]): number =>
 /** Estimates from shapes what a training step stores on a device in addition to parameters and gradients, in bytes. */
 export function stepMemory(
   config: AnyGemmaConfig,
-  { sourceLength, targetLength, batch }: BatchShape,
+  { sourceLength, targetLength, batch, targetsPerSource = 1 }: BatchShape,
   { chunkTokens, rowParts = 1 }: StepMemoryOptions = {},
 ): StepMemory {
   const common = { config, batch, rowParts };
@@ -132,10 +132,12 @@ export function stepMemory(
   };
   if (config.kind === 'encoder-only') return { activations: together([ofSource()]), logits: 0 };
   const { decoder } = config;
-  const tokens = Math.min(batch * targetLength, chunkTokens ?? Infinity);
+  // Each target of a source has the source's states, and keys and values, for itself.
+  const targets = config.kind === 'decoder-only' ? batch : batch * targetsPerSource;
+  const tokens = Math.min(targets * targetLength, chunkTokens ?? Infinity);
   const logits = (4 * LOGIT_ARRAYS * tokens * decoder.vocabularySize) / rowParts;
   const crossLength = config.kind === 'decoder-only' ? 0 : sourceLength;
   const spans = decoderSpans(targetLength, decoder.slidingWindow);
-  const ofTarget = stack({ ...common, side: decoder, length: targetLength, crossLength, spans });
+  const ofTarget = stack({ ...common, batch: targets, side: decoder, length: targetLength, crossLength, spans });
   return { activations: together([ofSource(), ofTarget]), logits };
 }

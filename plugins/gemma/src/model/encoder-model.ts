@@ -70,7 +70,7 @@ export class GemmaEncoder implements Model {
     return generationCosts(this.config, shape, options);
   }
 
-  flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
+  flopsPerStep(shapes: BatchShape): number {
     return flopsPerStep(this.config, shapes);
   }
 

@@ -149,7 +149,7 @@ export class GemmaModel implements Model {
     };
   }
 
-  flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
+  flopsPerStep(shapes: BatchShape): number {
     return flopsPerStep(this.config, shapes);
   }
 

@@ -29,6 +29,8 @@ export interface SampleSettings {
   readonly topP: number;
   readonly padToMultipleOf: number;
   readonly seed: number;
+  /** Index of the first row in the batch of all workers: with any number of them, a row draws the same. */
+  readonly firstRow: number;
 }
 
 /** Rows of an array [B, n] without what the mask hides. */
@@ -46,12 +48,12 @@ export async function sampledTargets(
   model: Model,
   parameters: Parameters,
   batch: HostFields,
-  { maxNewTokens, padToMultipleOf, temperature, topK, topP, seed }: SampleSettings,
+  { maxNewTokens, padToMultipleOf, temperature, topK, topP, seed, firstRow }: SampleSettings,
 ): Promise<HostFields> {
   const decodesAlone = model.kind === 'decoder-only';
   const [ids, mask] = decodesAlone ? [batch.prompt_ids, batch.prompt_mask] : [batch.input_ids, batch.attention_mask];
   // Of the model's own distribution: what the checkpoint would cut off or penalize is part of it.
-  const sampling: Sampling = { sample: true, temperature, topK, topP, repetitionPenalty: 1, seed };
+  const sampling: Sampling = { sample: true, temperature, topK, topP, repetitionPenalty: 1, seed, firstRow };
   const rows = await generator.generate(parameters, {
     fields: { [FIELDS.inputIds]: ids, [FIELDS.attentionMask]: mask },
     maxNewTokens,
@@ -60,7 +62,9 @@ export async function sampledTargets(
   const prompts = seenRows(ids, mask);
   const ends = new Set(generationOf(model).eos);
   const targets = rows.map((row, i) => {
-    const written = row.subarray(decodesAlone ? prompts[i].length : 1);
+    const from = decodesAlone ? prompts[i].length : 1;
+    // Behind a shorter prompt than the longest of the batch, a row goes on for longer.
+    const written = row.subarray(from, from + maxNewTokens);
     const end = written.findIndex((id) => ends.has(id));
     return end < 0 ? written : written.subarray(0, end + 1);
   });

@@ -1,5 +1,6 @@
 import {
   createRandom,
+  silentLogger,
   uploadBatch,
   type BatchTensors,
   type HostFields,
@@ -9,7 +10,9 @@ import {
 } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type Engine } from '@graft/engine';
 import { ints, tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
-import { worstDifference } from '@graft/test-support';
+import { temporaryFolder, worstDifference } from '@graft/test-support';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Reference } from '../reference/reference';
 import { Dpo, type DpoOptions } from './dpo';
 
@@ -220,43 +223,114 @@ describe.each([
   });
 });
 
-it('the log-probabilities of the reference are computed once for each pair, if they are kept', async () => {
+describe('the log-probabilities of the reference, if they are kept', () => {
   const model = tinyGemma();
-  const parameters = tinyParameters(model);
-  const other = tinyParameters(model, 5);
-  let asked = 0;
-  const counting = Object.assign(Object.create(model) as Model, {
-    forward: (...given: [Parameters, BatchTensors]) => {
-      asked++;
-      return model.forward(...given);
-    },
-  });
-  const reference = Reference.of({ model: counting, parameters: other, dispose: () => tf.dispose(other) });
   const options = { beta: 0.3, padToMultipleOf: 8 };
-  const kept = new Dpo({ ...options, keepReference: true }, reference);
-  const sample = (examples: readonly HostFields[]): Promise<HostFields> =>
-    kept.sample!(kept.prepare({ kind: 'examples', examples }, context(model)), {
-      ...{ engine, model, parameters, step: 0, rank: 0 },
-      random: createRandom(1),
+  let parameters: Parameters;
+  beforeAll(() => void (parameters = tinyParameters(model)));
+  afterAll(() => tf.dispose(parameters));
+
+  /** A run that keeps them in a folder; `asked`: how often its reference computed. */
+  const open = (folder: string, { seed = 5, beta = 0.3 } = {}) => {
+    const run = { asked: 0, log: [] as string[] };
+    const counting = Object.assign(Object.create(model) as Model, {
+      forward: (...given: [Parameters, BatchTensors]) => {
+        run.asked++;
+        return model.forward(...given);
+      },
     });
-  const first = await sample(EXAMPLES);
-  expect(asked).toBe(1);
-  // In another order, too.
-  const again = await sample([...EXAMPLES].reverse());
-  expect(asked).toBe(1);
-  expect([...again.reference_log_probabilities.values]).toEqual(
-    [2, 3, 0, 1].map((i) => first.reference_log_probabilities.values[i]),
-  );
-  const lossOf = (objective: Dpo, batch: HostFields): number =>
-    tf.tidy(() => objective.loss(model, parameters, uploadBatch(batch), { training: true }).loss.dataSync()[0]);
-  const expected = lossOf(new Dpo(options, reference), batchOf(model, options));
-  expect(asked).toBe(2);
-  expect(lossOf(kept, first)).toBeCloseTo(expected, 5);
-  expect(asked).toBe(2);
-  await sample([{ source: row(20), chosen: row(21, 1), rejected: row(22, 1) }]);
-  expect(asked).toBe(3);
-  kept.dispose();
-  tf.dispose(parameters);
+    const other = tinyParameters(model, seed);
+    const reference = Reference.of({ model: counting, parameters: other, dispose: () => tf.dispose(other) });
+    const add = (line: string): void => void run.log.push(line);
+    const logger = { ...silentLogger(), info: add, warn: add };
+    const objective = new Dpo({ ...options, beta, keepReference: { folder } }, reference, logger);
+    const sample = async (examples: readonly HostFields[] = EXAMPLES): Promise<HostFields> =>
+      objective.sample!(objective.prepare({ kind: 'examples', examples }, context(model)), {
+        ...{ engine, model, parameters, step: 0, rank: 0 },
+        random: createRandom(1),
+      });
+    const numbers = async (examples?: readonly HostFields[]): Promise<number[]> =>
+      Array.from((await sample(examples)).reference_log_probabilities.values);
+    return Object.assign(run, { objective, reference, sample, numbers, close: () => objective.dispose() });
+  };
+  const fileIn = (folder: string): string => join(folder, readdirSync(folder)[0], 'preferences-v1.jsonl');
+  const MORE: readonly HostFields[] = [{ source: row(20), chosen: row(21, 1), rejected: row(22, 1) }];
+
+  it('are computed once for each pair, and give the loss of computed ones', async () => {
+    const run = open(temporaryFolder());
+    const first = await run.sample();
+    expect(run.asked).toBe(1);
+    // In another order, too.
+    expect(await run.numbers([...EXAMPLES].reverse())).toEqual(
+      [2, 3, 0, 1].map((i) => first.reference_log_probabilities.values[i]),
+    );
+    expect(run.asked).toBe(1);
+    const lossOf = (objective: Dpo, batch: HostFields): number =>
+      tf.tidy(() => objective.loss(model, parameters, uploadBatch(batch), { training: true }).loss.dataSync()[0]);
+    const expected = lossOf(new Dpo(options, run.reference), batchOf(model, options));
+    expect(run.asked).toBe(2);
+    expect(lossOf(run.objective, first)).toBeCloseTo(expected, 5);
+    expect(run.asked).toBe(2);
+    await run.numbers(MORE);
+    expect(run.asked).toBe(3);
+    run.close();
+  });
+
+  it('are computed by no second run, whatever its beta; another reference and other pairs are not confused', async () => {
+    const folder = temporaryFolder();
+    const first = open(folder);
+    const expected = await first.numbers();
+    first.close();
+    const again = open(folder, { beta: 2 });
+    expect(await again.numbers()).toEqual(expected);
+    expect(again.asked).toBe(0);
+    expect(again.log[0]).toMatch(/^Log-probabilities of the reference [0-9a-f]{16}: 2 pairs are known, in /);
+    // The chosen answer of one and the rejected one of another are another pair.
+    const swapped = [{ ...EXAMPLES[0], chosen: EXAMPLES[0].rejected, rejected: EXAMPLES[0].chosen }];
+    expect(await again.numbers(swapped)).toEqual([expected[1], expected[0]].map((value) => expect.closeTo(value, 4)));
+    expect(again.asked).toBe(1);
+    again.close();
+    const other = open(folder, { seed: 6 });
+    expect(await other.numbers()).not.toEqual(expected);
+    expect(other.asked).toBe(1);
+    other.close();
+    expect(readdirSync(folder)).toHaveLength(2);
+  });
+
+  it('are computed again, with a word, where a file is cut, damaged, or cannot be read', async () => {
+    const folder = temporaryFolder();
+    const first = open(folder);
+    const expected = await first.numbers();
+    first.close();
+    const file = fileIn(folder);
+    const [line] = readFileSync(file, 'utf8').split('\n');
+    // A pair without its second number, bytes that are not UTF-8, and what a killed process leaves.
+    const odd = Buffer.concat([
+      Buffer.from('{"key":"k","chosen":1}\n'),
+      Buffer.of(0xff, 10),
+      Buffer.from(`${line}\n{"ke`),
+    ]);
+    writeFileSync(file, odd);
+    const second = open(folder);
+    expect(await second.numbers()).toEqual(expected);
+    expect(second.asked).toBe(1);
+    expect(second.log[0]).toBe(`${file}: 3 of 4 lines are not answers; their requests are answered again.`);
+    second.close();
+    const third = open(folder);
+    expect(await third.numbers()).toEqual(expected);
+    expect(third.asked).toBe(0);
+    third.close();
+    rmSync(file);
+    mkdirSync(file);
+    const fourth = open(folder);
+    expect(await fourth.numbers()).toEqual(expected);
+    expect(await fourth.numbers()).toEqual(expected);
+    expect(fourth.asked).toBe(1);
+    expect(fourth.log).toEqual([
+      expect.stringMatching(/cannot be read: .* The reference is computed again, and kept in memory only\.$/),
+    ]);
+    fourth.close();
+  });
 });
 
 /** Multiplications in the matrix products of a computation. */

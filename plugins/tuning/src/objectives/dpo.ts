@@ -6,6 +6,7 @@ import {
   type BatchTensors,
   type FieldSpec,
   type HostFields,
+  type Logger,
   type LossOutput,
   type Model,
   type Objective,
@@ -22,7 +23,7 @@ import { z } from 'zod';
 import { PREFERENCE_BATCH_FIELDS, PREFERENCE_FIELDS, preferenceBatch, REJECTED } from '../batch/preference-batch';
 import { answerLogProbabilities, answersOf } from '../loss/answer-log-probabilities';
 import { PREFERENCE_LOSSES, preferenceLosses } from '../loss/preference-loss';
-import { KEPT_FIELD, KeptReference } from '../reference/kept-reference';
+import { KEPT_FIELD, keepReferenceOption, KeptReference } from '../reference/kept-reference';
 import { Reference, referenceDigests, referenceOption } from '../reference/reference';
 
 /** The options of the objective `dpo`. */
@@ -55,12 +56,7 @@ export const dpoOptions = z
       .default(0)
       .describe("How much larger the reward of the chosen answer is to be: SimPO's gamma. Of `sigmoid`."),
     reference: referenceOption,
-    keepReference: z
-      .boolean()
-      .default(false)
-      .describe(
-        'Computes the log-probabilities of the reference once for each pair, and keeps them for later epochs. Default: every step computes them.',
-      ),
+    keepReference: keepReferenceOption,
     maxSourceTokens: z
       .int()
       .positive()
@@ -91,7 +87,7 @@ export const dpoOptions = z
     path: ['labelSmoothing'],
     error: '`loss: robust` needs the share of mislabelled pairs, above 0; with 0 it is `sigmoid`',
   })
-  .refine(({ reference, keepReference }) => !keepReference || reference !== 'none', {
+  .refine(({ reference, keepReference }) => keepReference === false || reference !== 'none', {
     path: ['keepReference'],
     error: 'there is no reference whose log-probabilities could be kept (`reference: none`)',
   })
@@ -121,19 +117,27 @@ export class Dpo implements Objective {
   private readonly options: ResolvedDpoOptions;
   private readonly kept?: KeptReference;
 
-  /** `reference`: required for training, unless the options say that there is none. The objective owns it. */
+  /**
+   * `reference`: required for training, unless the options say that there is none. The objective owns it. `logger`: gets
+   * a word about what is kept of it. Default: nobody.
+   */
   constructor(
     options: DpoOptions = {},
     private readonly reference?: Reference,
+    logger?: Logger,
   ) {
     this.options = parseOptions(dpoOptions, options, 'Dpo');
     const { keepReference, chunkTokens } = this.options;
-    this.batchFields = [...PREFERENCE_BATCH_FIELDS, ...(keepReference ? [KEPT_FIELD] : [])];
-    if (!keepReference || !reference) return;
-    const kept = new KeptReference(reference, chunkTokens);
+    this.batchFields = [...PREFERENCE_BATCH_FIELDS, ...(keepReference !== false ? [KEPT_FIELD] : [])];
+    if (keepReference === false || !reference) return;
+    const folder = keepReference === true ? undefined : keepReference.folder;
+    const kept = new KeptReference(reference, { chunkTokens, folder, logger });
     this.kept = kept;
     this.sample = async (batch, context) => ({ ...batch, [KEPT_FIELD.name]: await kept.field(batch, context) });
   }
+
+  /** The chosen answer and the rejected one. */
+  readonly targetsPerRow = 2;
 
   get chunkTokens(): number | undefined {
     return this.options.chunkTokens;
@@ -254,6 +258,6 @@ export const dpo = defineComponent({
     const { options, purpose } = context;
     const { reference } = options;
     const needs = purpose === 'training' && reference !== 'none';
-    return new Dpo(options, needs ? await Reference.open(reference, context) : undefined);
+    return new Dpo(options, needs ? await Reference.open(reference, context) : undefined, context.logger);
   },
 });

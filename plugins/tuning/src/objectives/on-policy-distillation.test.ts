@@ -126,6 +126,35 @@ it('draws are the same for a step again, and others for another step', async () 
   expect(await drawn(5)).not.toEqual(await drawn(4));
 });
 
+it.each([{}, { kind: 'decoder-only' }])(
+  'two workers write for their rows what one writes for all: %j',
+  async (kind) => {
+    const { objective, model, parameters, batch } = made(kind, { sampling: { temperature: 2 }, maxNewTokens: 8 });
+    const drawn = async (fields: HostFields, rank: number): Promise<number[][]> =>
+      countingLabels(
+        await objective.sample(fields, { engine, model, parameters, step: 0, random: createRandom(3), rank }),
+      );
+    const rowOf = (row: number): HostFields =>
+      Object.fromEntries(
+        Object.entries(batch).map(
+          ([
+            name,
+            {
+              dtype,
+              shape: [, length],
+              values,
+            },
+          ]) => [name, { dtype, shape: [1, length], values: values.slice(row * length, (row + 1) * length) }],
+        ),
+      );
+    const whole = await drawn(batch, 0);
+    expect([...(await drawn(rowOf(0), 0)), ...(await drawn(rowOf(1), 1))]).toEqual(whole);
+    expect(await drawn(rowOf(1), 0)).not.toEqual([whole[1]]);
+    objective.dispose();
+    tf.dispose(parameters);
+  },
+);
+
 it('a student whose teacher reads another start is refused', () => {
   const student = tinyGemma({ kind: 'decoder-only' });
   const silent = Object.assign(Object.create(student) as Model, {

@@ -192,12 +192,13 @@ export class OnPolicyDistillation implements Objective {
     const { prompt_ids: _ids, prompt_mask: _mask, ...given } = batch;
     // The same in all workers.
     if (random.fork('on-policy').uniform() >= this.options.onPolicyRate) return given;
-    const own = random.fork('samples').fork(rank);
+    const own = random.fork('samples');
+    const firstRow = rank * batch.labels.shape[0];
     const { sampling, maxNewTokens, padToMultipleOf } = this.options;
-    const settings = { ...sampling, maxNewTokens, padToMultipleOf, seed: own.integer(2 ** 31) };
+    const settings = { ...sampling, maxNewTokens, padToMultipleOf, firstRow, seed: own.integer(2 ** 31) };
     const generator = this.generatorOf(context);
     const written = await sampledTargets(generator, model, parameters, batch, settings);
-    return this.taught(written, model, { random: own });
+    return this.taught(written, model, { random: own, firstExample: firstRow });
   }
 
   countTokens(batch: HostFields): number {

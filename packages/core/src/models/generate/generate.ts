@@ -254,13 +254,18 @@ class Chooser {
     return repetitionPenalty !== undefined && repetitionPenalty !== 1;
   }
 
+  private keyAt(index: number, firstRow: number | undefined): tf.Tensor {
+    const key = this.stream.fork(index).key();
+    return firstRow === undefined ? random.key(key) : tf.tidy(() => random.atRow(random.key(key), firstRow));
+  }
+
   async with<T>(rows: readonly (readonly number[])[], index: number, use: (choice: Choice) => Promise<T>): Promise<T> {
     const { sampling, vocabularySize } = this;
-    const { seed: _, ...own } = sampling;
+    const { seed: _, firstRow, ...own } = sampling;
     const choice: Choice = {
       sampling: own,
       seen: this.readsRows ? seenTokens(rows, vocabularySize) : undefined,
-      key: draws(own) ? random.key(this.stream.fork(index).key()) : undefined,
+      key: draws(own) ? this.keyAt(index, firstRow) : undefined,
     };
     try {
       return await use(choice);

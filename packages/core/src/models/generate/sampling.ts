@@ -27,6 +27,11 @@ export interface Sampling {
   readonly repetitionPenalty?: number;
   /** Seed of the draws. Default 0. */
   readonly seed?: number;
+  /**
+   * The row of a larger batch that the first row is: each row draws what it would draw there, from 0. Default: what a row
+   * draws depends on the rows before it.
+   */
+  readonly firstRow?: number;
 }
 
 /** Throws DataError for numbers out of range. */
@@ -57,9 +62,9 @@ const DEFAULT_TOP_K = 50;
  * caller does not set one.
  */
 export function completeSampling(asked: Sampling, defaults: GenerationDefaults): Sampling {
-  const { seed } = asked;
+  const { seed, firstRow } = asked;
   const repetitionPenalty = asked.repetitionPenalty ?? defaults.repetitionPenalty;
-  if (!draws(asked)) return { sample: false, repetitionPenalty, seed };
+  if (!draws(asked)) return { sample: false, repetitionPenalty, seed, firstRow };
   const temperature = asked.temperature ?? defaults.temperature ?? 1;
   if (temperature === 0) {
     throw new DataError(`${defaults.from} has temperature 0, with which nothing can be drawn.`, {
@@ -70,7 +75,7 @@ export function completeSampling(asked: Sampling, defaults: GenerationDefaults):
   }
   const topK = asked.topK ?? defaults.topK ?? DEFAULT_TOP_K;
   const topP = asked.topP ?? defaults.topP;
-  return { sample: true, temperature, topK: topK === 0 ? undefined : topK, topP, repetitionPenalty, seed };
+  return { sample: true, temperature, topK: topK === 0 ? undefined : topK, topP, repetitionPenalty, seed, firstRow };
 }
 
 /** A tree for `jit`: the numbers of `Sampling` are static, so that unused ones cost nothing. */
@@ -78,7 +83,7 @@ export interface Choice {
   readonly sampling: Sampling;
   /** float32 [B, V], 1 for tokens in the row; only with a repetition penalty. */
   readonly seen?: tf.Tensor;
-  /** int32 [2]; only if tokens are drawn. */
+  /** int32 [2], or with a row int32 [3]; only if tokens are drawn. */
   readonly key?: tf.Tensor;
 }
 

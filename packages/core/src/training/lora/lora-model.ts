@@ -198,12 +198,12 @@ export class LoraModel implements Model {
   /** The base model's, and the inner values of pairs, with the dropped inputs. Rows of cross-attention are the target's. */
   private memoryOf(...[shapes, options]: StepSizes): { activations: number; logits: number } {
     const { activations, logits } = this.base.stepMemory!(shapes, options);
-    const { batch, sourceLength, targetLength } = shapes;
+    const { batch, sourceLength, targetLength, targetsPerSource = 1 } = shapes;
     const { rank, dropout } = this.settings;
     const more = this.base.parameters
       .filter(({ name }) => this.pairs.has(name))
       .reduce((sum, { part, shape }) => {
-        const rows = batch * (part === 'encoder' ? sourceLength : targetLength);
+        const rows = batch * (part === 'encoder' ? sourceLength : targetsPerSource * targetLength);
         return sum + 4 * rows * (rank + (dropout > 0 ? elementCount(shape.slice(1)) : 0));
       }, 0);
     return { activations: activations + more / (options.rowParts ?? 1), logits };
