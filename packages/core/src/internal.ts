@@ -102,4 +102,4 @@ export {
 export { isPacked, namedKey, widened } from './training/parameter-storage';
 export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
 export { describeLost } from './util/plain-json';
-export { settingText, shortKeys } from './sweep';
+export { settingText, shortKeys, TRAINING_NUMBERS } from './sweep';

@@ -5,9 +5,10 @@ import { clientScript, type ClientData, type PageUpdate } from './page-script';
 import { embedJson, escapeHtml } from './html';
 import { frontierSection } from './frontier/section';
 import { changedRowsSection } from './rows/section';
-import { shortTitles, type RunData } from './read-run';
+import type { RunData } from './read-run';
 import { COLORS, DASHES, STYLE, swatch } from './style';
 import { differences, evaluationTables, runsTable } from './tables';
+import { shortTitles } from './titles';
 
 /** ECharts' build with lines, axes and tooltips: 0.7 MB, embedded in the page so that it does not need a network. */
 const ECHARTS = require.resolve('echarts/dist/echarts.common.min.js');

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import { readRun, shortTitles } from './read-run';
+import { readRun } from './read-run';
 
 interface Files {
   record?: object;
@@ -135,13 +135,6 @@ test('a folder that is not a run is rejected with what was expected', async () =
   const broken = runFolder();
   writeFileSync(join(broken, 'config.json'), '{');
   await expect(readRun(broken)).rejects.toThrow(/config\.json does not hold JSON/);
-});
-
-test('runs of one name are distinguished by their ids', async () => {
-  const runs = await Promise.all(
-    [{ name: 'a' }, { name: 'b', id: 'x' }, { name: 'b', id: 'y' }].map((record) => readRun(runFolder({ record }))),
-  );
-  expect(shortTitles(runs)).toEqual(['a', 'b/x', 'b/y']);
 });
 
 test('secrets in the clear in runs of earlier versions are masked', async () => {

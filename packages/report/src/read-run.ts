@@ -199,11 +199,3 @@ function median(values: readonly number[]): number | undefined {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   return sorted.length === 0 ? undefined : sorted[sorted.length >> 1];
 }
-
-/** Short names for legends: the name of each run, with its id if names repeat. */
-export function shortTitles(runs: readonly RunData[]): string[] {
-  return runs.map(({ record, title, folder }) => {
-    const twins = runs.filter((other) => other.record.name === record.name);
-    return twins.length > 1 ? title : record.name || basename(folder);
-  });
-}

@@ -1,3 +1,4 @@
+import type { TRAINING_NUMBERS } from '@graft/core/internal';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunData } from './read-run';
@@ -8,7 +9,7 @@ import type { RunData } from './read-run';
  * or what is not a number, is missing.
  */
 export function runNumbers({ record, training, evaluations, totals }: RunData): Readonly<Record<string, number>> {
-  const numbers: Record<string, number | null | undefined> = {
+  const costs: Record<(typeof TRAINING_NUMBERS)[number], number | null | undefined> = {
     loss: training.find(({ metric }) => metric === 'loss')?.values.at(-1),
     steps: record.steps,
     parameters: record.parameters,
@@ -16,6 +17,7 @@ export function runNumbers({ record, training, evaluations, totals }: RunData): 
     seconds: totals.seconds,
     tokensPerSecond: totals.tokensPerSecond,
   };
+  const numbers: Record<string, number | null | undefined> = { ...costs };
   for (const { evaluator, metrics } of evaluations)
     for (const [metric, value] of Object.entries(metrics)) numbers[`${evaluator}/${metric}`] = value;
   return Object.fromEntries(

@@ -69,5 +69,8 @@ function linesOf({ points, steepest, lowest, ended }: LearningRateRange): string
       : [
           `The smoothed loss fell fastest at ${steepest.toExponential(2)}, and was lowest at ${lowest.toExponential(2)}, a tenth of which is ${(lowest / 10).toExponential(2)}.`,
         ]),
+    ...(ended === 'finished' && lowest !== undefined && lowest === last?.learningRate
+      ? ['The loss still fell where the range ended: give a higher --to, or more --steps, before you choose by it.']
+      : []),
   ];
 }

@@ -8,6 +8,8 @@ import { numberText } from './sweep-table';
 export class Progress {
   private readonly numbers: ReadonlyMap<string, number>;
   private readonly began = new Map<string, number>();
+  /** Metrics of which it was said that a trial does not have them. */
+  private readonly missing = new Set<string>();
 
   constructor(
     private readonly sweep: Sweep,
@@ -44,6 +46,16 @@ export class Progress {
     }
   }
 
+  /** The table will lack what it should show: said once, after the first trial instead of the last one. */
+  private async noteMissing(title: string, metrics: Readonly<Record<string, number>>): Promise<void> {
+    const { didYouMean } = await import('@graft/core');
+    for (const { metric } of this.sweep.metrics ?? []) {
+      if (metric in metrics || this.missing.has(metric)) continue;
+      this.missing.add(metric);
+      this.context.warn(`${title}: it has no metric "${metric}"${didYouMean(metric, Object.keys(metrics)) || '.'}`);
+    }
+  }
+
   private async reportEnd(
     trial: Trial,
     title: string,
@@ -65,6 +77,7 @@ export class Progress {
     const seconds = (performance.now() - this.began.get(trial.id)!) / 1000;
     const number = main in metrics ? `, ${main} ${numberText(metrics[main])}` : '';
     this.context.note(`${title}: finished in ${seconds.toFixed(1)} s${number}`);
+    await this.noteMissing(title, metrics);
     await writeResults(this.sweep, results);
   }
 }

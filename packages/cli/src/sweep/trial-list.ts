@@ -21,14 +21,29 @@ export async function printTrials(
       ['trial', 'settings', 'run', 'steps'],
       sweep.trials.map(({ id, label, loaded }) => {
         const run = found.get(id);
-        const steps = `${run?.record.steps ?? 0} of ${loaded.config.train.steps}`;
-        return [id, label, run?.record.status ?? 'new', steps];
+        const done = run?.record.steps ?? 0;
+        const { steps } = loaded.config.train;
+        const length = lengthText(loaded.config.train);
+        return [
+          id,
+          label,
+          run?.record.status ?? 'new',
+          steps === undefined ? `${done} (${length})` : `${done} of ${length}`,
+        ];
       }),
-      { right: [3] },
+      { right: sweep.trials.every(({ loaded }) => loaded.config.train.steps !== undefined) ? [3] : [] },
     ),
   );
   for (const line of matchLines(sweep)) context.print(line);
   context.note(`${countLine(sweep)} Nothing was run.`);
+}
+
+const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
+
+/** How long a training is: of tokens and epochs, only the run finds out how many steps they are. */
+function lengthText({ steps, tokens, epochs }: Sweep['trials'][number]['loaded']['config']['train']): string {
+  if (steps !== undefined) return String(steps);
+  return tokens === undefined ? `${epochs} epochs` : `${tokens.toLocaleString('en')} tokens`;
 }
 
 /** By what the points match, and what each of them has of it. */
@@ -44,7 +59,7 @@ function matchLines({ match, points, trials }: Sweep): string[] {
       point.arm!,
       ...point.varied.map(([, value]) => JSON.stringify(value)),
       text(costs[i]),
-      String(config.train.steps),
+      lengthText(config.train),
     ];
   });
   const varied = points[0].varied.map(([key]) => key);
@@ -57,5 +72,6 @@ export function countLine({ trials, points }: Sweep): string {
   const seeds = trials.length / points.length;
   const same = trials.length - new Set(trials.map(({ id }) => id)).size;
   const few = same === 0 ? '' : ` ${same} of them ${same === 1 ? 'is' : 'are'} the same as others, and run once.`;
-  return `${trials.length} trials: ${points.length} settings, each with ${seeds === 1 ? 'one seed' : `${seeds} seeds`}.${few}`;
+  const each = points.length === 1 ? 'with' : 'each with';
+  return `${counted(trials.length, 'trial')}: ${counted(points.length, 'setting')}, ${each} ${seeds === 1 ? 'one seed' : `${seeds} seeds`}.${few}`;
 }

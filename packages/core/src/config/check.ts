@@ -72,7 +72,8 @@ export class Checker {
     ];
     const findings = explainIssues(parsed.error.issues, walk(schema, value, path, this.hidden), knownKeys);
     const unset = findings.filter(
-      ({ path: at }) => valueAt(value, at) === null && this.origins.isUnset([path, ...at.map(String)].join('.')),
+      ({ path: at, isUnknownKey }) =>
+        !isUnknownKey && valueAt(value, at) === null && this.origins.isUnset([path, ...at.map(String)].join('.')),
     );
     if (unset.length === 0) {
       this.collect(findings, path);

@@ -42,6 +42,8 @@ export class InvalidConfigError extends ConfigError {
 /** A problem before its source is known. */
 export interface Finding extends Omit<ConfigIssue, 'source' | 'path'> {
   readonly path: readonly PropertyKey[];
+  /** Whether no such key exists. */
+  readonly isUnknownKey?: boolean;
 }
 
 /** The keys that an object at a path may have. */
@@ -79,6 +81,7 @@ export function unknownKey(key: string, path: readonly PropertyKey[], known: rea
     message: `unknown key${didYouMean(key, known) || list}`,
     expected: known.length > 0 ? `one of ${known.join(', ')}` : undefined,
     nearest: nearest(key, known),
+    isUnknownKey: true,
   };
 }
 

@@ -14,7 +14,7 @@ export interface Origin {
   readonly source: string;
   /** The component that was named here before, and whose options were dropped. */
   readonly replacedComponent?: string;
-  /** Whether it is a null that was merged over a value, which removes an optional key. */
+  /** Whether it is a null of `--set`, or one that was merged over a value: it removes an optional key. */
   readonly unset?: boolean;
 }
 

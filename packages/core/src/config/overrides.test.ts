@@ -79,9 +79,10 @@ describe('--set', () => {
     expect(await loadFails(value, ['train.steps=null'])).toBe(
       'config: train: expected exactly one of steps, tokens, epochs, got none',
     );
-    expect(await loadFails(BASE, ['train.averageDecay=null'])).toBe(
-      '--set: train.averageDecay: expected number, got null',
-    );
+    // A sweep may try a key with and without a value.
+    expect((await load(BASE, ['train.averageDecay=null'])).train).not.toHaveProperty('averageDecay');
+    expect(await loadFails(BASE, ['train.averageDeca=null'])).toMatch(/^--set: train\.averageDeca: unknown key/);
+    expect(await loadFails(BASE, ['dataset.files=null'])).toMatch(/^--set: dataset\.files: expected .*, got nothing$/);
   });
 
   test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('the override %j is rejected', (text) => {

@@ -66,6 +66,8 @@ export function applyOverrides(
     }
     checkIndex(text, at, last, walked);
     mergeConfig(at, { [last]: value }, origin, origins, walked);
+    // Whoever writes null here wants the key gone, also where it never was: one of the values of a sweep.
+    if (value === null && !Array.isArray(at)) origins.set(joinPath(walked, last), { ...origin, unset: true });
   }
 }
 

@@ -170,6 +170,13 @@ const StopWhenSection = z
 /** The keys of `train` that each say how long to train. */
 const LENGTHS = ['steps', 'tokens', 'epochs'] as const;
 
+/** What a run's config.json keeps of `tokens` or `epochs`, which have become `steps`. */
+const StepsFromSection = z.strictObject({
+  tokens: z.number().positive().optional().describe('train.tokens, as the config gave it'),
+  epochs: z.number().positive().optional().describe('train.epochs, as the config gave it'),
+  steps: z.number().int().positive().describe('the steps that it was; with other train.steps this section is dropped'),
+});
+
 const lengthsIn = (train: Readonly<Partial<Record<(typeof LENGTHS)[number], unknown>>>): readonly string[] =>
   LENGTHS.filter((key) => train[key] !== undefined && train[key] !== null);
 
@@ -188,6 +195,9 @@ export const TrainSection = z
       .positive()
       .optional()
       .describe('in place of steps: passes over the training data, whose number of examples must be known'),
+    stepsFrom: StepsFromSection.optional().describe(
+      'written by Graft into config.json of a run: the tokens or epochs from which steps was computed',
+    ),
     batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
     microBatches: z
       .number()

@@ -17,6 +17,7 @@ import {
   type EvaluatorSection,
   type ExperimentConfig,
 } from './schema';
+import { problemOfWatched } from '../training/metric-choice';
 import { asSpec } from './sections';
 
 /** A list section; empty if it is missing. */
@@ -138,6 +139,20 @@ function validate(
   };
   if (forEvaluation && config.evaluators.length === 0)
     checker.expect('evaluators', 'at least one evaluator', raw.evaluators);
+  if (!forEvaluation) checkChoices(checker, config);
   if (checker.issues.length > 0) throw new InvalidConfigError(checker.issues);
   return config;
+}
+
+/** Training may choose by a metric only if an evaluator measures it on the way. */
+function checkChoices(checker: Checker, { train, evaluators }: EvaluationConfig): void {
+  const measured = evaluators.filter(({ use }) => typeof use === 'string').map(evaluatorSection);
+  if (measured.length < evaluators.length) return; // One of them is wrong, and reported already.
+  for (const option of ['keepBest', 'stopWhen'] as const) {
+    const watched = train?.[option];
+    const problem = watched && problemOfWatched(watched, measured);
+    if (problem === undefined) continue;
+    const got = JSON.stringify(watched!.metric);
+    checker.addIssue(`train.${option}.metric`, { message: `is ${got}, but ${problem}`, got });
+  }
 }

@@ -2,7 +2,6 @@ import { ConfigError } from '@graft/engine';
 import type { TrainingConfig } from '../config';
 import type { NamedEvaluator } from '../evaluation/evaluations';
 import type { Dataset, Model, Objective } from '../interfaces';
-import { checkWatched } from '../training/metric-choice';
 import { failedAt } from '../util/training-error';
 
 /**
@@ -21,15 +20,6 @@ export async function checkEvaluators(
       throw failedAt(`Evaluator "${name}"`, error);
     }
   }
-}
-
-/** Throws ConfigError if training is to choose by a metric that no evaluator measures during training. */
-export function checkChoices(
-  { keepBest, stopWhen }: Pick<TrainingConfig['train'], 'keepBest' | 'stopWhen'>,
-  evaluators: readonly NamedEvaluator[],
-): void {
-  if (keepBest) checkWatched(keepBest, 'train.keepBest', evaluators);
-  if (stopWhen) checkWatched(stopWhen, 'train.stopWhen', evaluators);
 }
 
 const number = (value: number): string => value.toLocaleString('en');

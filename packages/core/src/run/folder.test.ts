@@ -1,3 +1,4 @@
+import { failureOf } from '@graft/test-support';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -112,6 +113,13 @@ it('the newest unfinished run is found, otherwise the newest with too few steps'
   await expect(findResumableRun({ runs, name: 'a', steps: 5 })).rejects.toThrow(
     /^Nothing to resume: every run in .* is finished; there are /,
   );
+  await long.update({ stopped: 'train.stopWhen: x is 1' });
+  expect(await failureOf(findResumableRun({ runs, name: 'a', steps: 5 }))).toMatchObject({
+    hint: expect.stringContaining(`stopped before its last step continues by its id, --resume ${long.record.id}.`),
+  });
+  expect(await failureOf(findResumableRun({ runs, name: 'a', kind: 'evaluation' }))).toMatchObject({
+    hint: 'Start a new evaluation without --resume.',
+  });
 });
 
 it('the nearest run id is suggested for a mistyped one', async () => {

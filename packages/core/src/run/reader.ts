@@ -108,9 +108,17 @@ export async function findResumableRun({ runs, name, id, steps = 0, kind, warn }
         : `Nothing to resume: there is no run in ${parent}.`,
     {
       code: 'run.none',
-      hint: 'Start a new run without --resume, or raise train.steps to continue a finished one.',
+      hint: hintWithoutResume(kind, newestFirst),
     },
   );
+}
+
+function hintWithoutResume(kind: RunRecord['kind'], folders: readonly RunFolder[]): string {
+  if (kind === 'evaluation') return 'Start a new evaluation without --resume.';
+  const stopped = folders.find(({ record }) => record.stopped !== undefined);
+  const more = 'raise train.steps (or tokens, or epochs) to continue a finished one';
+  if (!stopped) return `Start a new run without --resume, or ${more}.`;
+  return `Start a new run without --resume, or ${more}; one that was stopped before its last step continues by its id, --resume ${stopped.record.id}.`;
 }
 
 async function firstWithCheckpoint(folders: readonly RunFolder[]): Promise<RunFolder | undefined> {

@@ -10,6 +10,7 @@ const FREE = {
   training: [
     ...ALWAYS_FREE,
     'evaluators',
+    'train.stepsFrom',
     'train.checkpointEvery',
     'train.keepCheckpoints',
     'train.keepBest',

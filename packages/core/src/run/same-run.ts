@@ -4,6 +4,7 @@ import { messageOf } from '@graft/errors';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { maskedConfig } from '../secrets/mask';
+import { isObject } from '../util/objects';
 import { stableJson } from '../util/stable-json';
 import { listRuns, type RunRecord } from './record';
 
@@ -15,14 +16,24 @@ const LARGEST_CONFIG_BYTES = 2 ** 20;
 
 /**
  * The same for equal configs, resolved or read from a run's config.json: 16 hexadecimal digits of the SHA-256 of every
- * key but `name`, `runs`, `plugins`, `trackers` and `versions`. A secret counts by its source.
+ * key but `name`, `runs`, `plugins`, `trackers` and `versions`. A secret counts by its source, and a length by the key
+ * that gave it: `train.tokens` or `train.epochs`, which config.json keeps in `train.stepsFrom`.
  */
 export function configHash(config: object): string {
-  const masked = maskedConfig(config) as Readonly<Record<string, unknown>>;
+  const { train, ...masked } = maskedConfig(config) as Readonly<Record<string, unknown>>;
   const own = Object.fromEntries(
     Object.entries(masked).filter(([key]) => !(NOT_HASHED as readonly string[]).includes(key)),
   );
+  if (train !== undefined) own.train = asWritten(train);
   return createHash('sha256').update(stableJson(own)).digest('hex').slice(0, DIGITS);
+}
+
+/** `train` of a config.json, as the config that it came from had it. */
+function asWritten(train: unknown): unknown {
+  if (!isObject(train) || !isObject(train.stepsFrom)) return train;
+  const { steps, stepsFrom, ...others } = train;
+  const { steps: computed, ...written } = stepsFrom as Readonly<Record<string, unknown>>;
+  return steps === computed ? { ...others, ...written } : { ...others, steps };
 }
 
 /** A run that was found by its config. */

@@ -5,9 +5,10 @@ import { z } from 'zod';
 import { ToyDataset, toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { engine, lines, newRuns, runsIn, stopAt } from '../../test/toy-runs';
 import { defineComponent, definePlugin } from '../components/plugin';
-import { loadConfig, type LoadedExperiment } from '../config';
+import { loadConfig, type LoadedExperiment, type LoadedTraining } from '../config';
 import { dryRun } from './dry-run';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
+import { findSameRun } from './same-run';
 import { withTrainingSteps } from './training-steps';
 
 const Options = z.strictObject({
@@ -136,8 +137,16 @@ describe('a run', () => {
     expect(await lines(folder)).toHaveLength(5);
     const config = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as { train: object };
     expect(await readFile(join(folder, 'log.txt'), 'utf8')).toContain('train.epochs 2 is 5 steps: an epoch of');
-    expect(config.train).toMatchObject({ steps: 5 });
+    expect(config.train).toMatchObject({ steps: 5, stepsFrom: { epochs: 2, steps: 5 } });
     expect(config.train).not.toHaveProperty('epochs');
+    const loaded = await load({ epochs: 2, batchSize: 4 }, DATA, runs);
+    expect(await findSameRun(join(runs, 'toy'), loaded.config)).toMatchObject({ folder });
+    const again = (train: object): Promise<LoadedTraining> =>
+      loadConfig({ value: { ...config, train: { ...config.train, ...train } }, plugins: [toyPlugin, sized] }).then(
+        (own) => withTrainingSteps(own, { engine }),
+      );
+    expect((await again({})).config.train).toMatchObject({ steps: 5, stepsFrom: { epochs: 2, steps: 5 } });
+    expect((await again({ steps: 7 })).config.train).not.toHaveProperty('stepsFrom');
     await expect(train(2, runs, { resume: stopped.id })).rejects.toMatchObject({ code: 'run.finished' });
     expect(await train(4, runs, { resume: true })).toMatchObject({ status: 'finished', steps: 10 });
     expect(await runsIn(runs)).toHaveLength(1);

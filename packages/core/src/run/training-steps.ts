@@ -1,5 +1,5 @@
 import { ConfigError, DataError, openEngine, type Engine } from '@graft/engine';
-import type { LoadedExperiment, LoadedTraining } from '../config';
+import type { LoadedExperiment, LoadedTraining, TrainingConfig } from '../config';
 import { BatchLoader } from '../data/loader';
 import type { Dataset, Objective, RunInfo } from '../interfaces';
 import { createRandom, STREAMS } from '../random/streams';
@@ -29,12 +29,13 @@ export async function withTrainingSteps(
   { config, registry }: LoadedExperiment,
   { engine: given, logger = silentLogger() }: TrainingStepsOptions = {},
 ): Promise<LoadedTraining> {
-  const { steps: written, tokens, epochs, ...train } = config.train;
-  const withSteps = (steps: number): LoadedTraining => ({
-    config: { ...config, train: { ...train, steps } },
+  const { steps: written, stepsFrom, tokens, epochs, ...train } = config.train;
+  const withSteps = (steps: number, from?: StepsFrom): LoadedTraining => ({
+    config: { ...config, train: { ...train, steps, ...(from && { stepsFrom: from }) } },
     registry,
   });
-  if (written !== undefined) return withSteps(written);
+  // A run's config.json, given as a config; with other steps than its own they come from nothing else.
+  if (written !== undefined) return withSteps(written, stepsFrom?.steps === written ? stepsFrom : undefined);
   const engine = given ?? (await openEngine({ mode: 'portable' }));
   const random = createRandom(config.seed);
   const owned = new ResourceScope(logger);
@@ -47,11 +48,14 @@ export async function withTrainingSteps(
       epochs === undefined
         ? await stepsOfTokens(tokens!, data, loaded)
         : stepsOfEpochs(epochs, data, `dataset "${config.dataset.use}"`, train.batchSize);
-    return { ...withSteps(steps), stepsNote: because };
+    const from = epochs === undefined ? { tokens } : { epochs };
+    return { ...withSteps(steps, { ...from, steps }), stepsNote: because };
   } finally {
     await owned.dispose();
   }
 }
+
+type StepsFrom = NonNullable<TrainingConfig['train']['stepsFrom']>;
 
 interface Found {
   readonly steps: number;

@@ -1,3 +1,4 @@
+export { TRAINING_NUMBERS } from './check-metrics';
 export { settingText, shortKeys } from './labels';
 export { checkLatencies, type LatencyOptions } from './check-latencies';
 export { measureLatency, type LatencyRequest } from './latency';

@@ -33,6 +33,22 @@ it('each point has a trial for each seed, whose id is the hash of its resolved c
   expect(trials[3].overrides).toEqual(['train.steps=2', 'seed=1', 'name=rates', 'runs=/elsewhere/runs']);
 });
 
+it('a metric that no trial can have is found before anything runs', async () => {
+  const evaluators = [{ use: 'norm', name: 'held' }];
+  const check = (metric: string): Promise<Sweep> =>
+    load({ seeds: 1, set: { evaluators }, metrics: [{ metric, better: 'less' }] });
+  for (const metric of ['held/norm', 'tokensPerSecond', 'loss']) await check(metric);
+  for (const [metric, problem] of [
+    ['hed/norm', 'no evaluator is called "hed"; did you mean "held"?'],
+    ['los', 'the training has no such number; did you mean "loss"?'],
+    ['norm', 'no evaluator is called "norm"; write EVALUATOR/METRIC, where the evaluators are held.'],
+  ])
+    expect(await failureOf(check(metric))).toMatchObject({
+      code: 'sweep.metric',
+      message: `${join(folder, 'rates.json')}: the metric "${metric}" cannot be in the table: ${problem}`,
+    });
+});
+
 it('the folder of runs is that of the sweep, otherwise of the config', async () => {
   expect((await load({ seeds: 1, runs: 'mine', name: 'own' })).runs).toBe(join(folder, 'mine', 'own'));
   mkdirSync(join(folder, 'inner'));

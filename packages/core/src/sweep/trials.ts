@@ -9,6 +9,7 @@ import { parseOverride } from '../config/overrides';
 import { readSettingsFile } from '../config/read';
 import { keysAt } from '../config/walk';
 import { configHash } from '../run/same-run';
+import { checkMetrics } from './check-metrics';
 import { pointTitles } from './labels';
 import { matchPoints, type MatchedCosts } from './match';
 import { sweepPoints, type Setting, type SweepPoint } from './points';
@@ -72,6 +73,7 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
     });
   const trials = await resolveAll(points);
   if (place instanceof ConfigError) throw place;
+  checkMetrics(section.metrics, trials, file);
   const sweep = { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
   if (!section.match) return sweep;
   const { points: matched, costs } = await matchPoints({ ...sweep, match: section.match });

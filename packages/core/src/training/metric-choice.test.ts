@@ -8,7 +8,7 @@ import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { defineComponent, definePlugin } from '../components/plugin';
 import { runExperiment, type RunOptions, type RunResult } from '../run/experiment';
-import { checkWatched, MetricWatch, reasonToStop, type StopWhen } from './metric-choice';
+import { MetricWatch, problemOfWatched, reasonToStop, type StopWhen } from './metric-choice';
 
 const record = (step: number, value: number) => ({ step, evaluator: 'a/b', metrics: { x: value }, seconds: 1 });
 const after = (values: readonly number[], when: StopWhen): MetricWatch => {
@@ -60,11 +60,28 @@ describe('a watched metric', () => {
   });
 
   it('its evaluator must exist and run during training', () => {
-    const check = (metric: string, every = 5): void =>
-      checkWatched({ metric, better: 'less' }, 'train.keepBest', [{ name: 'loss', every }]);
-    expect(() => check('loss/x')).not.toThrow();
-    expect(() => check('los/x')).toThrow('no evaluator is called "los"; did you mean "loss"?');
-    expect(() => check('loss/x', 0)).toThrow('the evaluator "loss" runs only at the end (every: 0)');
+    const problem = (metric: string, every = 5): string | undefined =>
+      problemOfWatched({ metric }, [{ name: 'loss', every }]);
+    expect(problem('loss/x')).toBeUndefined();
+    expect(problem('los/x')).toBe('no evaluator is called "los"; did you mean "loss"?');
+    expect(problem('accuracy')).toBe(
+      'no evaluator is called "accuracy"; write EVALUATOR/METRIC, where the evaluators are loss',
+    );
+    expect(problem('loss/x', 0)).toMatch(/^the evaluator "loss" runs only at the end \(every: 0\)/);
+  });
+
+  it('is checked with the config, before anything runs', async () => {
+    const value = toyConfig('runs', {
+      evaluators: [{ use: 'norm', name: 'held', every: 0 }],
+      train: {
+        steps: 2,
+        keepBest: { metric: 'hel/x', better: 'less' },
+        stopWhen: { metric: 'held/x', better: 'less', patience: 1 },
+      },
+    });
+    await expect(loadConfig({ value, plugins: [toyPlugin] })).rejects.toThrow(
+      /keepBest\.metric: is "hel\/x", but no evaluator is called "hel"; did you mean "held"\?\n.*stopWhen\.metric: is "held\/x", but the evaluator "held" runs only/,
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { ConfigError, PluginError } from '@graft/engine';
+import { PluginError } from '@graft/engine';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import { didYouMean } from '../util/suggest';
 
@@ -32,28 +32,30 @@ interface Evaluated {
 }
 
 /**
- * Throws ConfigError unless the metric belongs to one of the evaluators, and that one runs during training. `option`
- * names the option in the error.
+ * Why training cannot choose by a metric, as a sentence: none of the evaluators measures it, or not during training.
+ * undefined: it can.
  */
-export function checkWatched({ metric }: WatchedMetric, option: string, evaluators: readonly Evaluated[]): void {
-  const owner = ownerOf(metric, evaluators);
-  const refuse = (problem: string, hint: string): ConfigError =>
-    new ConfigError(`${option}.metric is "${metric}", but ${problem}`, { code: 'training.metric', hint });
-  if (!owner) {
-    const names = evaluators.map(({ name }) => name);
-    const name = metric.split('/')[0];
-    throw refuse(
-      `no evaluator is called "${name}"${didYouMean(name, names) || '.'}`,
-      names.length > 0
-        ? `Write EVALUATOR/METRIC; the evaluators are ${names.join(', ')}.`
-        : 'The config has no evaluators: add the one that measures it.',
-    );
-  }
-  if (owner.every === 0)
-    throw refuse(
-      `the evaluator "${owner.name}" runs only at the end (every: 0), so there is nothing to choose from.`,
-      'Set its `every` to a number of steps.',
-    );
+export function problemOfWatched(
+  { metric }: Pick<WatchedMetric, 'metric'>,
+  evaluators: readonly Evaluated[],
+): string | undefined {
+  const missing = problemOfMetric(metric, evaluators);
+  if (missing !== undefined) return missing;
+  const { name, every } = ownerOf(metric, evaluators)!;
+  if (every > 0) return undefined;
+  return `the evaluator "${name}" runs only at the end (every: 0), so there is nothing to choose from; set its \`every\` to a number of steps`;
+}
+
+/** Why no evaluator measures a metric, as a sentence; undefined if one may. What it measures, only it knows. */
+export function problemOfMetric(metric: string, evaluators: readonly Pick<Evaluated, 'name'>[]): string | undefined {
+  if (ownerOf(metric, evaluators)) return undefined;
+  const names = evaluators.map(({ name }) => name);
+  const [name] = metric.split('/');
+  const known =
+    names.length > 0
+      ? `write EVALUATOR/METRIC, where the evaluators are ${names.join(', ')}`
+      : 'the config has no evaluators: add the one that measures it';
+  return `no evaluator is called "${name}"${didYouMean(name, names) || `; ${known}`}`;
 }
 
 /** The evaluator whose name begins the metric's; names may contain a slash themselves. */

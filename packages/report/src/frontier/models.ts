@@ -4,6 +4,7 @@ import { stableJson } from '@graft/core/internal';
 import { differingCounts, measurements, type Measurement } from '../measurements';
 import { betterOf } from '../metrics';
 import type { RunData } from '../read-run';
+import { settingsOfModels } from '../titles';
 
 /** A number by which models are compared. */
 export interface Axis {
@@ -55,8 +56,11 @@ export function compareModels(runs: readonly RunData[], titles: readonly string[
     .filter(({ use, members }) => !isOfCost(use) && differingCounts(members) === undefined)
     .flatMap(qualitiesOf);
   const costs = [...costsOfRuns(runs), ...all.filter(({ use }) => isOfCost(use)).flatMap(costsOf)];
-  const models = groups(runs).map((members): ComparedModel => {
-    const title = titleOf(members, runs, titles);
+  const grouped = groups(runs);
+  const named = grouped.map(([first]) => ({ name: runs[first].record.name, config: runs[first].config }));
+  const settings = settingsOfModels(named);
+  const models = grouped.map((members, i): ComparedModel => {
+    const title = titleOf(members, runs, { titles, settings: settings[i] });
     const values = [...qualities, ...costs].flatMap(({ axis: { key }, values: measured }) => {
       const own = members.flatMap((run) => measured.get(run) ?? []);
       if (own.length === 0) return [];
@@ -88,10 +92,15 @@ function groups(runs: readonly RunData[]): number[][] {
   });
 }
 
-function titleOf(members: readonly number[], runs: readonly RunData[], titles: readonly string[]): string {
+function titleOf(
+  members: readonly number[],
+  runs: readonly RunData[],
+  { titles, settings }: { readonly titles: readonly string[]; readonly settings: string | undefined },
+): string {
   if (members.length === 1) return titles[members[0]];
   const names = [...new Set(members.map((run) => runs[run].record.name))];
-  return `${names[0]}${names.length > 1 ? ' and others' : ''} (${members.length} seeds)`;
+  const others = names.length > 1 ? ' and others' : '';
+  return [`${names[0]}${others}`, settings, `(${members.length} seeds)`].filter(Boolean).join(' ');
 }
 
 /** First the metrics of the whole measurement, then those of its parts. */
