@@ -183,7 +183,7 @@ describe('the evaluator benchmarks', () => {
       /Task "boolq" needs val\.jsonl/,
     );
     await expect(evaluate(engine, { answers, tasks: ['piqa', 'boolq', 'gsm8k'] })).rejects.toThrow(
-      /^2 of 3 tasks cannot be asked:\n  Task "boolq" needs .* It is to be had from .*\n  Task "gsm8k" needs .* the repository openai\/grade-school-math/,
+      /^2 of 3 tasks cannot be asked:\n {2}Task "boolq" needs .* It is to be had from .*\n {2}Task "gsm8k" needs .* the repository openai\/grade-school-math/,
     );
     expect(readdirSync(answers)).toEqual([]);
   });
