@@ -7,7 +7,7 @@ import {
   type RunRecord,
 } from '@graft/core';
 import { maskedForMessage } from '@graft/core/internal';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';
 import { readAnsweredRows, type AnsweredRow } from './rows/read-rows';

@@ -10,7 +10,7 @@ test('runs of one name are called by the settings in which they differ', () => {
     shortTitles([
       run('a', '1', { seed: 0, optimizer: { ...adamw, learningRate: 0.1 }, runs: '/x' }),
       run('a', '2', { seed: 0, optimizer: { ...adamw, learningRate: 0.2, clipNorm: 1 }, runs: '/y' }),
-      // Betas that only one component has are told by its name.
+      // Betas that only one component has follow from its name.
       run('a', '3', { seed: 1, optimizer: { use: 'lion', betas: [0.9, 0.99], learningRate: 0.1 } }),
       run('b', '1', { seed: 7 }),
     ]),
@@ -28,7 +28,7 @@ test('runs are called by their ids where settings are equal, or too many', () =>
   expect(shortTitles([run('b', 'x', many(1)), run('b', 'y', many(2))])).toEqual(['b/x', 'b/y']);
 });
 
-test('models of several seeds are told apart without the seed', () => {
+test('models of several seeds differ in other settings than the seed', () => {
   const configs = [
     { seed: 0, train: { batchSize: 4 } },
     { seed: 1, train: { batchSize: 8 } },

@@ -17,10 +17,19 @@ export function namedDatasetError<E>(name: string, error: E): E | Error {
     const reason = reasonOf(error);
     return NAMED.test(reason) ? error : new Error(`${name}: ${reason}`, { cause: error });
   }
-  if (NAMED.test(error.message)) return error;
+  return NAMED.test(error.message) ? error : prefixed(name, error);
+}
+
+/** The same with the place in the config that an error is about, if there is one and the error does not begin with it. */
+export const placedError = <E>(place: string | undefined, error: E): E | Error =>
+  place === undefined || !(error instanceof GraftError) || error.message.startsWith(place)
+    ? error
+    : prefixed(place, error);
+
+function prefixed(prefix: string, error: GraftError): Error {
   const { code, exitCode, hint, message } = error;
   const Class = CLASSES[error.name as keyof typeof CLASSES] ?? GraftError;
-  return new Class(`${name}: ${message}`, { code, exitCode, hint, cause: error });
+  return new Class(`${prefix}: ${message}`, { code, exitCode, hint, cause: error });
 }
 
 /** Calls a dataset; an error names it, with its place in the config, if a factory created it. */

@@ -3,7 +3,7 @@ import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import { nameComponent, withPlace } from './calls';
 import { placeOf, type Owner } from './config-place';
-import { namedDatasetError } from './dataset-calls';
+import { namedDatasetError, placedError } from './dataset-calls';
 import { wrongOptions } from '../config/parse-options';
 import { show } from '../util/show';
 import { asSpec, withRegistry } from '../config/sections';
@@ -169,7 +169,9 @@ class Factory implements ComponentFactory {
       made = await this.make(definition, child, { options, random, components: nested, asker });
     } catch (error) {
       const explained = explain(error, asker, this.services);
-      throw interface_ === 'dataset' ? namedDatasetError(withPlace(asker, where(), 'dataset'), explained) : explained;
+      if (interface_ === 'dataset') throw namedDatasetError(withPlace(asker, where(), 'dataset'), explained);
+      // Several sections may name one, and a default is written nowhere.
+      throw interface_ === 'tokenizer' ? placedError(where(), explained) : explained;
     } finally {
       end?.();
     }

@@ -4,6 +4,7 @@ import type { Registry } from '../components/registry';
 import { Checker } from './check';
 import { InvalidConfigError, unknownKey } from './issues';
 import { expandedSection, type ConfigTree, type Origins } from './merge';
+import { problemOfWatched } from './metric-names';
 import { isObject } from '../util/objects';
 import {
   COMPONENT_SECTIONS,
@@ -17,7 +18,6 @@ import {
   type EvaluatorSection,
   type ExperimentConfig,
 } from './schema';
-import { problemOfWatched } from '../training/metric-choice';
 import { asSpec } from './sections';
 
 /** A list section; empty if it is missing. */

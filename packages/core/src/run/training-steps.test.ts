@@ -79,7 +79,11 @@ describe('train.epochs', () => {
   it.each([
     ['does not know how many examples it has', { epochs: 1 }, {}],
     ['ends after one epoch', { epochs: 2 }, { length: 9, repeats: false }],
-    ['has separate examples for each part of the objective', { epochs: 1 }, { length: 9, hasParts: true }],
+    [
+      'draws from several sets of examples, so that no epoch is a number of them',
+      { epochs: 1 },
+      { length: 9, hasParts: true },
+    ],
   ])('a dataset that %s is refused', async (problem, train, dataset) => {
     const { config, registry } = await load(train, dataset);
     await expect(withTrainingSteps({ config, registry }, { engine })).rejects.toMatchObject({

@@ -81,7 +81,8 @@ function stepsOfEpochs(
   const refuse = (problem: string, hint: string): ConfigError =>
     new ConfigError(`train.epochs is ${epochs}, but ${problem}.`, { code: 'training.epochs', hint });
   const inSteps = 'Give train.steps or train.tokens instead.';
-  if (dataset.select) throw refuse(`${name} has separate examples for each part of the objective`, inSteps);
+  if (dataset.select)
+    throw refuse(`${name} draws from several sets of examples, so that no epoch is a number of them`, inSteps);
   if (dataset.cut && objective.exampleTokens)
     throw refuse(`${name} is cut into examples whose lengths the objective draws`, inSteps);
   if (length === undefined) throw refuse(`${name} does not know how many examples it has`, inSteps);

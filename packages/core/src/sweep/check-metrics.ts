@@ -1,7 +1,7 @@
 /** The metrics of a sweep's table, checked before its trials run for hours. */
 import { ConfigError } from '@graft/engine';
 import { evaluatorSection } from '../config';
-import { problemOfMetric } from '../training/metric-choice';
+import { problemOfMetric } from '../config/metric-names';
 import { didYouMean } from '../util/suggest';
 import type { SweepSection } from './schema';
 import type { Trial } from './trial';

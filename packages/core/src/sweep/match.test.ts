@@ -45,9 +45,13 @@ describe('by training FLOPs', () => {
   });
   const { match: section } = SweepSection.parse({ match: { by: 'training-flops', to: 'a' } });
   /** Points of arms whose steps take these FLOPs; each config has 100 steps. */
-  const matched = (points: SweepPoint[], flops: readonly (number | undefined)[]): ReturnType<typeof matchPoints> =>
+  const matched = (
+    points: SweepPoint[],
+    flops: readonly (number | undefined)[],
+    set: Record<string, unknown> = {},
+  ): ReturnType<typeof matchPoints> =>
     matchPoints({
-      ...{ file: 's.yaml', points, match: section as MatchSection },
+      ...{ file: 's.yaml', points, match: section as MatchSection, set },
       trials: points.map((_, i) => {
         // That of the last arm gives its length in tokens.
         const train = i < points.length - 1 ? { steps: 100 } : { tokens: 5000 };
@@ -78,6 +82,9 @@ describe('by training FLOPs', () => {
       message: expect.stringContaining('"match" sets train.steps of the arm "b"'),
     });
     expect(await failureOf(matched([point('a'), point('b')], [10, undefined]))).toMatchObject({ code: 'sweep.match' });
+    // What the sweep sets for all arms is the length of the one that the others match.
+    const both = [point('a', [['train.steps', 100]]), point('b', [['train.steps', 100]])];
+    expect((await matched(both, [10, 20], { 'train.steps': 100 })).points[1].steps).toBe(50);
   });
 });
 
@@ -91,7 +98,7 @@ it('shares of steps follow the steps of the training', async () => {
     'train.steps=null',
     'train.tokens=500',
   ]);
-  expect((await failureOf(inTokens)).message).toContain('which the config does not give');
+  expect((await failureOf(inTokens)).message).toMatch(/which the config does not give\. Give train\.steps in place of/);
 });
 
 it.each([

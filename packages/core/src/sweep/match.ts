@@ -29,6 +29,8 @@ export interface MatchRequest {
   readonly points: readonly SweepPoint[];
   readonly trials: readonly Trial[];
   readonly match: MatchSection;
+  /** What the sweep sets in all points. */
+  readonly set?: Readonly<Record<string, unknown>>;
   /** Default: `dryRun`. */
   readonly dryRun?: (loaded: LoadedExperiment, options: DryRunOptions) => Promise<Costs>;
 }
@@ -86,7 +88,7 @@ export async function matchPoints(
     costs,
     points: points.map((point, i) => {
       if (references[i] === i) return point;
-      refuseOwnSteps(point, file);
+      refuseOwnSteps(point, request);
       const { tokens, epochs } = first[i].loaded.config.train;
       const replacedLength = tokens !== undefined ? 'tokens' : epochs !== undefined ? 'epochs' : undefined;
       return { ...point, steps: matched[i], replacedLength };
@@ -97,8 +99,11 @@ export async function matchPoints(
 /** Batches at equal intervals of the training, of which the last tenth has two: the paper's second stage. */
 const BATCHES = 20;
 
-function refuseOwnSteps({ arm, settings }: SweepPoint, file: string): void {
-  if (!settings.some(([key]) => key === 'train.steps' || key === 'train')) return;
+/** What the sweep sets for all arms is for the one that the others match. */
+function refuseOwnSteps({ arm, settings }: SweepPoint, { file, set = {} }: Pick<MatchRequest, 'file' | 'set'>): void {
+  const isOwn = ([key, value]: SweepPoint['settings'][number]): boolean =>
+    (key === 'train.steps' || key === 'train') && !(Object.hasOwn(set, key) && set[key] === value);
+  if (!settings.some(isOwn)) return;
   throw new ConfigError(`${file}: "match" sets train.steps of the arm "${arm}", which sets it itself.`, {
     code: 'sweep.match',
     hint: 'Leave train.steps to the config of the arm that the others match.',

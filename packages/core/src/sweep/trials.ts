@@ -76,7 +76,7 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
   checkMetrics(section.metrics, trials, file);
   const sweep = { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
   if (!section.match) return sweep;
-  const { points: matched, costs } = await matchPoints({ ...sweep, match: section.match });
+  const { points: matched, costs } = await matchPoints({ ...sweep, match: section.match, set: section.set });
   const changed = matched.some((point, i) => point !== points[i]);
   return {
     ...sweep,
@@ -138,7 +138,8 @@ async function resolveTrials(
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
         // The same mistake in every trial is one mistake.
-        const { message } = inSweep(error, { file, overrides });
+        const { message: sentence, hint } = inSweep(error, { file, overrides });
+        const message = hint === undefined ? sentence : `${sentence} ${hint}`;
         problems.set(message, [...(problems.get(message) ?? []), label]);
       }
     }

@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
+import { problemOfWatched } from '../config/metric-names';
 import { defineComponent, definePlugin } from '../components/plugin';
 import { runExperiment, type RunOptions, type RunResult } from '../run/experiment';
-import { MetricWatch, problemOfWatched, reasonToStop, type StopWhen } from './metric-choice';
+import { MetricWatch, reasonToStop, type StopWhen } from './metric-choice';
 
 const record = (step: number, value: number) => ({ step, evaluator: 'a/b', metrics: { x: value }, seconds: 1 });
 const after = (values: readonly number[], when: StopWhen): MetricWatch => {

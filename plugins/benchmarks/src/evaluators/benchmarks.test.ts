@@ -182,6 +182,9 @@ describe('the evaluator benchmarks', () => {
     await expect(evaluate(engine, { answers, tasks: ['piqa', 'boolq'] })).rejects.toThrow(
       /Task "boolq" needs val\.jsonl/,
     );
+    await expect(evaluate(engine, { answers, tasks: ['piqa', 'boolq', 'gsm8k'] })).rejects.toThrow(
+      /^2 of 3 tasks cannot be asked:\n {2}Task "boolq" needs .* It is to be had from .*\n {2}Task "gsm8k" needs .* the repository openai\/grade-school-math/,
+    );
     expect(readdirSync(answers)).toEqual([]);
   });
 

@@ -11,6 +11,8 @@ import {
   sidesOf,
   TaskRunner,
   TASKS,
+  DataError,
+  GraftError,
   tokenizerClash,
   type EvaluationContext,
   type Evaluator,
@@ -29,6 +31,16 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SUITES, suiteMeans } from '../suites';
+
+/** All of them at once: whoever fetches one benchmark after the other wants a list. */
+function severalProblems(problems: readonly GraftError[], tasks: number): DataError {
+  const lines = problems.map(({ message, hint }) => `  ${[message, hint].filter(Boolean).join(' ')}`);
+  const { code, exitCode } = problems[0];
+  return new DataError(`${problems.length} of ${tasks} tasks cannot be asked:\n${lines.join('\n')}`, {
+    code,
+    exitCode,
+  });
+}
 
 /** The options of the evaluator `benchmarks`. */
 export const benchmarksOptions = z.strictObject({
@@ -112,7 +124,17 @@ export class BenchmarksEvaluator implements Evaluator {
     const who = 'The evaluator "benchmarks"';
     if (model.kind === 'encoder-decoder') checkSide(encoder, model, 'encoder', who);
     checkSide(decoder, model, 'decoder', who);
-    for (const task of this.tasks) await task.items(this.request(task));
+    const problems: GraftError[] = [];
+    for (const task of this.tasks) {
+      try {
+        await task.items(this.request(task));
+      } catch (error) {
+        if (!(error instanceof GraftError)) throw error;
+        problems.push(error);
+      }
+    }
+    if (problems.length === 1) throw problems[0];
+    if (problems.length > 1) throw severalProblems(problems, this.tasks.length);
   }
 
   async evaluate(context: EvaluationContext): Promise<Record<string, number>> {

@@ -261,9 +261,10 @@ function countTargets(
 /** The objective of the run that the evaluator works for. */
 function runObjective({ run }: ComponentContext<ResolvedLossEvaluatorOptions>): ComponentSpec {
   if (run?.trainingObjective) return run.trainingObjective;
-  throw new PluginError('The evaluator "loss" has no objective: outside a run its option "objective" must name one.', {
+  throw new PluginError('The evaluator "loss" names no objective, and the config has none that it could measure.', {
     code: 'evaluator.objective',
     exitCode: 2,
+    hint: 'Set its option `objective`, such as `objective: prefix-lm`, or the `objective` of the config.',
   });
 }
 

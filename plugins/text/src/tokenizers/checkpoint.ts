@@ -14,7 +14,7 @@ export const checkpoint = defineComponent({
       throw new DataError('No tokenizer is named, and the run starts from no checkpoint with a tokenizer.json.', {
         code: 'tokenizer.missing',
         exitCode: 2,
-        hint: 'Name one, as in `tokenizer: { use: huggingface, path: FOLDER }`.',
+        hint: 'Name one there, as in `tokenizer: { use: huggingface, path: FOLDER }`, or on the command line by --set.',
       });
     const { encoder, decoder } = run.tokenizerFolders;
     const own = await HuggingFaceTokenizer.open({ path: decoder });
