@@ -1588,7 +1588,7 @@ declare module '@graft/core' {
       readonly schedule?: ComponentInput<'schedule'>;
       /** Mode `leaderboard`: what trains on `source` and `target`. Default: `seq2seq`; for a decoder-only model `causal-lm` with `input: pairs`. */
       readonly objective?: ComponentInput<'objective'>;
-      /** Mode `leaderboard`: `written`: greedily, and a text that is no label is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
+      /** Mode `leaderboard`: `written`: greedily, and a text that names none of the labels is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
       readonly answers?: "written" | "chosen";
       /** Mode `leaderboard`: the set of the submission. `test`: of each task that has a test.jsonl; `val`: of val.jsonl; `none`: there is no submission.. Default: "test" */
       readonly predict?: "test" | "val" | "none";
@@ -1635,7 +1635,7 @@ declare module '@graft/core' {
       readonly schedule?: ComponentInput<'schedule'>;
       /** Mode `leaderboard`: what trains on `source` and `target`. Default: `seq2seq`; for a decoder-only model `causal-lm` with `input: pairs`. */
       readonly objective?: ComponentInput<'objective'>;
-      /** Mode `leaderboard`: `written`: greedily, and a text that is no label is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
+      /** Mode `leaderboard`: `written`: greedily, and a text that names none of the labels is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
       readonly answers?: "written" | "chosen";
       /** Mode `leaderboard`: the set of the submission. `test`: of each task that has a test.jsonl; `val`: of val.jsonl; `none`: there is no submission.. Default: "test" */
       readonly predict?: "test" | "val" | "none";
