@@ -1552,27 +1552,31 @@ declare module '@graft/core' {
       /** Sequences in a batch; of no effect on ready batches, nor on the result.. Default: 8 */
       readonly batchSize?: number;
     };
-    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper */
+    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper or of the leaderboard */
     "evaluator:superglue": {
+      /** `paper`: a classification head, and accuracy; `leaderboard`: text to text, with the benchmark's own metrics and a submission; `prompted`: without fine-tuning, as the tasks of `benchmarks`.. Default: "paper" */
+      readonly mode?: "paper" | "leaderboard" | "prompted";
       /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which in mode `paper` the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Longest sequence in tokens, special tokens included.. Default: 512 */
+      /** Longest sequence in tokens, special tokens included; in mode `leaderboard` without the answer.. Default: 512 */
       readonly maxTokens?: number;
       /** `shorten`: the passage of a longer sequence loses its end; `error`: a longer one is an error.. Default: "shorten" */
       readonly longInputs?: "shorten" | "error";
-      /** Whether the start token is put before the text. Default: the model's policy for special tokens. */
+      /** Mode `paper`: whether the start token is put before the text. Default: the model's policy for special tokens. */
       readonly prependBos?: boolean;
-      /** Whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
+      /** Mode `paper`: whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
       readonly appendEos?: boolean;
+      /** Rows of train.jsonl to fine-tune on, drawn for each task and seed: all points of the grid have the same, other seeds others. Default: all. */
+      readonly trainRows?: number;
       /** Learning rates of the grid, which is searched for each task separately (paper, section 4, which does not state its values).. Default: [0.00001,0.00003,0.0001] */
       readonly learningRates?: readonly (number)[];
       /** Batch sizes of the grid, in sequences.. Default: [32] */
       readonly batchSizes?: readonly (number)[];
-      /** Dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
+      /** Mode `paper`: dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
       readonly dropouts?: readonly (number)[];
       /** Dropout rates of the grid in every place that the model has. Default: the model's own rates, which are not searched. */
       readonly modelDropouts?: readonly (number)[];
@@ -1580,36 +1584,46 @@ declare module '@graft/core' {
       readonly epochs?: number;
       /** Maximum number of optimizer steps, whatever the epochs. Default: no limit. */
       readonly maxSteps?: number;
-      /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
+      /** The epoch whose score counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
-      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      /** Fine-tunings of the chosen point of the grid, each with another head, order, dropout and, with `trainRows`, other rows: the numbers are their means, with an interval.. Default: 1 */
       readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
       readonly schedule?: ComponentInput<'schedule'>;
+      /** Mode `leaderboard`: what trains on `source` and `target`. Default: `seq2seq`; for a decoder-only model `causal-lm` with `input: pairs`. */
+      readonly objective?: ComponentInput<'objective'>;
+      /** Mode `leaderboard`: `written`: greedily, and a text that names none of the labels is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
+      readonly answers?: "written" | "chosen";
+      /** Mode `leaderboard`: the set of the submission. `test`: of each task that has a test.jsonl; `val`: of val.jsonl; `none`: there is no submission.. Default: "test" */
+      readonly predict?: "test" | "val" | "none";
     };
-    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper */
+    /** fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper or of the leaderboard */
     "evaluator:@graft/superglue/superglue": {
+      /** `paper`: a classification head, and accuracy; `leaderboard`: text to text, with the benchmark's own metrics and a submission; `prompted`: without fine-tuning, as the tasks of `benchmarks`.. Default: "paper" */
+      readonly mode?: "paper" | "leaderboard" | "prompted";
       /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
       readonly folder: string;
       /** The tasks to evaluate.. Default: ["copa","wic","wsc","rte","multirc","cb","boolq","record"] */
       readonly tasks?: readonly ("copa" | "wic" | "wsc" | "rte" | "multirc" | "cb" | "boolq" | "record")[];
-      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which the encoder counts. */
+      /** The tokenizer, by name or with its options; `{ encoder, decoder }` names one for each side, of which in mode `paper` the encoder counts. */
       readonly tokenizer: ComponentInput<'tokenizer'>;
-      /** Longest sequence in tokens, special tokens included.. Default: 512 */
+      /** Longest sequence in tokens, special tokens included; in mode `leaderboard` without the answer.. Default: 512 */
       readonly maxTokens?: number;
       /** `shorten`: the passage of a longer sequence loses its end; `error`: a longer one is an error.. Default: "shorten" */
       readonly longInputs?: "shorten" | "error";
-      /** Whether the start token is put before the text. Default: the model's policy for special tokens. */
+      /** Mode `paper`: whether the start token is put before the text. Default: the model's policy for special tokens. */
       readonly prependBos?: boolean;
-      /** Whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
+      /** Mode `paper`: whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here. */
       readonly appendEos?: boolean;
+      /** Rows of train.jsonl to fine-tune on, drawn for each task and seed: all points of the grid have the same, other seeds others. Default: all. */
+      readonly trainRows?: number;
       /** Learning rates of the grid, which is searched for each task separately (paper, section 4, which does not state its values).. Default: [0.00001,0.00003,0.0001] */
       readonly learningRates?: readonly (number)[];
       /** Batch sizes of the grid, in sequences.. Default: [32] */
       readonly batchSizes?: readonly (number)[];
-      /** Dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
+      /** Mode `paper`: dropout rates of the grid, on the state that the head reads.. Default: [0.1] */
       readonly dropouts?: readonly (number)[];
       /** Dropout rates of the grid in every place that the model has. Default: the model's own rates, which are not searched. */
       readonly modelDropouts?: readonly (number)[];
@@ -1617,14 +1631,20 @@ declare module '@graft/core' {
       readonly epochs?: number;
       /** Maximum number of optimizer steps, whatever the epochs. Default: no limit. */
       readonly maxSteps?: number;
-      /** The epoch whose accuracy counts: a trial's best, or its last.. Default: "best" */
+      /** The epoch whose score counts: a trial's best, or its last.. Default: "best" */
       readonly select?: "best" | "last";
-      /** Fine-tunings of the chosen point of the grid, each with another head, order and dropout: the numbers are their means, with an interval.. Default: 1 */
+      /** Fine-tunings of the chosen point of the grid, each with another head, order, dropout and, with `trainRows`, other rows: the numbers are their means, with an interval.. Default: 1 */
       readonly seeds?: number;
       /** The optimizer. Its own learning rate has no effect: those of the grid are used.. Default: {"use":"adamw","learningRate":0.0001,"clipNorm":1} */
       readonly optimizer?: ComponentInput<'optimizer'>;
       /** The schedule of the learning rate.. Default: {"use":"constant"} */
       readonly schedule?: ComponentInput<'schedule'>;
+      /** Mode `leaderboard`: what trains on `source` and `target`. Default: `seq2seq`; for a decoder-only model `causal-lm` with `input: pairs`. */
+      readonly objective?: ComponentInput<'objective'>;
+      /** Mode `leaderboard`: `written`: greedily, and a text that names none of the labels is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.. Default: "written" */
+      readonly answers?: "written" | "chosen";
+      /** Mode `leaderboard`: the set of the submission. `test`: of each task that has a test.jsonl; `val`: of val.jsonl; `none`: there is no submission.. Default: "test" */
+      readonly predict?: "test" | "val" | "none";
     };
     /** asks the rows of benchmarks and scores the likelihood of choices, or generated text */
     "evaluator:benchmarks": {

@@ -1,8 +1,8 @@
 import { DataError, type Tokenizer } from '@graft/core';
 import type { ClassificationExample, RowPlace } from './tasks';
 
-/** A text of a line of a file. */
-type PlacedText = Pick<ClassificationExample, 'id' | 'parts'> & { readonly place: RowPlace };
+/** A text of a line of a file, in parts. */
+export type PlacedText = Pick<ClassificationExample, 'id' | 'parts'> & { readonly place: RowPlace };
 
 /** An example as the model reads it. */
 export interface EncodedExample<E = ClassificationExample> {

@@ -18,7 +18,13 @@ export type {
 export { matthews } from './tasks/scores';
 export { SuperGlueEvaluator } from './evaluator';
 export { superGlueOptions, type ResolvedSuperGlueOptions, type SuperGlueOptions } from './options';
-export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
+export {
+  encodeExamples,
+  type EncodedExample,
+  type EncodedExamples,
+  type EncodeOptions,
+  type PlacedText,
+} from './encode-examples';
 export { DivergedError, type EpochResult, type EpochSettings, type Trial, type TrialRun } from './epochs';
 export { FineTuner, type FineTuneSettings } from './fine-tune';
 export { type ClassificationBatch } from './batches';

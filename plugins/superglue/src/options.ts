@@ -93,7 +93,7 @@ const shape = {
     .enum(['written', 'chosen'])
     .default('written')
     .describe(
-      'Mode `leaderboard`: `written`: greedily, and a text that is no label is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.',
+      'Mode `leaderboard`: `written`: greedily, and a text that names none of the labels is wrong, as in T5; `chosen`: the most probable label or entity. WSC is always written.',
     ),
   predict: z
     .enum(['test', 'val', 'none'])

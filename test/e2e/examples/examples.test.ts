@@ -19,7 +19,12 @@ const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml', 'baselines/base.
 const SWEEPS = ['baselines/baselines.yaml', 'sweeps/learning-rates.yaml'];
 
 /** Configs of `graft evaluate`. */
-const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml', 'evaluation/evaluation.yaml'];
+const EVALUATIONS = [
+  'quickstart/superglue.yaml',
+  'superglue.yaml',
+  'superglue-leaderboard.yaml',
+  'evaluation/evaluation.yaml',
+];
 const plugins = [gemma, scratch, objectives, optimizers, text, superglue, benchmarks, tuning];
 
 const files = ['', 'quickstart', 'evaluation', 'tuning', 'baselines', 'sweeps']

@@ -152,6 +152,19 @@ test('a decoder-only model reads text and answer in one sequence', async () => {
   }
 });
 
+test("dropout in the model is searched in the grid, and the model's own rates are the default", async () => {
+  const lossesOf = async (options: object): Promise<number[]> => {
+    const run = temporaryFolder();
+    await (await evaluator({ tasks: ['rte'], predict: 'none', ...options }, run)).evaluate(context());
+    const records = recordsIn(run).sort((a, b) => (a.trial.modelDropout ?? 0) - (b.trial.modelDropout ?? 0));
+    return records.map(({ epochs }) => epochs[0].trainLoss);
+  };
+  const [plain] = await lossesOf({});
+  const [none, some] = await lossesOf({ modelDropouts: [0, 0.5] });
+  expect(none).toBe(plain);
+  expect(Math.abs(some - plain)).toBeGreaterThan(1e-3);
+});
+
 test('a tiny model learns a synthetic task far above its majority', async () => {
   const own = join(temporaryFolder(), 'own');
   await writeSyntheticBenchmark(own, { seed: 0, trainRows: 200, valRows: 30 });
