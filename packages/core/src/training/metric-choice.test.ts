@@ -59,12 +59,23 @@ describe('a watched metric', () => {
     expect(reasonToStop(when, after(values, when))).toBe(reason);
   });
 
-  it('its evaluator must exist and run during training', () => {
+  it('its evaluator must exist, run during training, and measure it as far as it says', async () => {
     const check = (metric: string, every = 5): void =>
       checkWatched({ metric, better: 'less' }, 'train.keepBest', [{ name: 'loss', every }]);
     expect(() => check('loss/x')).not.toThrow();
     expect(() => check('los/x')).toThrow('no evaluator is called "los"; did you mean "loss"?');
     expect(() => check('loss/x', 0)).toThrow('the evaluator "loss" runs only at the end (every: 0)');
+    const metricNames = ['accuracy', 'mean', 'piqa/accuracy', 'piqa/*'];
+    const measures = (metric: string): void =>
+      checkWatched({ metric, better: 'more' }, 'train.keepBest', [{ name: 'a', every: 5, evaluator: { metricNames } }]);
+    expect(() => ['a/mean', 'a/piqa/accuracy', 'a/piqa/normalized'].forEach(measures)).not.toThrow();
+    expect(() => measures('a/men')).toThrow(
+      'train.keepBest.metric is "a/men", but the evaluator "a" measures no "men"; did you mean "mean"?',
+    );
+    await expect(failureOf(Promise.resolve().then(() => measures('a/siqa/accuracy')))).resolves.toMatchObject({
+      code: 'training.metric',
+      hint: 'It measures accuracy, mean, piqa/accuracy.',
+    });
   });
 });
 

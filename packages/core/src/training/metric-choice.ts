@@ -1,5 +1,7 @@
 import { ConfigError, PluginError } from '@graft/engine';
+import { listed } from '@graft/errors';
 import type { EvaluationRecord } from '../evaluation/evaluations';
+import type { Evaluator } from '../interfaces';
 import { didYouMean } from '../util/suggest';
 
 /** A metric of an evaluator, by which training chooses. */
@@ -25,15 +27,16 @@ export interface ChosenValue {
   readonly value: number;
 }
 
-/** An evaluator's name and interval in steps. */
+/** An evaluator's name and interval in steps, and the names of its numbers if it says them. */
 interface Evaluated {
   readonly name: string;
   readonly every: number;
+  readonly evaluator?: Pick<Evaluator, 'metricNames'>;
 }
 
 /**
- * Throws ConfigError unless the metric belongs to one of the evaluators, and that one runs during training. `option`
- * names the option in the error.
+ * Throws ConfigError unless the metric belongs to one of the evaluators, that one runs during training, and measures it as
+ * far as it says. `option` names the option in the error.
  */
 export function checkWatched({ metric }: WatchedMetric, option: string, evaluators: readonly Evaluated[]): void {
   const owner = ownerOf(metric, evaluators);
@@ -54,7 +57,18 @@ export function checkWatched({ metric }: WatchedMetric, option: string, evaluato
       `the evaluator "${owner.name}" runs only at the end (every: 0), so there is nothing to choose from.`,
       'Set its `every` to a number of steps.',
     );
+  const name = metric.slice(owner.name.length + 1);
+  const known = owner.evaluator?.metricNames;
+  if (!known || known.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))) return;
+  const names = known.filter((one) => !one.endsWith('*'));
+  throw refuse(
+    `the evaluator "${owner.name}" measures no "${name}"${didYouMean(name, names) || '.'}`,
+    `It measures ${listed(names, LISTED_METRICS)}.`,
+  );
 }
+
+/** As many names as a reader looks through. */
+const LISTED_METRICS = 12;
 
 /** The evaluator whose name begins the metric's; names may contain a slash themselves. */
 function ownerOf<E extends { readonly name: string }>(metric: string, evaluators: readonly E[]): E | undefined {
