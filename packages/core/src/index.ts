@@ -272,6 +272,7 @@ export {
   measureLatency,
   runTrials,
   summarize,
+  sweepJsonSchema,
   type Better,
   type LatencyOptions,
   type LatencyRequest,

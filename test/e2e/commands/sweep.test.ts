@@ -123,7 +123,7 @@ test.each([
   [['runs', sweeps, '--where', 'seed'], '--where seed: expected a key, one of = != < <= > >=, and a value'],
   [['runs', sweeps, '--where', 'status<finished'], '< compares numbers or times, and "finished" is neither'],
   [['runs', sweeps, '--descending'], '--descending belongs to --sort'],
-  [['sweep'], "missing required argument 'file'"],
+  [['sweep'], "Name the sweep's file, or give --schema."],
   [['sweep', 'none.yaml'], 'none.yaml cannot be read as a config: there is no such file'],
   [['sweep', 'odd.yaml'], 'odd.yaml: gird: unknown key; did you mean "grid"?'],
   [['sweep', 'odd.yaml', '--dry-run', '--table'], 'Give --dry-run or --table, not both.'],

@@ -18,13 +18,14 @@ interface SweepCommandOptions extends EngineCommandOptions {
   readonly dryRun?: boolean;
   readonly table?: boolean;
   readonly json?: boolean;
+  readonly schema?: boolean;
 }
 
 export function addSweepCommand(program: Command, context: CommandContext): void {
   program
     .command('sweep')
     .description('run a config with many settings and seeds, and print a table; finished trials are skipped')
-    .argument('<file>', 'yaml, json, ts or js file that says what varies')
+    .argument('[file]', 'yaml, json, ts or js file that says what varies')
     .option('--parallel <number>', 'trials that run at a time, which share threads and memory', integer(1), 1)
     .addOption(setOption('train.steps=100'))
     .addOption(engineOption())
@@ -32,12 +33,22 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     .option('--dry-run', 'check the configs of all trials and list them, with what has become of each so far')
     .option('--table', 'print the table of the trials that are finished, and run none')
     .option('--json', 'print the table, or with --dry-run the list, as JSON')
+    .option('--schema', 'print the JSON Schema of sweep files, for editors; needs no file')
     .addHelpText(
       'after',
       '\nCtrl-C saves a checkpoint of every trial that runs and stops with status 130; the same command goes on from there.',
     )
-    .action(async (file: string, options: SweepCommandOptions) => {
-      if (options.dryRun && options.table) throw new CommandLineError('Give --dry-run or --table, not both.');
+    .action(async (file: string | undefined, options: SweepCommandOptions) => {
+      const { dryRun, table, schema } = options;
+      const given = Object.entries({ 'dry-run': dryRun, table, schema }).flatMap(([name, isSet]) =>
+        isSet ? name : [],
+      );
+      if (given.length > 1) throw new CommandLineError(`Give --${given[0]} or --${given[1]}, not both.`);
+      if (schema) {
+        const { sweepJsonSchema } = await import('@graft/core');
+        return context.print(JSON.stringify(sweepJsonSchema(), undefined, 2));
+      }
+      if (file === undefined) throw new CommandLineError("Name the sweep's file, or give --schema.");
       const sweep = await load(context, file, options);
       if (options.dryRun) return printTrials(context, sweep, options);
       if (options.table) return printTable(context, sweep, await resultsOf(sweep, context), options);

@@ -1,5 +1,6 @@
 export { settingText, shortKeys } from './labels';
 export { checkLatencies, type LatencyOptions } from './check-latencies';
+export { sweepJsonSchema } from './json-schema';
 export { measureLatency, type LatencyRequest } from './latency';
 export type { MatchedCosts } from './match';
 export { type Setting, type SweepPoint } from './points';
