@@ -61,13 +61,14 @@ async function load(
   file: string,
   { set, engine, device }: SweepCommandOptions,
 ): Promise<Sweep> {
-  const { loadConfig, loadSweep } = await import('@graft/core');
+  const { loadConfig, loadEvaluationConfig, loadSweep } = await import('@graft/core');
   return loadSweep({
     file,
     overrides: set,
     plugins: defaultPlugins,
     onCode: context.noteCode,
     load: async (options) => withEngineOptions(await loadConfig(options), { engine, device }),
+    loadEvaluation: async (options) => withEngineOptions(await loadEvaluationConfig(options), { engine, device }),
   });
 }
 
@@ -94,9 +95,13 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
       onMeasured: ({ label }, seconds) => context.note(`${label}: latency ${(1000 * seconds).toFixed(1)} ms`),
     });
     const [{ loaded }] = sweep.trials;
-    const expected = await expectedDevice({ ...loaded.config.engine, precision: loaded.config.train.precision });
+    const expected = await expectedDevice({ ...loaded.config.engine, precision: loaded.config.train?.precision });
     const progress = new Progress(sweep, reader, context);
-    const end = await interruptible(context, 'Stopping every trial after its step, with a checkpoint', (signal) =>
+    const stopping =
+      sweep.kind === 'training'
+        ? 'Stopping every trial after its step, with a checkpoint'
+        : 'Stopping every trial; finished evaluators keep their numbers';
+    const end = await interruptible(context, stopping, (signal) =>
       runTrials(sweep.trials, {
         found,
         parallel,
@@ -104,6 +109,8 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
         threads: availableParallelism(),
         memory: expected === undefined || expected === 'cpu' ? MEMORY_SHARE * availableMemory() : undefined,
         needs: async (trial) => {
+          // What an evaluation takes depends on its evaluators, which do not say.
+          if (trial.kind === 'evaluation') return undefined;
           const estimate = await dryRun(trial.loaded).catch(() => undefined);
           return estimate && estimate.memory.total + PROCESS_BYTES;
         },

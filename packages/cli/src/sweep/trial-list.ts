@@ -18,11 +18,12 @@ export async function printTrials(
   if (json) return context.print(JSON.stringify({ name: sweep.name, runs: sweep.runs, trials: rows }, undefined, 2));
   context.print(
     table(
-      ['trial', 'settings', 'run', 'steps'],
-      sweep.trials.map(({ id, label, loaded }) => {
+      ['trial', 'settings', 'run', ...(sweep.kind === 'training' ? ['steps'] : [])],
+      sweep.trials.map(({ id, label, kind, loaded }) => {
         const run = found.get(id);
-        const steps = `${run?.record.steps ?? 0} of ${loaded.config.train.steps}`;
-        return [id, label, run?.record.status ?? 'new', steps];
+        const facts = [id, label, run?.record.status ?? 'new'];
+        if (kind === 'evaluation') return facts;
+        return [...facts, `${run?.record.steps ?? 0} of ${loaded.config.train.steps}`];
       }),
       { right: [3] },
     ),
@@ -44,7 +45,7 @@ function matchLines({ match, points, trials }: Sweep): string[] {
       point.arm!,
       ...point.varied.map(([, value]) => JSON.stringify(value)),
       text(costs[i]),
-      String(config.train.steps),
+      String(config.train?.steps),
     ];
   });
   const varied = points[0].varied.map(([key]) => key);

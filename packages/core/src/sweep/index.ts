@@ -4,7 +4,7 @@ export { sweepJsonSchema } from './json-schema';
 export { measureLatency, type LatencyRequest } from './latency';
 export type { MatchedCosts } from './match';
 export { type Setting, type SweepPoint } from './points';
-export type { Trial } from './trial';
+export type { EvaluationTrial, TrainingTrial, Trial, TrialFacts } from './trial';
 export { loadSweep, type LoadSweepOptions, type Sweep } from './trials';
 export {
   runTrials,
