@@ -50,6 +50,12 @@ export const SUITES = {
 /** Numbers of other tasks are shares from 0 to 1; these are from 0 to 100 already. */
 const PERCENT = ['chrf', 'bleu'];
 
+/** The names of what `suiteMeans` returns where these tasks ran. */
+export const suiteMeanNames = (tasks: readonly string[], suites: Suites = SUITES): string[] =>
+  Object.entries(suites).flatMap(([name, ids]) =>
+    ids.every((id) => tasks.includes(id)) ? [name, `${name}AboveChance`] : [],
+  );
+
 /**
  * For each suite of which every task ran: `pretraining`, the mean of the tasks' metrics from 0 to 100, and
  * `pretrainingAboveChance`, the mean of what exceeds a guess.

@@ -67,6 +67,26 @@ test('the example runs, prints its table and writes its files; the same command 
   expect(JSON.parse(second.stdout)).toEqual(readJson(join(runs, 'table.json')));
 });
 
+test('a sweep of evaluations measures checkpoints without training, and skips what it has measured', async () => {
+  const trials = readJson<Table>(join(runs, 'table.json')).trials.filter(({ seed }) => seed === 0);
+  const initializers = trials.map(({ run }) => ({ use: 'load', path: join(run, 'checkpoints', 'step-2') }));
+  const file = write(
+    join(sweeps, 'checkpoints.yaml'),
+    JSON.stringify({ config: 'tiny.yaml', evaluate: true, runs: 'measured', grid: { initializer: initializers } }),
+  );
+  const { stdout } = await graftSucceeds(['sweep', file, '--dry-run'], folder);
+  expect(stdout.split('\n')[0].trim().split(/ {2,}/)).toEqual(['trial', 'settings', 'run']);
+  await graftSucceeds(['sweep', file], folder);
+  const { stderr, stdout: json } = await graftSucceeds(['sweep', file, '--json'], folder);
+  expect(stderr.match(/: finished before$/gm)).toHaveLength(2);
+  const found = JSON.parse(json) as Table;
+  expect(found.trials).toHaveLength(2);
+  found.trials.forEach(({ run, metrics }, i) => {
+    expect(readJson(join(run, 'run.json'))).toMatchObject({ kind: 'evaluation', checkpointStep: 2 });
+    expect(metrics['heldOut/loss']).toBeCloseTo(trials[i].metrics['heldOut/loss'], 5);
+  });
+});
+
 test('--table shows what is finished and runs nothing', async () => {
   const { stdout, stderr } = await graftSucceeds([...command.slice(0, 2), '--table'], folder);
   expect(stdout).toMatch(/^0\.003 +0 of 2$/m);
@@ -123,7 +143,7 @@ test.each([
   [['runs', sweeps, '--where', 'seed'], '--where seed: expected a key, one of = != < <= > >=, and a value'],
   [['runs', sweeps, '--where', 'status<finished'], '< compares numbers or times, and "finished" is neither'],
   [['runs', sweeps, '--descending'], '--descending belongs to --sort'],
-  [['sweep'], "missing required argument 'file'"],
+  [['sweep'], "Name the sweep's file, or give --schema."],
   [['sweep', 'none.yaml'], 'none.yaml cannot be read as a config: there is no such file'],
   [['sweep', 'odd.yaml'], 'odd.yaml: gird: unknown key; did you mean "grid"?'],
   [['sweep', 'odd.yaml', '--dry-run', '--table'], 'Give --dry-run or --table, not both.'],

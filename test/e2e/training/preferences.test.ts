@@ -66,6 +66,25 @@ test('under train.lora the frozen weights are the reference', async () => {
   expect(lines[1].rewardMargin).not.toBe(0);
 });
 
+test('the checkpoint with the best score of a benchmark is kept; a score that nobody measures is refused at once', async () => {
+  const answers = { 'evaluators.0.answers': join(folder, 'answers') };
+  const path = await run('select-by-task.yaml', { ...answers, 'train.steps': 6, 'evaluators.0.every': 2 });
+  const evaluations = readJson<{ step: number; metrics: Record<string, number> }[]>(join(path, 'evaluations.json'));
+  const scores = evaluations.map(({ step, metrics }) => [step, metrics['piqa/accuracy']] as const);
+  expect(scores.map(([step]) => step)).toEqual([2, 4, 6]);
+  const best = scores.find(([, score]) => score === Math.max(...scores.map(([, one]) => one)))!;
+  expect(realpathSync(join(path, 'best'))).toBe(realpathSync(join(path, 'checkpoints', `step-${best[0]}`)));
+  expect(readJson(join(path, 'run.json'))).toMatchObject({ best: { step: best[0] } });
+
+  const mean = { ...answers, 'train.keepBest.metric': 'benchmarks/instruction' };
+  const { status, stderr } = await graft(['run', join(EXAMPLES, 'select-by-task.yaml'), ...sets(mean)], folder);
+  expect(status).toBe(2);
+  expect(stderr).toContain(
+    'train.keepBest.metric is "benchmarks/instruction", but the evaluator "benchmarks" measures no "instruction".',
+  );
+  expect(stderr).not.toContain('step 1/');
+});
+
 test('estimates of memory count the reference and both answers, and load neither model', async () => {
   const file = join(EXAMPLES, 'dpo.yaml');
   const estimated = async (...overrides: string[]): Promise<MemoryEstimate> =>

@@ -6,6 +6,7 @@ import { familyComponents } from '../models/open-components';
 import { evaluationTable } from '../output/evaluation-table';
 import { CommandLineError } from '../output/command-line-error';
 import { deviceOption, engineOption, integer, pluginOption } from './shared/options';
+import { stopWithSweep } from '../sweep/trial-process';
 import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
@@ -26,6 +27,7 @@ interface EvaluateOptions extends ResumableOptions {
   readonly shots?: number;
   readonly chat?: boolean;
   readonly allowCode?: boolean;
+  readonly threads?: number;
 }
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
@@ -56,6 +58,11 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .option('--shots <number>', "with --tasks: examples in front of each question (default: each task's)", integer(0))
     .option('--chat', 'with --tasks: each prompt is a turn of the user, in the chat template of the checkpoint')
     .option('--allow-code', 'with --tasks: run the programs that the model writes (humaneval, mbpp), without network')
+    .option(
+      '--threads <number>',
+      'threads for one operation, if the config does not set engine.threads (default: the number of cores)',
+      integer(1),
+    )
     .addOption(pluginOption())
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
@@ -72,11 +79,12 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
 
 async function evaluate(context: CommandContext, file: string | undefined, options: EvaluateOptions): Promise<void> {
   const { runEvaluation } = await import('@graft/core');
-  const { resume } = options;
+  stopWithSweep();
+  const { resume, threads } = options;
   const loaded = await loadEvaluation(context, file, options);
   const logger = await openLogger(context);
   const result = await interruptible(context, 'Stopping', (signal) =>
-    runEvaluation(loaded, { resume, signal, logger, report: reportOf }),
+    runEvaluation(loaded, { resume, threads, signal, logger, report: reportOf }),
   );
   for (const record of result.evaluations) printRecord(context, record);
   if (result.status === 'interrupted')

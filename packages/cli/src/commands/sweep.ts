@@ -18,13 +18,14 @@ interface SweepCommandOptions extends EngineCommandOptions {
   readonly dryRun?: boolean;
   readonly table?: boolean;
   readonly json?: boolean;
+  readonly schema?: boolean;
 }
 
 export function addSweepCommand(program: Command, context: CommandContext): void {
   program
     .command('sweep')
     .description('run a config with many settings and seeds, and print a table; finished trials are skipped')
-    .argument('<file>', 'yaml, json, ts or js file that says what varies')
+    .argument('[file]', 'yaml, json, ts or js file that says what varies')
     .option('--parallel <number>', 'trials that run at a time, which share threads and memory', integer(1), 1)
     .addOption(setOption('train.steps=100'))
     .addOption(engineOption())
@@ -32,12 +33,22 @@ export function addSweepCommand(program: Command, context: CommandContext): void
     .option('--dry-run', 'check the configs of all trials and list them, with what has become of each so far')
     .option('--table', 'print the table of the trials that are finished, and run none')
     .option('--json', 'print the table, or with --dry-run the list, as JSON')
+    .option('--schema', 'print the JSON Schema of sweep files, for editors; needs no file')
     .addHelpText(
       'after',
       '\nCtrl-C saves a checkpoint of every trial that runs and stops with status 130; the same command goes on from there.',
     )
-    .action(async (file: string, options: SweepCommandOptions) => {
-      if (options.dryRun && options.table) throw new CommandLineError('Give --dry-run or --table, not both.');
+    .action(async (file: string | undefined, options: SweepCommandOptions) => {
+      const { dryRun, table, schema } = options;
+      const given = Object.entries({ 'dry-run': dryRun, table, schema }).flatMap(([name, isSet]) =>
+        isSet ? name : [],
+      );
+      if (given.length > 1) throw new CommandLineError(`Give --${given[0]} or --${given[1]}, not both.`);
+      if (schema) {
+        const { sweepJsonSchema } = await import('@graft/core');
+        return context.print(JSON.stringify(sweepJsonSchema(), undefined, 2));
+      }
+      if (file === undefined) throw new CommandLineError("Name the sweep's file, or give --schema.");
       const sweep = await load(context, file, options);
       if (options.dryRun) return printTrials(context, sweep, options);
       if (options.table) return printTable(context, sweep, await resultsOf(sweep, context), options);
@@ -50,13 +61,14 @@ async function load(
   file: string,
   { set, engine, device }: SweepCommandOptions,
 ): Promise<Sweep> {
-  const { loadConfig, loadSweep } = await import('@graft/core');
+  const { loadConfig, loadEvaluationConfig, loadSweep } = await import('@graft/core');
   return loadSweep({
     file,
     overrides: set,
     plugins: defaultPlugins,
     onCode: context.noteCode,
     load: async (options) => withEngineOptions(await loadConfig(options), { engine, device }),
+    loadEvaluation: async (options) => withEngineOptions(await loadEvaluationConfig(options), { engine, device }),
   });
 }
 
@@ -83,9 +95,13 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
       onMeasured: ({ label }, seconds) => context.note(`${label}: latency ${(1000 * seconds).toFixed(1)} ms`),
     });
     const [{ loaded }] = sweep.trials;
-    const expected = await expectedDevice({ ...loaded.config.engine, precision: loaded.config.train.precision });
+    const expected = await expectedDevice({ ...loaded.config.engine, precision: loaded.config.train?.precision });
     const progress = new Progress(sweep, reader, context);
-    const end = await interruptible(context, 'Stopping every trial after its step, with a checkpoint', (signal) =>
+    const stopping =
+      sweep.kind === 'training'
+        ? 'Stopping every trial after its step, with a checkpoint'
+        : 'Stopping every trial; finished evaluators keep their numbers';
+    const end = await interruptible(context, stopping, (signal) =>
       runTrials(sweep.trials, {
         found,
         parallel,
@@ -93,6 +109,8 @@ async function runSweep(context: CommandContext, sweep: Sweep, options: SweepCom
         threads: availableParallelism(),
         memory: expected === undefined || expected === 'cpu' ? MEMORY_SHARE * availableMemory() : undefined,
         needs: async (trial) => {
+          // What an evaluation takes depends on its evaluators, which do not say.
+          if (trial.kind === 'evaluation') return undefined;
           const estimate = await dryRun(trial.loaded).catch(() => undefined);
           return estimate && estimate.memory.total + PROCESS_BYTES;
         },

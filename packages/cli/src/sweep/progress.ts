@@ -1,8 +1,12 @@
 /** What a sweep reports while it runs. */
-import type { Sweep, Trial, TrialEvent } from '@graft/core';
+import type { FoundRun, Sweep, Trial, TrialEvent } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 import { betterIn, foundRuns, writeResults, type ResultReader } from './results';
 import { numberText } from './sweep-table';
+
+/** An evaluation has no steps. */
+const atStep = ({ kind }: Trial, run: FoundRun | undefined): string =>
+  kind === 'training' ? ` at step ${run?.record.steps ?? 0}` : '';
 
 /** Lines about trials as they start and end, and the files that follow. */
 export class Progress {
@@ -39,7 +43,7 @@ export class Progress {
       case 'started':
         this.began.set(trial.id, performance.now());
         return this.context.note(
-          event.unfinished ? `${title}: goes on at step ${event.unfinished.record.steps}` : `${title}: started`,
+          event.unfinished ? `${title}: goes on${atStep(trial, event.unfinished)}` : `${title}: started`,
         );
       case 'ended':
         return this.reportEnd(trial, title, event.end);
@@ -63,7 +67,7 @@ export class Progress {
   ): Promise<void> {
     const found = await foundRuns(this.sweep);
     const run = found.get(trial.id);
-    if (end.status === 'interrupted') return this.context.note(`${title}: stopped at step ${run?.record.steps ?? 0}`);
+    if (end.status === 'interrupted') return this.context.note(`${title}: stopped${atStep(trial, run)}`);
     if (end.status === 'failed') {
       // A failure is reported even to those who want no progress.
       return this.context.warn(`${title}: failed. ${end.problem}${run ? `\nIts log: ${run.folder}/log.txt` : ''}`);

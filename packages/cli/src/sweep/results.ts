@@ -135,5 +135,10 @@ export async function foundRuns(
   context?: Pick<CommandContext, 'note'>,
 ): Promise<ReadonlyMap<string, FoundRun>> {
   const { runsByConfig } = await import('@graft/core');
-  return runsByConfig(sweep.runs, { warn: (sentence) => context?.note(sentence) });
+  const options = { warn: (sentence: string) => context?.note(sentence) };
+  const found = await runsByConfig(sweep.runs, options);
+  if (sweep.kind === 'training') return found;
+  // A config that also describes a training is evaluated beside the training's own runs.
+  const beside = await runsByConfig(`${sweep.runs}-evaluation`, options);
+  return new Map([...found, ...beside].filter(([, { record }]) => record.kind === 'evaluation'));
 }

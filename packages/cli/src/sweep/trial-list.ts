@@ -1,5 +1,5 @@
 /** The trials of a sweep, for those who look before they run it. */
-import type { Sweep } from '@graft/core';
+import type { Sweep, TrainingTrial } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 import { table } from '../output/table';
 import { foundRuns } from './results';
@@ -18,20 +18,16 @@ export async function printTrials(
   if (json) return context.print(JSON.stringify({ name: sweep.name, runs: sweep.runs, trials: rows }, undefined, 2));
   context.print(
     table(
-      ['trial', 'settings', 'run', 'steps'],
-      sweep.trials.map(({ id, label, loaded }) => {
+      ['trial', 'settings', 'run', ...(sweep.kind === 'training' ? ['steps'] : [])],
+      sweep.trials.map(({ id, label, kind, loaded }) => {
         const run = found.get(id);
+        const facts = [id, label, run?.record.status ?? 'new'];
+        if (kind === 'evaluation') return facts;
         const done = run?.record.steps ?? 0;
-        const { steps } = loaded.config.train;
         const length = lengthText(loaded.config.train);
-        return [
-          id,
-          label,
-          run?.record.status ?? 'new',
-          steps === undefined ? `${done} (${length})` : `${done} of ${length}`,
-        ];
+        return [...facts, loaded.config.train.steps === undefined ? `${done} (${length})` : `${done} of ${length}`];
       }),
-      { right: sweep.trials.every(({ loaded }) => loaded.config.train.steps !== undefined) ? [3] : [] },
+      { right: sweep.trials.every(({ loaded }) => loaded.config.train?.steps !== undefined) ? [3] : [] },
     ),
   );
   for (const line of matchLines(sweep)) context.print(line);
@@ -40,8 +36,10 @@ export async function printTrials(
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`;
 
+type TrainLength = Partial<Pick<TrainingTrial['loaded']['config']['train'], 'steps' | 'tokens' | 'epochs'>>;
+
 /** How long a training is: of tokens and epochs, only the run finds out how many steps they are. */
-function lengthText({ steps, tokens, epochs }: Sweep['trials'][number]['loaded']['config']['train']): string {
+function lengthText({ steps, tokens, epochs }: TrainLength): string {
   if (steps !== undefined) return String(steps);
   return tokens === undefined ? `${epochs} epochs` : `${tokens.toLocaleString('en')} tokens`;
 }
@@ -59,7 +57,7 @@ function matchLines({ match, points, trials }: Sweep): string[] {
       point.arm!,
       ...point.varied.map(([, value]) => JSON.stringify(value)),
       text(costs[i]),
-      lengthText(config.train),
+      lengthText(config.train ?? {}),
     ];
   });
   const varied = points[0].varied.map(([key]) => key);

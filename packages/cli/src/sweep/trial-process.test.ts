@@ -2,7 +2,7 @@ import type { FoundRun, Trial } from '@graft/core';
 import { trialArguments, type TrialProcessOptions } from './trial-process';
 
 const options: TrialProcessOptions = {
-  trial: { config: '/a/base.yaml', overrides: ['train.steps=2', 'name=rates'] } as unknown as Trial,
+  trial: { kind: 'training', config: '/a/base.yaml', overrides: ['train.steps=2', 'name=rates'] } as unknown as Trial,
   share: { memory: 1 },
   unfinished: undefined,
   engine: {},
@@ -15,6 +15,11 @@ it('a trial is a `graft run` that a user could repeat', () => {
   expect(trialArguments(options)).toEqual([
     ...['--quiet', 'run', '/a/base.yaml', '--set', 'train.steps=2', '--set', 'name=rates'],
   ]);
+});
+
+it('a trial that only evaluates is a `graft evaluate`', () => {
+  const trial = { ...options.trial, kind: 'evaluation' } as Trial;
+  expect(trialArguments({ ...options, trial }).slice(0, 3)).toEqual(['--quiet', 'evaluate', '/a/base.yaml']);
 });
 
 it('it gets its threads, the engine of the command line, and the run to resume', () => {

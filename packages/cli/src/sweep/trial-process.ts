@@ -1,4 +1,4 @@
-/** A trial of a sweep as a process of its own: `graft run`, whose crash costs the sweep one trial. */
+/** A trial of a sweep as a process of its own, `graft run` or `graft evaluate`, whose crash costs the sweep one trial. */
 import type { FoundRun, Trial, TrialEnd, TrialShare } from '@graft/core';
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
@@ -62,7 +62,7 @@ export async function runTrialProcess(options: TrialProcessOptions): Promise<Tri
 
 /** The arguments of `graft`. */
 export function trialArguments({
-  trial: { config, overrides },
+  trial: { kind, config, overrides },
   share: { threads },
   unfinished,
   engine: { engine, device },
@@ -70,7 +70,7 @@ export function trialArguments({
 }: TrialProcessOptions): string[] {
   return [
     onLine ? '--debug' : '--quiet',
-    'run',
+    kind === 'training' ? 'run' : 'evaluate',
     config,
     ...overrides.flatMap((override) => ['--set', override]),
     ...(unfinished ? ['--resume', unfinished.id] : []),

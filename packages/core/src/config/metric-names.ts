@@ -35,7 +35,7 @@ export function problemOfMetric(metric: string, evaluators: readonly Pick<Evalua
 }
 
 /** The evaluator whose name begins the metric's; names may contain a slash themselves. */
-function ownerOf<E extends { readonly name: string }>(metric: string, evaluators: readonly E[]): E | undefined {
+export function ownerOf<E extends { readonly name: string }>(metric: string, evaluators: readonly E[]): E | undefined {
   return evaluators
     .filter(({ name }) => metric.startsWith(`${name}/`))
     .sort((a, b) => b.name.length - a.name.length)

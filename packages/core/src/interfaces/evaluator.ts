@@ -32,6 +32,11 @@ export interface EvaluationContext {
 /** Measures a model and returns named numbers. */
 export interface Evaluator {
   /**
+   * Names of the numbers that `evaluate` returns, so that a run that chooses by another one fails before its first step.
+   * A name that ends in `*` stands for all that begin like it. Default: they are known after the first evaluation.
+   */
+  readonly metricNames?: readonly string[];
+  /**
    * Checks before the first step that `evaluate` can run, in particular that there is something to measure. Throws the
    * same errors as `evaluate`. Default: nothing is checked.
    */

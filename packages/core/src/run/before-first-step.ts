@@ -1,7 +1,10 @@
 import { ConfigError } from '@graft/engine';
+import { listed } from '@graft/errors';
 import type { TrainingConfig } from '../config';
+import { ownerOf } from '../config/metric-names';
 import type { NamedEvaluator } from '../evaluation/evaluations';
-import type { Dataset, Model, Objective } from '../interfaces';
+import type { Dataset, Evaluator, Model, Objective } from '../interfaces';
+import { didYouMean } from '../util/suggest';
 import { failedAt } from '../util/training-error';
 
 /**
@@ -19,6 +22,37 @@ export async function checkEvaluators(
     } catch (error) {
       throw failedAt(`Evaluator "${name}"`, error);
     }
+  }
+}
+
+/** What the check of metrics looks at. */
+interface Measures {
+  readonly name: string;
+  readonly evaluator: Pick<Evaluator, 'metricNames'>;
+}
+
+/** As many names as a reader looks through. */
+const LISTED_METRICS = 12;
+
+/**
+ * Throws ConfigError if training is to choose by a number that its evaluator does not measure, as far as it says what it
+ * measures. That the evaluator exists was checked with the config.
+ */
+export function checkChoices(
+  { keepBest, stopWhen }: Pick<TrainingConfig['train'], 'keepBest' | 'stopWhen'>,
+  evaluators: readonly Measures[],
+): void {
+  for (const [option, watched] of Object.entries({ keepBest, stopWhen })) {
+    const owner = watched && ownerOf(watched.metric, evaluators);
+    const known = owner?.evaluator.metricNames;
+    if (!watched || !owner || !known) continue;
+    const name = watched.metric.slice(owner.name.length + 1);
+    if (known.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))) continue;
+    const names = known.filter((one) => !one.endsWith('*'));
+    throw new ConfigError(
+      `train.${option}.metric is "${watched.metric}", but the evaluator "${owner.name}" measures no "${name}"${didYouMean(name, names) || '.'}`,
+      { code: 'training.metric', hint: `It measures ${listed(names, LISTED_METRICS)}.` },
+    );
   }
 }
 

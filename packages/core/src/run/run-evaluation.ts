@@ -27,6 +27,8 @@ export interface EvaluationRunOptions {
   resume?: boolean | string;
   /** Aborting it stops the current evaluator; finished ones keep their numbers. */
   signal?: AbortSignal;
+  /** Threads for one operation, if the config does not say. Default: the number of cores. */
+  threads?: number;
   /** An engine that is already open. Default: opens the one in the config. */
   engine?: Engine;
   /** Default: silent. */
@@ -55,7 +57,9 @@ export async function runEvaluation(
   const logger = log.tee(discreetLogger(options.logger ?? silentLogger()));
   const found = wantsResume(options.resume) ? await findEvaluation(loaded.config, options) : undefined;
   const { config, registry } = await withRecordedEngine(loaded, found);
-  const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
+  const { threads = options.threads, ...engineOptions } = config.engine;
+  const engine =
+    options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train?.precision }));
   const session = await RunSession.open({
     config,
     registry,

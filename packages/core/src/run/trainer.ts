@@ -20,7 +20,7 @@ import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
-import { checkAmountOfData, checkEvaluators } from './before-first-step';
+import { checkAmountOfData, checkChoices, checkEvaluators } from './before-first-step';
 import { baseOf, LoraModel } from '../training/lora/lora-model';
 import { createPlacement } from './create-placement';
 import { createEvaluators } from './evaluators';
@@ -99,6 +99,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
     // The other workers do not evaluate.
+    if (folder) checkChoices(config.train, evaluators);
     checkModelKind(model, objective);
     checkTakesSides(config.dataset, dataset, registry);
     checkSides(dataset, model);

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { isObject } from '../util/objects';
 import { measureLatency } from './latency';
 import { refuseUnmatched } from './match';
-import type { Trial } from './trial';
+import { isTraining, type TrainingTrial } from './trial';
 import type { Sweep } from './trials';
 
 /** Options of `checkLatencies`. */
 export interface LatencyOptions {
   /** Default: `measureLatency`. */
-  readonly measure?: (trial: Trial) => Promise<number>;
+  readonly measure?: (trial: TrainingTrial) => Promise<number>;
   /** Receives each latency, in seconds, once it is measured. */
-  readonly onMeasured?: (trial: Trial, seconds: number) => void;
+  readonly onMeasured?: (trial: TrainingTrial, seconds: number) => void;
 }
 
 /** In the folder of the sweep's runs. */
@@ -23,14 +23,16 @@ const FILE = 'latencies.json';
  * Measurements are kept beside the runs: a sweep that goes on must not be refused for noise.
  */
 export async function checkLatencies(sweep: Sweep, { measure, onMeasured }: LatencyOptions = {}): Promise<void> {
-  const { match, points, trials, runs } = sweep;
+  const { match, points, runs } = sweep;
+  const trials = sweep.trials.filter(isTraining);
   if (match?.by !== 'latency') return;
   const file = join(runs, FILE);
   const kept = await readKept(file);
   const { sourceTokens, newTokens } = match;
   const of = measure ?? ((trial) => measureLatency(trial.loaded, { sourceTokens, newTokens }));
-  const keyOf = ({ id }: Trial): string => [id, sourceTokens, newTokens].filter((part) => part !== undefined).join(' ');
-  const firstOf = (index: number): Trial => trials.find(({ point }) => point === index)!;
+  const keyOf = ({ id }: TrainingTrial): string =>
+    [id, sourceTokens, newTokens].filter((part) => part !== undefined).join(' ');
+  const firstOf = (index: number): TrainingTrial => trials.find(({ point }) => point === index)!;
   // The first measurement of a process is slower than any later one.
   if (points.some((_, index) => kept[keyOf(firstOf(index))] === undefined)) await of(trials[0]);
   const measured: number[] = [];

@@ -7,7 +7,7 @@ import { checkLatencies } from './check-latencies';
 import { matchPoints } from './match';
 import type { SweepPoint } from './points';
 import { SweepSection, type MatchSection } from './schema';
-import type { Trial } from './trial';
+import type { TrainingTrial } from './trial';
 import { loadSweep, type Sweep } from './trials';
 
 const folder = temporaryFolder();
@@ -56,7 +56,7 @@ describe('by training FLOPs', () => {
         // That of the last arm gives its length in tokens.
         const train = i < points.length - 1 ? { steps: 100 } : { tokens: 5000 };
         const loaded = { config: { train }, flops: flops[i] } as unknown as LoadedExperiment;
-        return { point: i, label: points[i].arm, loaded } as Trial;
+        return { kind: 'training', point: i, label: points[i].arm, loaded } as TrainingTrial;
       }),
       dryRun: async (loaded) => ({
         steps: 100,

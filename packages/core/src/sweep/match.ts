@@ -6,7 +6,7 @@ import { didYouMean } from '../util/suggest';
 import { pointTitles } from './labels';
 import type { SweepPoint } from './points';
 import type { MatchSection } from './schema';
-import type { Trial } from './trial';
+import type { TrainingTrial } from './trial';
 
 /** By what the points of a sweep match, and what each of them has of it. */
 export interface MatchedCosts {
@@ -27,7 +27,7 @@ export interface MatchedCosts {
 export interface MatchRequest {
   readonly file: string;
   readonly points: readonly SweepPoint[];
-  readonly trials: readonly Trial[];
+  readonly trials: readonly TrainingTrial[];
   readonly match: MatchSection;
   /** What the sweep sets in all points. */
   readonly set?: Readonly<Record<string, unknown>>;

@@ -9,6 +9,7 @@ const trial = (id: string): Trial => ({
   label: id,
   config: 'c.yaml',
   overrides: [],
+  kind: 'training',
   loaded: {} as LoadedExperiment,
 });
 const foundRun = (isFinished: boolean): FoundRun => ({ isFinished, record: { steps: 3 } }) as FoundRun;

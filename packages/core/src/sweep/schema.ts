@@ -82,8 +82,8 @@ const MetricSection = z.strictObject({
   better: z.enum(['less', 'more']).describe('which of two values is better: the smaller or the larger one'),
 });
 
-/** A sweep as its file says it. */
-export const SweepSection = z.strictObject({
+/** The keys of a sweep's file. */
+const SweepKeys = z.strictObject({
   name: PlainSections.name.optional().describe('the name of its runs. Default: that of the file'),
   config: pathOption().optional().describe('the config of all trials, as `graft run` takes it'),
   set: Settings.default({}).describe('keys of the config and their values, for all trials'),
@@ -94,6 +94,10 @@ export const SweepSection = z.strictObject({
     .optional()
     .describe('for each key of the config, its values; all combinations are tried'),
   random: RandomSection.optional().describe('settings that are drawn at random'),
+  evaluate: z
+    .boolean()
+    .default(false)
+    .describe('trials evaluate a model as `graft evaluate` does, without training: configs need no training sections'),
   seeds: SeedsSection.optional().describe(
     "seeds with which everything is repeated: a list, or how many, from 0. Default: the config's",
   ),
@@ -104,5 +108,15 @@ export const SweepSection = z.strictObject({
     .describe('metrics of the table and which of two values is better. Default: those whose direction is known'),
   runs: pathOption().optional().describe("the folder of all runs. Default: the config's"),
 });
+
+/** A sweep as its file says it. */
+export const SweepSection = SweepKeys.refine(({ evaluate, match }) => !evaluate || !match, {
+  path: ['match'],
+  error: 'matches trainings, but the trials of this sweep only evaluate (`evaluate: true`)',
+}).refine(
+  ({ evaluate, shares, list = [] }) =>
+    !evaluate || [shares, ...list.map((arm) => arm.shares)].every((own) => Object.keys(own).length === 0),
+  { path: ['shares'], error: 'are shares of the steps of a training, but the trials of this sweep only evaluate' },
+);
 
 export type SweepSection = z.output<typeof SweepSection>;

@@ -1,7 +1,7 @@
-import type { LoadedExperiment } from '../config';
+import type { LoadedEvaluation, LoadedExperiment } from '../config';
 
-/** One run of a sweep: a point with a seed. */
-export interface Trial {
+/** What trials of both kinds have. */
+export interface TrialFacts {
   /** The hash of its resolved config. Two trials with one id are one run. */
   readonly id: string;
   /** The index of its point. */
@@ -10,7 +10,23 @@ export interface Trial {
   readonly label: string;
   /** The file of its config. */
   readonly config: string;
-  /** What `graft run` gets with that file: `KEY=VALUE`. */
+  /** What `graft run` or `graft evaluate` gets with that file: `KEY=VALUE`. */
   readonly overrides: readonly string[];
+}
+
+/** A trial that `graft run` runs. */
+export interface TrainingTrial extends TrialFacts {
+  readonly kind: 'training';
   readonly loaded: LoadedExperiment;
 }
+
+/** A trial that `graft evaluate` runs. */
+export interface EvaluationTrial extends TrialFacts {
+  readonly kind: 'evaluation';
+  readonly loaded: LoadedEvaluation;
+}
+
+/** One run of a sweep: a point with a seed. All trials of a sweep are of one kind. */
+export type Trial = TrainingTrial | EvaluationTrial;
+
+export const isTraining = (trial: Trial): trial is TrainingTrial => trial.kind === 'training';

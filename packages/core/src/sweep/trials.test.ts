@@ -56,9 +56,24 @@ it('the folder of runs is that of the sweep, otherwise of the config', async () 
   expect((await load({ seeds: 1, config: 'inner/config.json' })).runs).toBe(join(folder, 'inner', 'there', 'rates'));
 });
 
+it('trials that only evaluate need no training, and refuse what is about one', async () => {
+  const { objective: _objective, optimizer: _optimizer, train: _train, ...alone } = base as Record<string, unknown>;
+  writeFileSync(join(folder, 'alone.json'), JSON.stringify({ ...alone, evaluators: [{ use: 'norm' }] }));
+  const sweep = { config: 'alone.json', evaluate: true, grid: { 'model.width': [1, 2] } };
+  const { kind, trials } = await load(sweep);
+  expect(kind).toBe('evaluation');
+  expect(trials.map((trial) => [trial.kind, trial.label, trial.id])).toEqual(
+    trials.map(({ label, loaded }) => ['evaluation', label, configHash(loaded.config)]),
+  );
+  expect(trials.map(({ label }) => label)).toEqual(['width=1', 'width=2']);
+  const failed = await failureOf(load({ ...sweep, match: { by: 'parameters' }, shares: { seed: 0.5 } }));
+  expect(failed.message).toMatch(/match: matches trainings, but the trials of this sweep only evaluate/);
+  expect(failed.message).toMatch(/shares: are shares of the steps of a training/);
+});
+
 it('--set changes all trials, but not what the sweep varies', async () => {
   const { trials } = await load({ seeds: [4] }, { overrides: ['train.steps=3'] });
-  expect(trials[0].loaded.config.train.steps).toBe(3);
+  expect(trials[0].loaded.config.train!.steps).toBe(3);
   for (const [override, hint] of [
     ['seed=1', 'Change "seeds"'],
     ['train.steps=3', 'Change "train.steps"'],

@@ -2,7 +2,13 @@
 import { ConfigError } from '@graft/engine';
 import { listed } from '@graft/errors';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { loadConfig, type LoadedExperiment, type LoadOptions } from '../config';
+import {
+  loadConfig,
+  loadEvaluationConfig,
+  type LoadedEvaluation,
+  type LoadedExperiment,
+  type LoadOptions,
+} from '../config';
 import type { OnCode } from '../config/code';
 import { explainIssues, InvalidConfigError, type ConfigIssue } from '../config/issues';
 import { parseOverride } from '../config/overrides';
@@ -14,10 +20,12 @@ import { pointTitles } from './labels';
 import { matchPoints, type MatchedCosts } from './match';
 import { sweepPoints, type Setting, type SweepPoint } from './points';
 import { SweepSection } from './schema';
-import type { Trial } from './trial';
+import { isTraining, type EvaluationTrial, type TrainingTrial, type Trial } from './trial';
 
 /** A sweep with its trials. */
 export interface Sweep {
+  /** Whether its trials train, or only evaluate. */
+  readonly kind: Trial['kind'];
   readonly name: string;
   readonly file: string;
   /** The folder from which relative paths in it start. */
@@ -42,8 +50,10 @@ export interface LoadSweepOptions {
   /** The folder in which `runs` is by default. Default: the process's working folder. */
   readonly workingFolder?: string;
   readonly onCode?: OnCode;
-  /** Reads a config. Default: `loadConfig`. */
+  /** Reads a config of a training. Default: `loadConfig`. */
   readonly load?: (options: LoadOptions) => Promise<LoadedExperiment>;
+  /** Reads a config of an evaluation. Default: `loadEvaluationConfig`. */
+  readonly loadEvaluation?: (options: LoadOptions) => Promise<LoadedEvaluation>;
 }
 
 /**
@@ -51,7 +61,8 @@ export interface LoadSweepOptions {
  * problems of all trials for those in their configs.
  */
 export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
-  const { overrides = [], plugins, onCode, load = loadConfig } = options;
+  const { overrides = [], plugins, onCode } = options;
+  const { load = loadConfig, loadEvaluation = loadEvaluationConfig } = options;
   const workingFolder = resolve(options.workingFolder ?? process.cwd());
   const file = resolve(workingFolder, options.file);
   const folder = dirname(file);
@@ -60,23 +71,33 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
   const points = sweepPoints(section, file);
   checkOverrides(overrides, points, section);
 
+  const loadKind: Load = section.evaluate
+    ? async (one) => ({ kind: 'evaluation', loaded: await loadEvaluation(one) })
+    : async (one) => ({ kind: 'training', loaded: await load(one) });
   const shared = { plugins, onCode };
   const place = await runsFolder(section, {
     ...{ name, folder, overrides, first: points[0] },
-    load: (one) => load({ ...shared, ...one, workingFolder }),
+    load: (one) => loadKind({ ...shared, ...one, workingFolder }),
   });
   const resolveAll = (all: readonly SweepPoint[]): Promise<Trial[]> =>
     resolveTrials(all, {
       ...{ name, file, overrides, seeds: seedsOf(section) },
       runs: place instanceof ConfigError ? undefined : place,
-      load: (one) => load({ ...shared, ...one, workingFolder: folder }),
+      load: (one) => loadKind({ ...shared, ...one, workingFolder: folder }),
     });
   const trials = await resolveAll(points);
   if (place instanceof ConfigError) throw place;
+  const kind = section.evaluate ? 'evaluation' : 'training';
   checkMetrics(section.metrics, trials, file);
-  const sweep = { name, file, folder, runs: resolve(place, name), points, trials, metrics: section.metrics };
+  const sweep: Sweep = {
+    ...{ kind, name, file, folder, runs: resolve(place, name), points, trials },
+    metrics: section.metrics,
+  };
   if (!section.match) return sweep;
-  const { points: matched, costs } = await matchPoints({ ...sweep, match: section.match, set: section.set });
+  const { points: matched, costs } = await matchPoints({
+    ...{ file, points, match: section.match, set: section.set },
+    trials: trials.filter(isTraining),
+  });
   const changed = matched.some((point, i) => point !== points[i]);
   return {
     ...sweep,
@@ -86,6 +107,10 @@ export async function loadSweep(options: LoadSweepOptions): Promise<Sweep> {
   };
 }
 
+/** A config, read as one that trains or one that evaluates. */
+type Read = Pick<TrainingTrial, 'kind' | 'loaded'> | Pick<EvaluationTrial, 'kind' | 'loaded'>;
+type Load = (options: LoadOptions) => Promise<Read>;
+
 interface ResolveContext {
   readonly name: string;
   readonly file: string;
@@ -94,7 +119,7 @@ interface ResolveContext {
   readonly seeds: readonly (number | undefined)[];
   /** undefined: unknown, because a config has mistakes. */
   readonly runs: string | undefined;
-  readonly load: (options: LoadOptions) => Promise<LoadedExperiment>;
+  readonly load: Load;
 }
 
 /** Keys that are shares of the steps, as overrides. Throws ConfigError if the config gives its length otherwise. */
@@ -129,12 +154,12 @@ async function resolveTrials(
       ];
       const label = [titles[index], seed === undefined ? '' : `seed=${seed}`].filter(Boolean).join(' ') || name;
       try {
-        let loaded = await load({ file: point.config, overrides: own });
-        const shares = sharesOf(point, loaded.config.train.steps, file);
+        let read = await load({ file: point.config, overrides: own });
+        const shares = sharesOf(point, read.loaded.config.train?.steps, file);
         own.push(...shares);
-        if (shares.length > 0) loaded = await load({ file: point.config, overrides: own });
-        const id = configHash(loaded.config);
-        trials.push({ id, point: index, label, config: point.config, overrides: own, loaded });
+        if (shares.length > 0) read = await load({ file: point.config, overrides: own });
+        const id = configHash(read.loaded.config);
+        trials.push({ ...read, id, point: index, label, config: point.config, overrides: own });
       } catch (error) {
         if (!(error instanceof ConfigError)) throw error;
         // The same mistake in every trial is one mistake.
@@ -153,7 +178,7 @@ interface RunsFolderContext {
   readonly folder: string;
   readonly overrides: readonly string[];
   readonly first: SweepPoint;
-  readonly load: (options: LoadOptions) => Promise<LoadedExperiment>;
+  readonly load: Load;
 }
 
 /**
@@ -167,7 +192,7 @@ async function runsFolder(
   if (runs !== undefined) return resolve(folder, runs);
   try {
     const all = [...settings.map(asOverride), ...overrides, `name=${name}`];
-    return (await load({ file: config, overrides: all })).config.runs;
+    return (await load({ file: config, overrides: all })).loaded.config.runs;
   } catch (error) {
     if (error instanceof ConfigError) return error;
     throw error;

@@ -8,6 +8,7 @@ import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { problemOfWatched } from '../config/metric-names';
 import { defineComponent, definePlugin } from '../components/plugin';
+import { checkChoices } from '../run/before-first-step';
 import { runExperiment, type RunOptions, type RunResult } from '../run/experiment';
 import { MetricWatch, reasonToStop, type StopWhen } from './metric-choice';
 
@@ -83,6 +84,20 @@ describe('a watched metric', () => {
     await expect(loadConfig({ value, plugins: [toyPlugin] })).rejects.toThrow(
       /keepBest\.metric: is "hel\/x", but no evaluator is called "hel"; did you mean "held"\?\n.*stopWhen\.metric: is "held\/x", but the evaluator "held" runs only/,
     );
+  });
+
+  it('what its evaluator measures is checked before the first step, as far as it says', async () => {
+    const metricNames = ['accuracy', 'mean', 'piqa/accuracy', 'piqa/*'];
+    const measures = (metric: string): void =>
+      checkChoices({ keepBest: { metric, better: 'more' } }, [{ name: 'a', evaluator: { metricNames } }]);
+    expect(() => ['a/mean', 'a/piqa/accuracy', 'a/piqa/normalized'].forEach(measures)).not.toThrow();
+    expect(() => measures('a/men')).toThrow(
+      'train.keepBest.metric is "a/men", but the evaluator "a" measures no "men"; did you mean "mean"?',
+    );
+    await expect(failureOf(Promise.resolve().then(() => measures('a/siqa/accuracy')))).resolves.toMatchObject({
+      code: 'training.metric',
+      hint: 'It measures accuracy, mean, piqa/accuracy.',
+    });
   });
 });
 

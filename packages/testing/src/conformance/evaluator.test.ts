@@ -6,6 +6,11 @@ import { conformance } from '../index';
 describe('broken rules of evaluators', () => {
   const odd = (evaluate: Evaluator['evaluate']) => conformance.evaluator(() => ({ evaluate }));
   finds('a text among the numbers', () => odd(async () => ({ loss: '1' as never })), /named numbers/);
+  finds(
+    'a number that it does not name',
+    () => conformance.evaluator(() => ({ metricNames: ['tokens', 'loss/*'], evaluate: async () => ({ loss: 1 }) })),
+    /names beforehand/,
+  );
   finds('numbers that differ', () => odd(async () => ({ loss: Math.random() })), /same numbers/);
   finds('a leak', () => odd(async () => (tf.scalar(1), { loss: 1 })), /no tensors behind/);
   finds(

@@ -37,6 +37,16 @@ export function evaluator(
       for (const [name, value] of Object.entries(metrics))
         if (typeof value !== 'number') broken(`"${name}" is ${typeof value}.`);
     }),
+    check('evaluator', 'metricNames', 'an evaluation returns what it names beforehand', async (broken) => {
+      await evaluating(async (context, made) => {
+        const names = made.metricNames;
+        if (!names) return;
+        const isNamed = (name: string): boolean =>
+          names.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))));
+        for (const name of Object.keys(await made.evaluate(context)))
+          if (!isNamed(name)) broken(`it returned "${name}", which it does not name.`);
+      });
+    }),
     check('evaluator', 'evaluate', 'the same parameters and seed give the same numbers', async (broken) => {
       await evaluating(async (context, made) => {
         const [first, second] = [await made.evaluate(context), await made.evaluate(restarted(context))];

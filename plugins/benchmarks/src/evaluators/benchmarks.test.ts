@@ -188,6 +188,15 @@ describe('the evaluator benchmarks', () => {
     expect(readdirSync(answers)).toEqual([]);
   });
 
+  test('the numbers are known beforehand: a suite has a mean if all of its tasks are asked', () => {
+    const namesOf = (...tasks: string[]): readonly string[] => {
+      const parts = { engine, tokenizer: new BytesTokenizer(), logger: silentLogger(), tasks: TASKS };
+      return new BenchmarksEvaluator(parts, { data, tasks }).metricNames;
+    };
+    expect(namesOf('instruction')).toEqual(expect.arrayContaining(['instruction', 'instructionAboveChance', 'mgsm/*']));
+    expect(namesOf('gsm8k', 'mmlu')).toEqual(['gsm8k/exactMatch', 'gsm8k/*', 'mmlu/accuracy', 'mmlu/*']);
+  });
+
   const make = () =>
     createComponent([plugin, text], 'evaluator', {
       use: 'benchmarks',

@@ -30,7 +30,7 @@ import { openChatFormat, sideFormats, type SideFormats } from '@graft/text';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { SUITES, suiteMeans } from '../suites';
+import { suiteMeanNames, SUITES, suiteMeans } from '../suites';
 
 /** All of them at once: whoever fetches one benchmark after the other wants a list. */
 function severalProblems(problems: readonly GraftError[], tasks: number): DataError {
@@ -107,6 +107,8 @@ interface Parts {
 export class BenchmarksEvaluator implements Evaluator {
   private readonly options: ResolvedBenchmarksOptions;
   private readonly tasks: readonly Task[];
+  /** A suite has a mean if all of its tasks are asked. */
+  readonly metricNames: readonly string[];
 
   /** Throws ConfigError for a task that no plugin has, with the nearest. */
   constructor(
@@ -115,6 +117,11 @@ export class BenchmarksEvaluator implements Evaluator {
   ) {
     this.options = parseOptions(benchmarksOptions, options, 'BenchmarksEvaluator');
     this.tasks = findTasks(this.options.tasks, parts.tasks, SUITES);
+    this.metricNames = [
+      ...suiteMeanNames(this.tasks.map(({ id }) => id)),
+      // A task may have further metrics of its own.
+      ...this.tasks.flatMap(({ id, metric }) => [`${id}/${metric}`, `${id}/*`]),
+    ];
   }
 
   /** Reads every file before the first row is asked, so that a missing one is not found after hours. */

@@ -87,6 +87,13 @@ export class LossEvaluator implements Evaluator {
     this.start = dataset.position();
   }
 
+  /** Whether there are numbers of bytes is known when the first tokens are. */
+  get metricNames(): readonly string[] {
+    const names = ['loss', 'perplexity', 'tokens', 'bitsPerByte', 'bytes'];
+    const { variants } = this.parts.objective;
+    return variants ? variants.flatMap((variant) => names.map((name) => `${name}/${variant}`)) : names;
+  }
+
   /**
    * Throws DataError if there is nothing to measure, so that the run fails before the training rather than after it.
    */

@@ -56,6 +56,7 @@ type Differences = Jitted<[Parameters, BatchTensors], tf.Tensor1D>;
  * of their tokens) and `pairs` (their number). It needs no reference model.
  */
 export class PreferenceEvaluator implements Evaluator {
+  readonly metricNames = ['accuracy', 'margin', 'pairs'];
   private readonly start: JsonValue;
   private readonly options: z.output<typeof settingsOptions>;
   private compiled: { readonly model: Model; readonly differences: Differences } | undefined;
