@@ -1,4 +1,4 @@
-import { parseJson, JsonProblem, readTextFile } from '@graft/checkpoint/internal';
+import { parseJson, JsonProblem, readTextFile, writeFailure } from '@graft/checkpoint/internal';
 import { DataError } from '@graft/engine';
 import { FileProblem } from '@graft/files';
 import { appendFile, mkdir } from 'node:fs/promises';
@@ -65,13 +65,17 @@ export class AnswerStore {
     return this.answers.get(key);
   }
 
-  /** Keeps answers, in memory and in the file. */
+  /** Keeps answers, in memory and in the file. Throws CheckpointError if it cannot be written. */
   async keep(answers: ReadonlyMap<string, Answer>): Promise<void> {
     for (const [key, answer] of answers) this.answers.set(key, answer);
     if (this.file === undefined || answers.size === 0) return;
     const lines = [...answers].map(([key, answer]) => `${JSON.stringify({ key, ...answer })}\n`).join('');
-    await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });
-    await appendFile(this.file, this.isCut ? `\n${lines}` : lines);
+    try {
+      await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });
+      await appendFile(this.file, this.isCut ? `\n${lines}` : lines);
+    } catch (cause) {
+      throw await writeFailure(this.file, this.file, cause, 'The answers of finished batches are kept.');
+    }
     this.isCut = false;
   }
 }
