@@ -45,4 +45,5 @@ export {
   TEMPORARY_PREFIX,
   writeFileAtomically,
   writeFolderAtomically,
+  writeFailure,
 } from './files/atomic';

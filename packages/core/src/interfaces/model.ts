@@ -204,6 +204,11 @@ export interface Model {
    * the decoder, whose ids the other members are about (`tokensOfSide`). Default: the encoder shares the decoder's.
    */
   readonly encoderTokens?: SideTokens;
+  /**
+   * Tokens of the longest sequence that each side was trained to read. Longer ones are computed too, and reported. Default:
+   * nothing is known.
+   */
+  readonly maxPositions?: { readonly encoder?: number; readonly decoder?: number };
   /** Every parameter in file order. Tied tensors appear once. */
   readonly parameters: readonly ParameterSpec[];
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */

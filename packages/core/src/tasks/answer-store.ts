@@ -1,4 +1,4 @@
-import { decodeUtf8, JsonProblem, parseJson } from '@graft/checkpoint/internal';
+import { decodeUtf8, JsonProblem, parseJson, writeFailure } from '@graft/checkpoint/internal';
 import { DataError } from '@graft/engine';
 import { readRegularFile, type FileProblem } from '@graft/files';
 import { appendFile, mkdir } from 'node:fs/promises';
@@ -66,7 +66,7 @@ export class AnswerStore<A extends object = Answer> {
     return this.answers.get(key);
   }
 
-  /** Keeps answers, in memory and in the file. Throws DataError for a file that cannot be written: memory has them. */
+  /** Keeps answers, in memory and in the file. Throws CheckpointError if it cannot be written: memory has them. */
   async keep(answers: ReadonlyMap<string, A>): Promise<void> {
     for (const [key, answer] of answers) this.answers.set(key, answer);
     if (this.file === undefined || answers.size === 0) return;
@@ -75,11 +75,7 @@ export class AnswerStore<A extends object = Answer> {
       await mkdir(dirname(this.file), { recursive: true, mode: 0o700 });
       await appendFile(this.file, this.isCut ? `\n${lines}` : lines);
     } catch (cause) {
-      throw new DataError(`Answers cannot be kept in ${this.file}: ${(cause as Error).message}.`, {
-        code: 'task.keep-answers',
-        hint: 'Free some space, or name another folder for them.',
-        cause,
-      });
+      throw await writeFailure(this.file, this.file, cause, 'Answers that were written before are kept.');
     }
     this.isCut = false;
   }

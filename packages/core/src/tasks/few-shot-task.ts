@@ -52,6 +52,11 @@ export abstract class FewShotTask<Row> implements Task {
       for (const [index, row] of set.rows.slice(0, limit).entries())
         items.push(this.item(row, preamble + this.examples(set, row, shots), index, set));
     }
+    if (items.length === 0)
+      throw new DataError(`Task "${this.id}" has no rows: its files in ${request.folder} are empty.`, {
+        code: 'task.no-rows',
+        exitCode: 2,
+      });
     return items;
   }
 

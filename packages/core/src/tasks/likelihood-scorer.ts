@@ -91,6 +91,15 @@ export class LikelihoodScorer {
       const greedy = await scores.greedy.data();
       const answers = new Map<number, LikelihoodAnswer>();
       for (const [i, request] of owners.entries()) {
+        // Of numbers that are not finite none is the largest, and the first choice would count.
+        if (!Number.isFinite(logProbabilities[i]))
+          throw new DataError(
+            `The model's log-likelihoods are not finite: token ${tokens.values[i]} has ${logProbabilities[i]}.`,
+            {
+              code: 'task.not-finite',
+              hint: 'Its parameters are damaged, or overflow in this precision: evaluate in float32, or another checkpoint.',
+            },
+          );
         const before = answers.get(request) ?? { logLikelihood: 0, isGreedy: true };
         answers.set(request, {
           logLikelihood: before.logLikelihood + logProbabilities[i],

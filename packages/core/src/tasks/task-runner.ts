@@ -62,6 +62,8 @@ export interface TaskResult {
   readonly records: readonly TaskRecord[];
   /** Digest of the task's version and of everything that the model was asked, hexadecimal. */
   readonly digest: string;
+  /** Requests that are longer than the model was trained for (`Model.maxPositions`). They were read whole. */
+  readonly overlong: number;
   /** Requests that were answered now, and those whose answers were known. */
   readonly asked: number;
   readonly known: number;
@@ -113,7 +115,8 @@ export class TaskRunner {
         `Task "${task.id}" made no "${task.metric}", its own metric; it made ${Object.keys(metrics).join(', ') || 'nothing'}.`,
         { code: 'task.metric' },
       );
-    return { metrics, records, digest, asked: open.size, known };
+    const overlong = requests.flat().filter((request) => isOverlong(this.parts.model, request)).length;
+    return { metrics, records, digest, overlong, asked: open.size, known };
   }
 
   private requestsOf(item: TaskItem): Request[] {
@@ -176,6 +179,14 @@ export class TaskRunner {
     this.scorer?.dispose();
     this.generator?.dispose();
   }
+}
+
+/** Whether a side reads more tokens than it was trained for, what it writes left aside. */
+function isOverlong({ kind, maxPositions }: Model, request: Request): boolean {
+  const { encoder = Infinity, decoder = Infinity } = maxPositions ?? {};
+  const continuation = request.kind === 'choices' ? request.continuation.length : 0;
+  if (kind === 'decoder-only') return request.context.length + continuation > decoder;
+  return request.context.length > encoder || continuation > decoder;
 }
 
 /** By the tokens that the model reads: two prompts with the same tokens have the same answer. */

@@ -68,6 +68,15 @@ describe('kept answers', () => {
   });
 });
 
+test('answers that cannot be written are an error with the file and the reason', async () => {
+  const folder = temporaryFolder();
+  const store = await AnswerStore.open(join(folder, 'model', 'piqa-v1.jsonl'));
+  writeFileSync(join(folder, 'model'), 'a file');
+  await expect(store.keep(new Map([['k', { logLikelihood: -1, isGreedy: true }]]))).rejects.toThrow(
+    /model\/piqa-v1\.jsonl could not be written: /,
+  );
+});
+
 test('a text is cut in front of the first stop string', () => {
   expect(cutAtStop('4 apples.\nQ: How', ['Q:', '\n'])).toBe('4 apples.');
   expect(cutAtStop('4 apples', ['Q:', ''])).toBe('4 apples');

@@ -27,10 +27,11 @@ export function choiceIn(text: string, choices: readonly string[]): string {
   if (inParentheses !== NO_ANSWER) return inParentheses;
   const texts = choices.map((choice) => plain(choice.trim()));
   const named = lastMatch(plain(text), new RegExp(texts.map(escaped).join('|'), 'g'));
-  // Of two choices with the same text the last one counts, as in the filter.
-  if (texts.includes(named)) return letterAt(texts.lastIndexOf(named));
-  // The text of a choice may end in spaces that a match loses.
-  if (named !== '' && named !== NO_ANSWER) return named;
+  // An empty one, of a choice that is all punctuation, names nothing.
+  if (named !== '' && named !== NO_ANSWER) {
+    // Of two choices with the same text the last one counts; one that ends in a space is not found again, as in the filter.
+    return texts.includes(named) ? letterAt(texts.lastIndexOf(named)) : named;
+  }
   const letters = choices.map((_, i) => letterAt(i)[1]);
   const behindColon = lastMatch(text, new RegExp(`:\\s*(${letters.join('|')})`, 'g'));
   return behindColon === NO_ANSWER ? NO_ANSWER : `(${behindColon})`;

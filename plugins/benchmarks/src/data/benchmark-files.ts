@@ -92,6 +92,13 @@ export class BenchmarkFiles {
     return this.search(names) !== undefined;
   }
 
+  /** The value, if it has the schema's form; `place` begins the error: a file with a line. Throws DataError. */
+  checked<S extends z.ZodType>(schema: S, value: unknown, place: string): z.output<S> {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed.data;
+    throw this.bad(`${place.replace(/,$/, '')}: ${fieldProblem(parsed.error, 'the row')}`);
+  }
+
   private find(names: readonly string[]): string[] {
     const found = this.search(names);
     if (found) return found;
@@ -132,12 +139,6 @@ export class BenchmarkFiles {
       hint: `Task "${this.source.task}" reads the benchmark's own files, from ${this.source.from}.`,
       cause,
     });
-  }
-
-  private checked<S extends z.ZodType>(schema: S, value: unknown, place: string): z.output<S> {
-    const parsed = schema.safeParse(value);
-    if (parsed.success) return parsed.data;
-    throw this.bad(`${place.replace(/,$/, '')}: ${fieldProblem(parsed.error, 'the row')}`);
   }
 
   private async text(file: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { DataError } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import type { z } from 'zod';
 import type { BenchmarkFiles, ReadRows } from './benchmark-files';
 
@@ -30,7 +31,7 @@ export async function labelledRows<S extends Labelled>(
       const right = known.indexOf(labels[i].trim());
       if (right >= 0) return { row, right };
       throw new DataError(
-        `${file}: the label of row ${i + 1} is ${JSON.stringify(labels[i])}, expected one of ${known.join(', ')}.`,
+        `${file}: the label of row ${i + 1} is ${JSON.stringify(shortened(labels[i], 40))}, expected one of ${known.join(', ')}.`,
         { code: 'benchmarks.labels' },
       );
     }),

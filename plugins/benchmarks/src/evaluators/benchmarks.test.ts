@@ -37,6 +37,7 @@ interface Outcome {
   readonly numbers: Record<string, number>;
   readonly records: Record<string, Record<string, unknown>[]>;
   readonly log: string[];
+  readonly warnings: string[];
 }
 
 /** Evaluates with 0 examples and 4 rows together, unless the options say otherwise. */
@@ -45,21 +46,31 @@ async function evaluate(
   options: Partial<BenchmarksOptions> = {},
   {
     of = model,
+    own = tinyParameters(of),
     signal,
     onRequests,
-  }: { of?: typeof model; signal?: AbortSignal; onRequests?: (done: number) => void } = {},
+  }: {
+    of?: typeof model;
+    own?: ReturnType<typeof tinyParameters>;
+    signal?: AbortSignal;
+    onRequests?: (done: number) => void;
+  } = {},
 ): Promise<Outcome> {
   const log: string[] = [];
+  const warnings: string[] = [];
   const tokenizer = new BytesTokenizer();
   const format = ChatFormat.ofMarkers(GEMMA_MARKERS, tokenizer);
   const formats = options.chat ? { encoder: format, decoder: format } : undefined;
-  const logger = { ...silentLogger(), info: (line: string) => void log.push(line) };
+  const logger = {
+    ...silentLogger(),
+    info: (line: string) => void log.push(line),
+    warn: (line: string) => void warnings.push(line),
+  };
   const folder = temporaryFolder();
   const evaluator = new BenchmarksEvaluator(
     { engine, tokenizer, logger, tasks: TASKS, formats, run: { folder } as RunInfo },
     { data, tasks: ['piqa', 'nq'], shots: 0, batchSize: 4, answers: temporaryFolder(), ...options },
   );
-  const own = tinyParameters(of);
   try {
     const numbers = await evaluator.evaluate({
       model: of,
@@ -79,7 +90,7 @@ async function evaluate(
           .map((line) => JSON.parse(line) as Record<string, unknown>),
       ]),
     );
-    return { numbers, records, log };
+    return { numbers, records, log, warnings };
   } finally {
     tf.dispose(own);
   }
@@ -172,6 +183,39 @@ describe('the evaluator benchmarks', () => {
     // Another model is asked everything.
     const other = await evaluate(engine, { answers, tasks: ['piqa'] }, { of: tinyGemma({ vocabularySize: 260 }) });
     expect(other.log[0]).toMatch(/asked 10 requests;/);
+  });
+
+  test('prompts beyond the positions of the model and rows with one id are reported, and asked as they are', async () => {
+    const side = { layers: 1, hidden: 12, feedForward: 16, heads: 2, headDim: 6, slidingWindow: 5, maxPositions: 30 };
+    const of = tinyGemma({ vocabularySize: 259, encoder: side, decoder: side });
+    const folder = temporaryFolder();
+    const row = {
+      id: 'q1',
+      question: 'Which is hot?',
+      choices: { text: ['ice', 'fire'], label: ['A', 'B'] },
+      answerKey: 'B',
+    };
+    mkdirSync(join(folder, 'ARC-Easy'));
+    writeFileSync(
+      join(folder, 'ARC-Easy', 'test.jsonl'),
+      `${JSON.stringify(row)}\n${JSON.stringify({ ...row, question: 'Hot?' })}\n`,
+    );
+    const { numbers, warnings } = await evaluate(engine, { data: folder, tasks: ['arc-easy'] }, { of });
+    expect(numbers['arc-easy/rows']).toBe(2);
+    expect(warnings).toEqual([
+      'arc-easy: several rows have the id "q1"; their records have it too.',
+      'arc-easy: 2 of 4 requests are longer than the model was trained for, 30 (encoder), 30 (decoder) tokens; they are read whole.',
+    ]);
+  });
+
+  test('a model whose numbers are not finite has no score', async () => {
+    const own = tinyParameters(model);
+    const [name] = Object.keys(own);
+    const damaged = tf.mul(own[name], NaN);
+    own[name].dispose();
+    await expect(evaluate(engine, { tasks: ['piqa'] }, { own: { ...own, [name]: damaged } })).rejects.toThrow(
+      /^The model's log-likelihoods are not finite: token \d+ has NaN\.$/,
+    );
   });
 
   test('unknown tasks are named with the nearest, and files are looked for before anything is asked', async () => {

@@ -163,6 +163,8 @@ export class BenchmarksEvaluator implements Evaluator {
           progress: (report) => context.progress?.({ ...report, part }),
         });
         results.set(task, result);
+        this.warnOfEqualIds(task, result);
+        this.warnOfLength(task, result, model);
         logger.info(this.describe(task, result, digest));
         await this.keepRecords(task, result, step);
       }
@@ -199,6 +201,25 @@ export class BenchmarksEvaluator implements Evaluator {
     const { tokenizer, logger } = this.parts;
     const clash = tokenizerClash(tokenizer, { kind, specialTokens, encoderTokens }, tokenizer.encoderSide);
     if (clash !== undefined) logger.warn(clash);
+  }
+
+  /** Whoever compares the records of two models pairs them by their ids. */
+  private warnOfEqualIds({ id }: Task, { records }: TaskResult): void {
+    const known = new Set<string>();
+    const equal = records.find((record) => {
+      const key = JSON.stringify([record.set, record.id]);
+      return known.size === known.add(key).size;
+    });
+    if (equal)
+      this.parts.logger.warn(`${id}: several rows have the id ${JSON.stringify(equal.id)}; their records have it too.`);
+  }
+
+  private warnOfLength({ id }: Task, { overlong, asked, known }: TaskResult, { maxPositions }: Model): void {
+    if (overlong === 0) return;
+    const most = Object.entries(maxPositions ?? {}).map(([side, tokens]) => `${tokens} (${side})`);
+    this.parts.logger.warn(
+      `${id}: ${overlong} of ${asked + known} requests are longer than the model was trained for, ${most.join(', ')} tokens; they are read whole.`,
+    );
   }
 
   private numbers(results: ReadonlyMap<Task, TaskResult>): Record<string, number> {

@@ -45,6 +45,7 @@ const CHINESE = [
   'gaokao-chinese',
   'gaokao-geography',
   'gaokao-history',
+  'gaokao-mathcloze',
   'gaokao-mathqa',
   'gaokao-physics',
   'jec-qa-ca',
@@ -53,17 +54,19 @@ const CHINESE = [
 ];
 
 /**
- * Exams of schools, universities and lawyers. The options are scored, with their letters; the answers of `math` are
- * written, and `equivalent` is the share of them that is right in whatever notation. All questions count equally. The Chinese set `gaokao-mathcloze` is left out: its answers are free text.
+ * Exams of schools, universities and lawyers. The options are scored, with their letters. The answers of `math` and
+ * `gaokao-mathcloze` are written, and `equivalent` is the share of these that is right in whatever notation. All questions
+ * count equally.
  */
 export class AgiEval extends FewShotTask<Row> {
-  readonly version = 1;
+  readonly version: number;
   readonly metric = 'accuracy';
   readonly description: string;
   override readonly chance = 0.22;
   /** A passage runs into its question without a space, as in the benchmark. */
   constructor(readonly id: 'agieval' | 'agieval-zh') {
     super();
+    this.version = id === 'agieval' ? 1 : 2;
     this.description = `AGIEval: exams in ${id === 'agieval' ? 'English' : 'Chinese'}`;
   }
 
@@ -77,7 +80,10 @@ export class AgiEval extends FewShotTask<Row> {
     const sets: TaskSet<Row>[] = [];
     for (const { name, file } of files.sets(/^(.+)\.jsonl$/)) {
       if (!(isChinese ? CHINESE : ENGLISH).includes(name)) continue;
-      const read = await files.rows([file], rowSchema.refine(isAnswered, { message: 'expected a label or an answer' }));
+      const read = await files.rows(
+        [file],
+        rowSchema.refine(isAnswered, { message: 'expected the letters of right options as label, or an answer' }),
+      );
       const rows = read.rows.map((row) => ({ ...row, isChinese }));
       sets.push({ name, rows, pool: rows, poolName: read.file });
     }
@@ -86,7 +92,7 @@ export class AgiEval extends FewShotTask<Row> {
 
   protected question({ passage, question, options, isChinese }: Row): string {
     const before = passage ?? '';
-    if (!options) return `${before}Q: ${question}\nA: The answer is`;
+    if (!options) return isChinese ? `${before}问题：${question}\n答案：` : `${before}Q: ${question}\nA: The answer is`;
     const last = 'ABCDEFGHIJ'[options.length - 1];
     const all = options.join(' ');
     return isChinese
@@ -107,7 +113,10 @@ export class AgiEval extends FewShotTask<Row> {
 }
 
 const isAnswered = ({ options, label, answer }: z.output<typeof rowSchema>): boolean =>
-  options ? /^[A-J]+$/.test(label ?? '') : typeof answer === 'string';
+  options ? isLabel(label ?? '', options.length) : typeof answer === 'string';
+/** Letters of options that are there. */
+const isLabel = (label: string, options: number): boolean =>
+  label !== '' && Array.from(label).every((letter) => 'ABCDEFGHIJ'.slice(0, options).includes(letter));
 
 /** `AC` is the first and the third. */
 const rightOf = ({ label }: Row): number[] => Array.from(label!, (letter) => letter.charCodeAt(0) - 65);

@@ -34,7 +34,7 @@ type Row = z.output<typeof rowSchema>;
 
 /** Science questions of schools; the texts of the choices are scored, not their letters. */
 export class Arc extends ChoiceTask<Row> {
-  readonly version = 1;
+  readonly version = 2;
   override readonly chance = 0.25;
   readonly description: string;
 
@@ -56,7 +56,7 @@ export class Arc extends ChoiceTask<Row> {
     return pooled(
       shots,
       (names) => files.rows(names, rowSchema),
-      ['validation', `${name}-Dev`],
+      ['test', `${name}-Test`, 'validation', `${name}-Dev`],
       ['train', `${name}-Train`, 'pool'],
     );
   }

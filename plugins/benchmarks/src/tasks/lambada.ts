@@ -2,7 +2,9 @@ import { FewShotTask, meanScores, type ChoiceItem, type RowScore, type TaskReque
 import { z } from 'zod';
 import { BenchmarkFiles, type ReadRows } from '../data/benchmark-files';
 
-const rowSchema = z.looseObject({ text: z.string().regex(/\S \S/, 'expected a text of several words') });
+const rowSchema = z.looseObject({
+  text: z.string().regex(/\S [^ ]+$/, 'expected a text whose last word follows a space'),
+});
 type Row = z.output<typeof rowSchema>;
 
 /**
@@ -64,7 +66,7 @@ export class Lambada extends FewShotTask<Row> {
 /** One passage a line. */
 async function passages(files: BenchmarkFiles): Promise<ReadRows<Row>> {
   const { rows, file } = await files.lines(['lambada_test_plain_text.txt']);
-  return { rows: rows.map((line) => ({ text: line.trim() })), file };
+  return { rows: rows.map((line, i) => files.checked(rowSchema, { text: line.trim() }, `${file}:${i + 1}`)), file };
 }
 
 /** Words are separated by single spaces: line breaks stay in the passage. */

@@ -42,10 +42,10 @@ const LANGUAGES: Readonly<Record<string, Words>> = {
   zh: words('问题：', '逐步解答:', 'Answer:', '答案是 ', '。'),
 };
 
-const exemplarSchema = z.object({ q: z.string(), a: z.string() });
-const exemplarsSchema = z
-  .object({ number_answers: z.array(z.number()) })
-  .catchall(z.union([z.record(z.string(), exemplarSchema), z.array(z.unknown())]));
+const lineSchema = z.string().regex(/^[^\t]+\t[^\t]+$/, 'expected a question, a tab and a number');
+/** Also has languages by their codes. */
+const exemplarsSchema = z.looseObject({ number_answers: z.array(z.number()) });
+const exemplarsOfSchema = z.record(z.string(), z.object({ q: z.string(), a: z.string() }));
 
 interface Row {
   readonly words: Words;
@@ -89,19 +89,23 @@ export class Mgsm extends GenerationTask<Row> {
     for (const { name, file } of files.sets(/^mgsm_([a-z]{2})\.tsv$/)) {
       const own = LANGUAGES[name] as Words | undefined;
       if (!own) continue;
-      const { rows } = await files.lines([file]);
-      const shown = Object.values((exemplars?.[name] ?? {}) as Record<string, z.output<typeof exemplarSchema>>);
+      const { rows, file: path } = await files.lines([file]);
+      const numbers = exemplars?.number_answers ?? [];
+      const ownSchema = exemplarsOfSchema.refine((all) => Object.keys(all).length <= numbers.length, {
+        message: 'expected a number in number_answers for each example',
+      });
+      const shown = Object.values(files.checked(ownSchema, exemplars?.[name] ?? {}, `exemplars.json, ${name}`));
       sets.push({
         name,
         poolName: `exemplars.json (${name})`,
-        rows: rows.map((line) => {
-          const [question, answer] = line.split('\t');
+        rows: rows.map((line, i) => {
+          const [question, answer] = files.checked(lineSchema, line, `${path}:${i + 1}`).split('\t');
           return { words: own, question: `${own.question} ${question}`, answer };
         }),
         pool: shown.map(({ q, a }, i) => ({
           words: own,
           question: q,
-          answer: String(exemplars!.number_answers[i]),
+          answer: String(numbers[i]),
           // The harness cuts the words in front of the steps by their number of characters, which is not always right.
           steps: a.slice(own.steps.length + 1),
         })),

@@ -24,16 +24,16 @@ export class MmluGenerative extends GenerationTask<MmluRow> {
     return mmluPreamble(set);
   }
 
-  protected question(row: MmluRow): string {
-    return mmluQuestion(row);
-  }
-
   protected answer(row: MmluRow): string {
     return ` ${this.target(row)}`;
   }
 
   protected target({ right }: MmluRow): string {
     return MMLU_LETTERS[right];
+  }
+
+  protected question(row: MmluRow): string {
+    return mmluQuestion(row);
   }
 
   protected score({ text }: GenerationAnswer, row: MmluRow): RowScore {

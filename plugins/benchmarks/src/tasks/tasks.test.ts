@@ -178,6 +178,14 @@ test('docs/evaluation.md lists every task', () => {
   expect(TASKS.map(({ id }) => id).filter((id) => !page.includes(`\`${id}\``))).toEqual([]);
 });
 
+test('arc asks its test split where that is there', async () => {
+  const files = {
+    'arc/ARC-Easy/validation.jsonl': [arc('Which is hot?', ['ice', 'fire'], ['A', 'B'], 'B')],
+    'arc/ARC-Easy/test.jsonl': [arc('Which is cold?', ['ice', 'fire'], ['A', 'B'], 'A')],
+  };
+  expect((await firstOf('arc-easy', files)).prompts).toEqual(['Question: Which is cold?\nAnswer:']);
+});
+
 describe('files of benchmarks', () => {
   const failure = (id: string, files: Files, shots = 0): Promise<Error & { hint?: string; code?: string }> =>
     taskOf(id)
@@ -238,6 +246,36 @@ describe('files of benchmarks', () => {
     expect(error.message).toMatch(
       /train\.jsonl has 0 rows that can be examples, but arc-easy is to be asked with 1\.$/,
     );
+  });
+
+  test.each<[task: string, files: Files, message: RegExp]>([
+    ['mmlu', { 'mmlu/data/test/art_test.csv': '' }, /^Task "mmlu" has no rows: its files in \S+ are empty\.$/],
+    ['mgsm', { 'mgsm/mgsm_de.tsv': 'Wie viele?\n' }, /mgsm_de\.tsv:1: .*expected a question, a tab and a number/],
+    [
+      'lambada-standard',
+      { 'lambada/lambada_test_plain_text.txt': 'word\n' },
+      /text\.txt:1: text: expected a text whose/,
+    ],
+    [
+      'agieval',
+      { 'agieval/data/v1/sat-en.jsonl': [{ question: 'q', options: ['(A)a', '(B)b'], label: 'C' }] },
+      /sat-en\.jsonl:1: .*expected the letters of right options as label/,
+    ],
+    [
+      'truthfulqa-mc1',
+      {
+        'truthfulqa/validation.jsonl': [
+          {
+            question: 'q',
+            mc1_targets: { choices: ['a'], labels: [0, 1] },
+            mc2_targets: { choices: ['a'], labels: [1] },
+          },
+        ],
+      },
+      /validation\.jsonl:1: mc1_targets: expected/,
+    ],
+  ])('%s refuses rows without an answer that could be given', async (task, files, message) => {
+    expect((await failure(task, files)).message).toMatch(message);
   });
 
   test('labels of another number than the rows are an error', async () => {

@@ -15,15 +15,19 @@ import { BenchmarkFiles } from '../data/benchmark-files';
  * the hub's copy has lists.
  */
 const targets = z
-  .union([
-    z.record(z.string(), z.int().min(0).max(1)).transform((choices) => ({
-      texts: Object.keys(choices),
-      labels: Object.values(choices),
-    })),
-    z
-      .object({ choices: z.array(z.string()), labels: z.array(z.int().min(0).max(1)) })
-      .transform(({ choices: texts, labels }) => ({ texts, labels })),
-  ])
+  .union(
+    [
+      z.record(z.string(), z.int().min(0).max(1)).transform((choices) => ({
+        texts: Object.keys(choices),
+        labels: Object.values(choices),
+      })),
+      z
+        .object({ choices: z.array(z.string()), labels: z.array(z.int().min(0).max(1)) })
+        .refine(({ choices, labels }) => choices.length === labels.length, 'expected as many labels as choices')
+        .transform(({ choices: texts, labels }) => ({ texts, labels })),
+    ],
+    'expected choices with 0 or 1 each',
+  )
   .transform(({ texts, labels }) => ({ texts, right: labels.flatMap((label, i) => (label === 1 ? [i] : [])) }))
   .refine(({ right }) => right.length > 0, { message: 'expected a right choice' });
 const rowSchema = z.looseObject({ question: z.string(), mc1_targets: targets, mc2_targets: targets });

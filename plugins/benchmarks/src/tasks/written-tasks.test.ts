@@ -104,6 +104,27 @@ const cases: readonly WrittenCase[] = [
     },
   },
   {
+    task: 'agieval',
+    files: { 'agieval/data/v1/math.jsonl': [{ question: 'What is $1/2$?', answer: '\\frac{1}{2}' }] },
+    prompt: 'Q: What is $1/2$?\nA: The answer is',
+    until: ['Q:'],
+    // The benchmark's own rules read 2 where no dollars are.
+    scores: {
+      ' $\\frac12$.': { accuracy: 0, equivalent: 1 },
+      ' 0.5': { accuracy: 0, equivalent: 1 },
+      ' 2': { accuracy: 1, equivalent: 0 },
+    },
+  },
+  {
+    task: 'agieval-zh',
+    files: {
+      'agieval/data/v1/gaokao-mathcloze.jsonl': [{ passage: null, question: '1+1=?', options: null, answer: '2' }],
+    },
+    prompt: '问题：1+1=?\n答案：',
+    until: ['Q:'],
+    scores: { '2': { accuracy: 1, equivalent: 1 }, '3': { accuracy: 0, equivalent: 0 } },
+  },
+  {
     task: 'gpqa-generative',
     files: {
       'gpqa/gpqa_main.jsonl': [drawn, { ...drawn, Question: 'What is hot?', 'Record ID': 'r2', answer: '(D)' }],

@@ -66,6 +66,7 @@ export class GemmaModel implements Model {
   readonly logitBound?: number;
   readonly specialTokens: SpecialTokens;
   readonly encoderTokens?: SideTokens;
+  readonly maxPositions: NonNullable<Model['maxPositions']>;
   readonly parameters: readonly ParameterSpec[];
   /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
   readonly decoderNames: SideNames;
@@ -101,6 +102,10 @@ export class GemmaModel implements Model {
     this.endTokens = this.generation.eos;
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
+    this.maxPositions = {
+      ...(config.kind === 'encoder-decoder' ? { encoder: config.encoder.maxPositions } : {}),
+      decoder: config.decoder.maxPositions,
+    };
     this.logitBound = config.decoder.finalLogitSoftCap ?? undefined;
     const { specialTokens: policy = AUTO_POLICY } = config;
     this.specialTokens = { ...tokensOf(config.decoder), policy };

@@ -95,6 +95,9 @@ export class LoraModel implements Model {
   get generation(): Model['generation'] {
     return this.base.generation;
   }
+  get maxPositions(): Model['maxPositions'] {
+    return this.base.maxPositions;
+  }
   get endTokens(): Model['endTokens'] {
     return this.base.endTokens;
   }
