@@ -98,9 +98,9 @@ export async function runArm(story: Story, arm: Arm, settings: ArmSettings): Pro
   return status === 'finished' ? folder : undefined;
 }
 
-/** Measures an arm's held-out loss before its first step, unless that has been done. */
-export async function evaluateStart(story: Story, arm: Arm, settings: ArmSettings): Promise<Ran> {
-  const loaded = await loadArm(story, arm, settings);
+/** Measures an arm's held-out loss before its first step, unless that has been done. It is the same for every plan. */
+export async function evaluateStart(story: Story, arm: Arm): Promise<Ran> {
+  const loaded = await loadArm(story, arm, { steps: 1 });
   const { config, registry } = loaded;
   return evaluateOnce(story, join(config.runs, `${config.name}-evaluation`), { config, registry });
 }

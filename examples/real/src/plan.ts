@@ -1,12 +1,12 @@
 /** How long every arm trains. */
 import { UsageError } from '@graft/core';
 
-/** What a short run of an arm showed. */
+/** What the first evaluation of an arm and a short run showed. */
 export interface Measured {
   readonly stepSeconds: number;
   /** One evaluation of the held-out rows. */
   readonly evaluationSeconds: number;
-  /** Everything else of a run: loading, compiling, saving. */
+  /** Everything else of a training: loading, compiling, saving half way and at the end. */
   readonly overheadSeconds: number;
 }
 
@@ -14,7 +14,7 @@ export interface PlanRequest {
   /** For the training of all arms, evaluations included. */
   readonly seconds: number;
   readonly arms: readonly Measured[];
-  /** Evaluations of each arm. */
+  /** Evaluations of each arm that are still to come. */
   readonly evaluations: number;
 }
 
@@ -29,8 +29,7 @@ const RESERVE = 0.1;
  */
 export function chooseSteps({ seconds, arms, evaluations }: PlanRequest): number {
   const sum = (of: (arm: Measured) => number): number => arms.reduce((total, arm) => total + of(arm), 0);
-  // Each arm is opened twice: its first evaluation comes before its training.
-  const fixed = sum(({ overheadSeconds, evaluationSeconds }) => 2 * overheadSeconds + evaluations * evaluationSeconds);
+  const fixed = sum(({ overheadSeconds, evaluationSeconds }) => overheadSeconds + evaluations * evaluationSeconds);
   const perStep = sum(({ stepSeconds }) => stepSeconds);
   const steps = Math.floor((seconds * (1 - RESERVE) - fixed) / perStep);
   if (steps >= LEAST_STEPS) return steps;

@@ -10,10 +10,12 @@ import * as text from '@graft/text';
 import { temporaryFolder } from '@graft/test-support';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { ARMS, usualArms, type ModelName } from './arms';
-import { runArm, type Story } from './arm-runs';
+import { ARMS, usualArms, type Arm, type ModelName } from './arms';
+import { evaluateStart, runArm, type Story } from './arm-runs';
+import { measureArm, measuredFile } from './measure';
 import { prepareRows, type ModelPlaces } from './prepare';
 import { parseSettings, type Settings } from './settings';
+import { readJson } from './stored';
 import { runStory, type StoryOptions } from './story';
 import { newestStory, storyTable } from './table';
 import { writeModels, writeTexts } from './test-support/stand-ins';
@@ -91,6 +93,31 @@ describe('the story', () => {
     const again = (await runStory(settings, options))!;
     expect(again).toEqual(first);
     for (const name of NAMES) expect(await listRuns(join(first.folder, name))).toHaveLength(1);
+  });
+
+  it('arms are measured by the evaluation that they need anyway and by three steps, once for models of one size', async () => {
+    const rows = await prepareRows({ ...options, out: join(folder, 'out'), texts: [texts], models, logger });
+    const signal = new AbortController().signal;
+    const story: Story = {
+      ...{ engine, logger, signal, rows, models, plugins, overrides: SMALL },
+      folder: join(folder, 'measured', 'story'),
+    };
+    const armOf = (name: string): Arm => ARMS.find((arm) => arm.name === name)!;
+    const known = async (): Promise<number> => Object.keys((await readJson(measuredFile(story))) as object).length;
+    const adapted = (await measureArm(story, armOf('gemma-adapted')))!;
+    for (const seconds of Object.values(adapted)) expect(seconds).toBeGreaterThan(0);
+    expect(await known()).toBe(1);
+    const scratch = (await measureArm(story, armOf('gemma-scratch')))!;
+    expect(await known()).toBe(1);
+    expect(scratch).toMatchObject({ stepSeconds: adapted.stepSeconds, overheadSeconds: adapted.overheadSeconds });
+    await measureArm(story, armOf('unbalanced'));
+    expect(await known()).toBe(2);
+    // What is left are the evaluations before the first step, which the training finds again.
+    expect(readdirSync(story.folder).sort()).toEqual(
+      ['gemma-adapted', 'gemma-scratch', 'unbalanced'].map((name) => `${name}-evaluation`),
+    );
+    await evaluateStart(story, armOf('gemma-adapted'));
+    expect(await listRuns(join(story.folder, 'gemma-adapted-evaluation'))).toHaveLength(1);
   });
 
   it('a stopped arm continues from its checkpoint, and another config is another run', async () => {

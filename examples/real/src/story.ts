@@ -188,7 +188,7 @@ async function planSteps(
     }
     const all = minutes! * 60 * (1 - SAMPLES_SHARE - (superglue === undefined ? 0 : SUPERGLUE_SHARE));
     const seconds = all - (performance.now() - began) / 1000;
-    const inTime = chooseSteps({ seconds, arms: measured, evaluations: EVALUATIONS + 1 });
+    const inTime = chooseSteps({ seconds, arms: measured, evaluations: EVALUATIONS });
     steps = Math.min(inTime, stepsForRows(rows.trainRows, batchSize));
     if (steps < inTime)
       logger.warn(`The text is read eight times in ${steps} steps; there is time for ${inTime}: add text with --text.`);
@@ -208,7 +208,7 @@ async function runArms(story: Story, arms: readonly Arm[], steps: number): Promi
   const runs = new Map<Arm, string>();
   for (const [i, arm] of arms.entries()) {
     story.logger.info(`${i + 1}/${arms.length}: ${arm.title}`);
-    if ((await evaluateStart(story, arm, { steps })) === undefined) return undefined;
+    if ((await evaluateStart(story, arm)) === undefined) return undefined;
     const run = await runArm(story, arm, { steps });
     if (run === undefined) return undefined;
     runs.set(arm, run);

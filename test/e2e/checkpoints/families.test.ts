@@ -18,7 +18,7 @@ objective: { use: OBJECTIVE }
 dataset: { use: text, files: a.txt, tokenizer: { use: bytes, vocabularySize: 300 }, lengthTokens: 16 }
 optimizer: { use: adamw, learningRate: 0.001, weightDecay: 0.1 }
 schedule: { use: constant }
-train: { steps: STEPS, batchSize: 2, checkpointEvery: 1, keepCheckpoints: 2 }
+train: { steps: STEPS, batchSize: 2, checkpointEvery: 1, keepCheckpoints: 2, loader: { threads: 0 } }
 engine: { mode: portable }
 `;
 

@@ -2,8 +2,10 @@ import { cpuPluginFile } from '@graft/engine/internal';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../../support';
-import { graft, graftSucceeds, readMetrics, runFolderOf, write, tinyTextConfig } from '../support/graft';
+import { readMetrics, runFolderOf, write, tinyTextConfig } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
+const { graft, graftSucceeds } = sharedProcess();
 const folder = temporaryFolder();
 let config: string;
 

@@ -24,7 +24,7 @@ objective: { use: prefix-lm }
 dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
 evaluators: [{ use: loss, batches: 1, dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32, shuffle: false } }]
 optimizer: { use: adamw, learningRate: 0.001 }
-train: { steps: 6, batchSize: 2, checkpointEvery: 2, keepCheckpoints: 3, averageDecay: 0.9 }
+train: { steps: 6, batchSize: 2, checkpointEvery: 2, keepCheckpoints: 3, averageDecay: 0.9, loader: { threads: 0 } }
 runs: runs
 `,
   );

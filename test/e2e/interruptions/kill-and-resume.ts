@@ -110,12 +110,18 @@ async function untilKillPoint(
     const { lines, writing, evaluationPending } = observeRun(runs);
     if (killPoint === 'checkpoint') return writing && lines !== from;
     if (killPoint === 'evaluation') return evaluationPending && !writing && Date.now() - began > startMs / 2;
-    // Lines are often written together with a checkpoint, which may take longer than the sleep below.
-    return lines > from && lines >= from + wanted && !writing && !evaluationPending;
+    return lines > from && lines >= from + wanted;
   };
   const wanted = 1 + random.integer(6);
   while (!ended() && !reached()) await sleep(1);
   await sleep(random.integer(killPoint === 'step' ? 40 : 12));
+  if (killPoint !== 'step') return;
+  // Steps take milliseconds here, and the checkpoints after every third of them much longer.
+  const isBetweenSteps = (): boolean => {
+    const { writing, evaluationPending } = observeRun(runs);
+    return !writing && !evaluationPending;
+  };
+  while (!ended() && !isBetweenSteps()) await sleep(1);
 }
 
 export interface Kill {

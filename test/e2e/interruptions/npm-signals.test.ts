@@ -19,7 +19,7 @@ initializer: { use: scratch }
 objective: { use: prefix-lm }
 dataset: { use: text, files: [${folder}/text.txt], tokenizer: bytes, lengthTokens: 32 }
 optimizer: { use: adamw, learningRate: 0.003 }
-train: { steps: 1000000, batchSize: 2, checkpointEvery: 0 }
+train: { steps: 1000000, batchSize: 2, checkpointEvery: 0, loader: { threads: 0 } }
 engine: portable
 runs: ${folder}/runs
 `,

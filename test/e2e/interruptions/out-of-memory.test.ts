@@ -17,7 +17,7 @@ initializer: { use: scratch }
 objective: { use: prefix-lm }
 dataset: { use: text, files: text.txt, tokenizer: bytes, lengthTokens: 4096 }
 optimizer: { use: adamw, learningRate: 0.001 }
-train: { steps: 1, batchSize: 1024 }
+train: { steps: 1, batchSize: 1024, loader: { threads: 0 } }
 engine: ${engine}
 `;
 

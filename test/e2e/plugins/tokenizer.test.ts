@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { graft, graftSucceeds } from '../support/graft';
+import { sharedProcess } from '../support/shared-process';
 
 /** A plugin by somebody else: one token for each character of an alphabet, which checkpoints keep in a file. */
 const PLUGIN = `
@@ -44,6 +44,7 @@ export const plugin = definePlugin({ name: 'spelling', components: [kept, fixed,
 `;
 
 describe('a tokenizer of a plugin', () => {
+  const { graft, graftSucceeds } = sharedProcess();
   const folder = temporaryFolder();
   const WITH = ['--plugin', './spelling.ts'];
   let checkpoint: string;

@@ -106,7 +106,7 @@ export const TINY_MODEL = `model:
   encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
   decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }`;
 
-/** A prefix-lm of one layer a side on `text.txt`; `train`: its settings besides a batch size of 2. */
+/** A prefix-lm of one layer a side on `text.txt`; `train`: its settings besides a batch size of 2, without data threads. */
 export const tinyTextConfig = (name: string, train: string): string => `name: ${name}
 model:
   vocabularySize: 260
@@ -116,7 +116,7 @@ initializer: { use: scratch }
 objective: { use: prefix-lm, padToMultipleOf: 8 }
 dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
 optimizer: { use: adamw, learningRate: 0.001 }
-train: { batchSize: 2, ${train} }
+train: { batchSize: 2, loader: { threads: 0 }, ${train} }
 `;
 
 /** The head of a plugin outside the repository: what it requires, and a field of a row of numbers. */

@@ -24,7 +24,7 @@ initializer: { use: scratch, std: 0.1 }
 objective: ${objective}
 dataset: { use: jsonl, files: texts.jsonl, tokenizer: bytes }
 optimizer: { use: adamw, learningRate: 0.01 }
-train: { steps: 6, batchSize: 4 }
+train: { steps: 6, batchSize: 4, loader: { threads: 0 } }
 runs: ${folder}/runs
 ${more}`,
   );

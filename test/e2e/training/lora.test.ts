@@ -11,7 +11,8 @@ const folder = temporaryFolder();
 const base = join(folder, 'base');
 cpSync(fixture('t5gemma-tiny-balanced'), base, { recursive: true });
 
-const TRAIN = 'train: { steps: 4, checkpointEvery: 2, lora: { rank: 2, alpha: 8, targets: [q_proj, up_proj] } }';
+const TRAIN =
+  'train: { steps: 4, checkpointEvery: 2, loader: { threads: 0 }, lora: { rank: 2, alpha: 8, targets: [q_proj, up_proj] } }';
 const config = write(
   join(folder, 'lora.yaml'),
   `${trajectoryConfig()

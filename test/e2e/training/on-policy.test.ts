@@ -25,7 +25,7 @@ const objective = (more: string): string =>
 test('an encoder-decoder comes closer to its teacher on what it writes, and a resumed run writes the same', async () => {
   const file = config(
     'student',
-    `initializer: { use: load, path: ${fixture('t5gemma-tiny-balanced')} }\n${objective('beta: 0.5')}\ntrain: { steps: 8, batchSize: 4 }`,
+    `initializer: { use: load, path: ${fixture('t5gemma-tiny-balanced')} }\n${objective('beta: 0.5')}\ntrain: { steps: 8, batchSize: 4, loader: { threads: 0 } }`,
   );
   const whole = readMetrics(runFolderOf(await graftSucceeds(['run', file], folder)));
   const mean = (from: number): number => whole.slice(from, from + 3).reduce((sum, { loss }) => sum + loss / 3, 0);

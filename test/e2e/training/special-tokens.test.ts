@@ -26,7 +26,7 @@ initializer: { use: scratch, std: 0.1 }
 objective: causal-lm
 dataset: { use: jsonl, files: texts.jsonl, tokenizer: bytes }
 optimizer: { use: adamw, learningRate: 0.01 }
-train: { steps: 2, batchSize: 2 }
+train: { steps: 2, batchSize: 2, loader: { threads: 0 } }
 runs: runs
 `,
 );

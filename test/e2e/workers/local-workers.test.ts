@@ -21,7 +21,7 @@ initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 8 }
 dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }
 optimizer: { use: adamw, learningRate: 0.01 }
-train: { steps: 1000000, batchSize: 4 }
+train: { steps: 1000000, batchSize: 4, loader: { threads: 0 } }
 engine: graph
 runs: ${folder}/runs
 `,

@@ -41,7 +41,7 @@ initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 16 }
 dataset: { use: jsonl, files: /proc/self/cwd/pairs.jsonl, source: question, target: answer, tokenizer: bytes, shuffle: false }
 optimizer: { use: adamw, learningRate: 0.01 }
-train: { steps: 4, batchSize: 4, checkpointEvery: 0 }
+train: { steps: 4, batchSize: 4, checkpointEvery: 0, loader: { threads: 0 } }
 engine: graph
 runs: ${folder}/runs
 `,

@@ -34,9 +34,13 @@ describe.each(modes)('bfloat16 parameters on the engine %s', (mode) => {
   });
   const train = (runs: string, settings: object, options: object = {}): ReturnType<typeof run> =>
     run(runs, { ...MODEL, engine: mode, train: settings }, { engine, ...options });
+  /** Losses in float32. */
+  let plain: number[];
+  beforeAll(async () => {
+    plain = await losses((await train(newRuns(), TRAIN)).folder);
+  });
 
   it('a run with masters loses no more than one in float32, and stops and resumes to the same numbers', async () => {
-    const plain = await losses((await train(newRuns(), TRAIN)).folder);
     const whole = await train(newRuns(), MASTER);
     const runs = newRuns();
     await train(runs, MASTER, stopAt(4));
@@ -50,7 +54,6 @@ describe.each(modes)('bfloat16 parameters on the engine %s', (mode) => {
   });
 
   it('a run without masters rounds stochastically, and stops and resumes to the same numbers', async () => {
-    const plain = await losses((await train(newRuns(), TRAIN)).folder);
     const whole = await train(newRuns(), NONE);
     const runs = newRuns();
     await train(runs, NONE, stopAt(4));
