@@ -120,7 +120,8 @@ export class KeptReference {
       await store.keep(new Map([...pairs].filter(isNew)));
     } catch (error) {
       // Once: the next batch may find space, and memory has the numbers.
-      if (!this.hasWarned) this.options.logger?.warn(`${(error as Error).message} The reference's log-probabilities stay in memory.`);
+      if (!this.hasWarned)
+        this.options.logger?.warn(`${(error as Error).message} The reference's log-probabilities stay in memory.`);
       this.hasWarned = true;
     }
   }
