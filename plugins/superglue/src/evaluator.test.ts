@@ -12,7 +12,6 @@ import {
 import { openEngine, tf, type Engine } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { plugin as benchmarks } from '@graft/benchmarks';
-import { plugin as optimizers } from '@graft/optimizers';
 import { plugin as text } from '@graft/text';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +20,7 @@ import { tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma'
 import { batches } from './batches';
 import { encodeExamples } from './encode-examples';
 import { classLogits, initialHead } from './head';
+import { openEvaluator } from '../test-support/open-evaluator';
 import { writeSyntheticBenchmark } from './synthetic';
 import { plugin } from './plugin';
 import { findTask, readTask } from './tasks';
@@ -48,17 +48,8 @@ const OPTIONS = {
   epochs: 2,
 };
 
-async function evaluator(
-  options: object = {},
-  runFolder?: string,
-  logger: Logger = silentLogger(),
-): Promise<Evaluator> {
-  const registry = new Registry();
-  for (const one of [plugin, optimizers, text]) registry.register(one, 'test');
-  const run = runFolder === undefined ? undefined : { name: 'x', id: 'y', folder: runFolder, config: {} };
-  const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger, run });
-  return factory.create('evaluator', { use: 'superglue', ...OPTIONS, ...options });
-}
+const evaluator = (options: object = {}, runFolder?: string, logger?: Logger): Promise<Evaluator> =>
+  openEvaluator({ ...OPTIONS, ...options }, { engine, runFolder, logger });
 
 const context = (changes: Partial<EvaluationContext> = {}): EvaluationContext => ({
   model,

@@ -1,23 +1,11 @@
-import {
-  createComponentFactory,
-  createRandom,
-  Registry,
-  silentLogger,
-  type EvaluationContext,
-  type Evaluator,
-  type Logger,
-  type Parameters,
-} from '@graft/core';
+import { createRandom, type EvaluationContext, type Evaluator, type Logger, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
-import { plugin as objectives } from '@graft/objectives';
-import { plugin as optimizers } from '@graft/optimizers';
 import { failureOf, temporaryFolder } from '@graft/test-support';
-import { plugin as text } from '@graft/text';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { plugin } from '../plugin';
+import { openEvaluator } from '../../test-support/open-evaluator';
 import { writeSyntheticBenchmark } from '../synthetic';
 import { readTextTask, findTask, type TextTask } from '../tasks';
 import type { TrialRecord } from '../trial-store';
@@ -46,17 +34,8 @@ const OPTIONS = {
   epochs: 1,
 };
 
-async function evaluator(
-  options: object = {},
-  runFolder?: string,
-  logger: Logger = silentLogger(),
-): Promise<Evaluator> {
-  const registry = new Registry();
-  for (const one of [plugin, optimizers, objectives, text]) registry.register(one, 'test');
-  const run = runFolder === undefined ? undefined : { name: 'x', id: 'y', folder: runFolder, config: {} };
-  const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger, run });
-  return factory.create('evaluator', { use: 'superglue', ...OPTIONS, ...options });
-}
+const evaluator = (options: object = {}, runFolder?: string, logger?: Logger): Promise<Evaluator> =>
+  openEvaluator({ ...OPTIONS, ...options }, { engine, runFolder, logger });
 
 const context = (changes: Partial<EvaluationContext> = {}): EvaluationContext => ({
   model,
