@@ -77,7 +77,9 @@ it('the evaluator loss leaves out teachers, also in a mixture', async () => {
 });
 
 it('the evaluator loss needs an objective outside a run', async () => {
-  await expect(measure(await factory())).rejects.toThrow('outside a run its option "objective" must name one');
+  await expect(measure(await factory())).rejects.toThrow(
+    'names no objective, and the config has none that it could measure.',
+  );
 });
 
 it('unknown options are refused', async () => {

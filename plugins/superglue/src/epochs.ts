@@ -39,7 +39,7 @@ export interface TrialRun {
 export interface EpochResult {
   /** Optimizer steps done. */
   readonly steps: number;
-  /** Mean over the examples of the epoch, in nats. */
+  /** Mean over the batches of the epoch, by their numbers of examples, in nats. */
   readonly trainLoss: number;
   /** The task's numbers on the validation set. */
   readonly scores: Readonly<Record<string, number>>;

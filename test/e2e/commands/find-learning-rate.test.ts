@@ -27,11 +27,12 @@ test('find-lr prints how the loss follows the learning rate, and writes nothing'
   const { stdout } = await graftSucceeds(range, folder);
   const lines = stdout.trimEnd().split('\n');
   expect(lines[0].trim().split(/\s{2,}/)).toEqual(['learning rate', 'loss', 'smoothed']);
-  expect(lines).toHaveLength(14);
+  expect(lines).toHaveLength(15);
   expect(lines[1]).toMatch(/^\s+1\.00e-4\s+\d\.\d{4}\s+\d\.\d{4}$/);
-  expect(lines.at(-1)).toMatch(
+  expect(lines.at(-2)).toMatch(
     /^The smoothed loss fell fastest at \d\.\d\de-\d, and was lowest at \d\.\d\de-\d, a tenth of which is/,
   );
+  expect(lines.at(-1)).toMatch(/^The loss still fell where the range ended: /);
   const { points, ended } = JSON.parse((await graftSucceeds([...range, '--json'], folder)).stdout) as LearningRateRange;
   expect([ended, points.length, points[0].learningRate]).toEqual(['finished', 12, expect.closeTo(1e-4, 12)]);
   expect(existsSync(join(folder, 'runs'))).toBe(false);

@@ -224,7 +224,7 @@ it.concurrent(
 );
 
 it('a slow dataset is not reported to hang', async () => {
-  const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=2', 'train.batchSize=2'].flatMap(
+  const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=1', 'train.batchSize=3'].flatMap(
     (one) => ['--set', one],
   );
   const { stderr } = await graftSucceeds(['run', 'config.yaml', ...set], folder);

@@ -42,10 +42,17 @@ test('a model learns which of two answers is better, relative to the one that it
   expect(realpathSync(join(whole, 'best'))).toBe(realpathSync(join(whole, 'checkpoints', 'step-12')));
 
   // A resumed run has the reference of the run's beginning, not of the checkpoint; also if its numbers are kept.
-  const kept = join(folder, 'kept');
-  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': { folder: kept } };
-  await run('dpo.yaml', parted);
-  const resumed = await run('dpo.yaml', { ...parted, 'train.steps': 4 }, '--resume');
+  const cache = join(folder, 'cache');
+  const kept = join(cache, 'answers');
+  const inParts = async (settings: Readonly<Record<string, unknown>>, ...more: string[]): Promise<string> =>
+    runFolderOf(
+      await graftSucceeds(['run', join(EXAMPLES, 'dpo.yaml'), ...sets(settings), ...more], folder, {
+        GRAFT_CACHE: cache,
+      }),
+    );
+  const parted = { ...steps, name: 'parted', 'train.steps': 2, 'objective.keepReference': true };
+  await inParts(parted);
+  const resumed = await inParts({ ...parted, 'train.steps': 4 }, '--resume');
   losses(readMetrics(resumed)).forEach((loss, i) => expect(loss).toBeCloseTo(lines[i].loss, 5));
   // Of one model, and each pair of the four batches once.
   const [digest, ...others] = readdirSync(kept);
@@ -101,6 +108,13 @@ test('estimates of memory count the reference and both answers, and load neither
     whole.parameters * 3 + whole.gradients + whole.frozenModels + whole.activations! + whole.logits!,
   );
   expect((await estimated('objective.reference=none')).frozenModels).toBe(0);
+  // As the only part of a mixture, whose metrics have other names.
+  const mixed = await estimated(
+    'objective={ use: mixture, objectives: [{ objective: dpo }] }',
+    'evaluators=[]',
+    'train.keepBest=null',
+  );
+  expect([mixed.activations, mixed.frozenModels]).toEqual([whole.activations, whole.frozenModels]);
   expect((await estimated('train.lora={ rank: 2 }')).frozenModels).toBe(0);
   // Both answers have 32 tokens: as many logits as a batch of twice the examples has for one.
   const one = await estimated(

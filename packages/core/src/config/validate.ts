@@ -146,8 +146,9 @@ function validate(
 
 /** Training may choose by a metric only if an evaluator measures it on the way. */
 function checkChoices(checker: Checker, { train, evaluators }: EvaluationConfig): void {
-  const measured = evaluators.filter(({ use }) => typeof use === 'string').map(evaluatorSection);
-  if (measured.length < evaluators.length) return; // One of them is wrong, and reported already.
+  // What is wrong with the evaluators themselves is reported already.
+  if (checker.issues.some(({ path }) => path === 'evaluators' || path.startsWith('evaluators.'))) return;
+  const measured = evaluators.map(evaluatorSection);
   for (const option of ['keepBest', 'stopWhen'] as const) {
     const watched = train?.[option];
     const problem = watched && problemOfWatched(watched, measured);

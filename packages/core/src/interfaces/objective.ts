@@ -111,8 +111,8 @@ export interface Objective {
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Tokens whose logits are in memory together, for estimates. Default: all of a batch. */
   readonly chunkTokens?: number;
-  /** Targets that a step computes for each row of a batch, for estimates. Default 1. */
-  readonly targetsPerRow?: number;
+  /** Targets that a step of a variant computes for each row of a batch, for estimates. Default: 1. */
+  targetsPerRow?(variant?: string): number;
   /** Fields of the batch that `prepare` returns and `loss` receives. */
   readonly batchFields: readonly FieldSpec[];
   /**

@@ -36,7 +36,8 @@ export interface RunInfo {
   readonly initial?: InitialModel;
   /**
    * Only in a dry run, which loads no weights: receives each model that the run would load beside the one that trains.
-   * What a component then gets (`loadFrozenModel` and its like) has no parameters.
+   * What a component then gets of `loadFrozenCheckpoint` or `loadInitialModel` has no parameters; one that calls
+   * `loadFrozenModel` gives it this as `onModel`.
    */
   readonly onFrozenModel?: (model: Model) => void;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */

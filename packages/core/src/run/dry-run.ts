@@ -3,7 +3,7 @@ import { asIfCompiledOn, expectedDevice } from '@graft/engine/internal';
 import type { LoadedExperiment } from '../config';
 import { BatchLoader } from '../data/loader';
 import { checkSides } from '../data/side-text';
-import { FIELDS, type HostFields, type Model, type Objective, type RunInfo } from '../interfaces';
+import { FIELDS, type HostFields, type Model, type RunInfo } from '../interfaces';
 import { createRandom, STREAMS } from '../random/streams';
 import { availableMemory } from '../training/memory';
 import { estimateTrainingMemory, type BatchLengths, type MemoryEstimate } from '../training/memory-estimate';
@@ -94,22 +94,25 @@ export async function dryRun(
     const byName = Object.fromEntries(model.parameters.map((parameter) => [parameter.name, parameter]));
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(byName);
 
-    const sampled: HostFields[] = [];
+    const variantAt = (step: number): string | undefined =>
+      objective.variantAt?.(step, random.fork(STREAMS.dropout).fork('variant'));
+    const sampled: { readonly fields: HostFields; readonly lengths: BatchLengths | undefined }[] = [];
     for (let sample = 0; sample < batches; sample++) {
+      const step = Math.floor((sample * train.steps) / batches);
       const loader = new BatchLoader({
         dataset,
         objective,
         model,
         batchSize: train.batchSize,
         random: random.fork(STREAMS.data),
-        step: Math.floor((sample * train.steps) / batches),
-        variantAt: (at) => objective.variantAt?.(at, random.fork(STREAMS.dropout).fork('variant')),
+        ...{ step, variantAt },
       });
-      sampled.push((await loader.next().finally(() => loader.close())).fields);
+      const { fields } = await loader.next().finally(() => loader.close());
+      const targetsPerRow = objective.targetsPerRow?.(variantAt(step));
+      sampled.push({ fields, lengths: lengthsOf(fields, model, targetsPerRow) });
     }
-    const [fields] = sampled;
-    const lengths = lengthsOf(fields, model, objective);
-    const flops = sampled.map((own) => flopsOf(lengthsOf(own, model, objective), model));
+    const [{ fields, lengths }] = sampled;
+    const flops = sampled.map((one) => flopsOf(one.lengths, model));
     refuseShardingAlone(train);
     const sizesBatches = dataset.kind === 'examples';
     const mesh = train.mesh && planMesh({ model, family, train, sizesBatches, logger }, train.mesh);
@@ -162,7 +165,7 @@ const meanOf = (values: readonly number[]): number => values.reduce((sum, value)
 function lengthsOf(
   fields: HostFields,
   { kind, readsSeveralTargets = false }: Model,
-  { targetsPerRow = 1 }: Objective,
+  targetsPerRow = 1,
 ): BatchLengths | undefined {
   const lengthOf = (name: string): readonly [number, number] | undefined => {
     const shape = fields[name]?.shape;

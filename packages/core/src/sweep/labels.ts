@@ -8,6 +8,8 @@ export function shortKeys(keys: readonly string[]): string[] {
   return keys.map((key) => {
     const parts = key.split('.');
     for (let count = 1; count < parts.length; count++) {
+      // An index says nothing without its list.
+      if (/^\d+$/.test(parts[parts.length - count])) continue;
       const short = parts.slice(-count).join('.');
       if (keys.every((other) => other === key || !`.${other}`.endsWith(`.${short}`))) return short;
     }

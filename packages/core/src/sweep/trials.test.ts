@@ -40,7 +40,7 @@ it('a metric that no trial can have is found before anything runs', async () => 
   for (const metric of ['held/norm', 'tokensPerSecond', 'loss']) await check(metric);
   for (const [metric, problem] of [
     ['hed/norm', 'no evaluator is called "hed"; did you mean "held"?'],
-    ['los', 'the training has no such number; did you mean "loss"?'],
+    ['los', 'a trial has no such number; did you mean "loss"?'],
     ['norm', 'no evaluator is called "norm"; write EVALUATOR/METRIC, where the evaluators are held.'],
   ])
     expect(await failureOf(check(metric))).toMatchObject({
@@ -66,6 +66,10 @@ it('trials that only evaluate need no training, and refuse what is about one', a
     trials.map(({ label, loaded }) => ['evaluation', label, configHash(loaded.config)]),
   );
   expect(trials.map(({ label }) => label)).toEqual(['width=1', 'width=2']);
+  await load({ ...sweep, metrics: [{ metric: 'parameters', better: 'less' }] });
+  expect((await failureOf(load({ ...sweep, metrics: [{ metric: 'loss', better: 'less' }] }))).message).toMatch(
+    /the metric "loss" cannot be in the table: no evaluator is called "loss"/,
+  );
   const failed = await failureOf(load({ ...sweep, match: { by: 'parameters' }, shares: { seed: 0.5 } }));
   expect(failed.message).toMatch(/match: matches trainings, but the trials of this sweep only evaluate/);
   expect(failed.message).toMatch(/shares: are shares of the steps of a training/);
@@ -120,6 +124,10 @@ test.each([
   [
     ['optimizer', 'optimizer.learningRate'],
     ['optimizer', 'learningRate'],
+  ],
+  [
+    ['dataset.files.0', 'evaluators.0'],
+    ['files.0', 'evaluators.0'],
   ],
   [
     ['use', 'objective.use'],

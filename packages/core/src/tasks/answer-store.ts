@@ -83,7 +83,7 @@ export class AnswerStore<A extends object = Answer> {
 
 async function contentsOf(file: string): Promise<Uint8Array> {
   try {
-    return await readRegularFile(file);
+    return await readRegularFile(file, { maxBytes: LARGEST_FILE_BYTES });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException | FileProblem).code === 'ENOENT') return new Uint8Array();
     throw new DataError(`The answers in ${file} cannot be read: ${(cause as Error).message}.`, {
@@ -93,6 +93,9 @@ async function contentsOf(file: string): Promise<Uint8Array> {
     });
   }
 }
+
+/** Some twenty million pairs or answers by letter. */
+const LARGEST_FILE_BYTES = 2 ** 31;
 
 const NEWLINE = 10;
 

@@ -110,7 +110,8 @@ export class TrainingLoop {
         sink,
         onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
       }));
-    const choices = sink && new MetricChoices(settings, evaluations!.records, await sink.snapshotSteps());
+    const choices =
+      sink && new MetricChoices(settings, parts.evaluators, evaluations!.records, await sink.snapshotSteps());
     const metrics = await sink?.openMetrics(this.step);
     this.lossMonitor = this.newLossMonitor(await this.firstLoss());
     const open: Open = {

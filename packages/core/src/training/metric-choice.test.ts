@@ -12,9 +12,11 @@ import { checkChoices } from '../run/before-first-step';
 import { runExperiment, type RunOptions, type RunResult } from '../run/experiment';
 import { MetricWatch, reasonToStop, type StopWhen } from './metric-choice';
 
+// The name of one begins that of another.
+const EVALUATORS = [{ name: 'a' }, { name: 'a/b' }, { name: 'c' }];
 const record = (step: number, value: number) => ({ step, evaluator: 'a/b', metrics: { x: value }, seconds: 1 });
 const after = (values: readonly number[], when: StopWhen): MetricWatch => {
-  const watch = new MetricWatch(when, 'train.stopWhen', when.minDelta);
+  const watch = new MetricWatch(when, 'train.stopWhen', { evaluators: EVALUATORS, minDelta: when.minDelta });
   values.forEach((value, i) => watch.take(record(10 * (i + 1), value)));
   return watch;
 };
@@ -36,8 +38,9 @@ describe('a watched metric', () => {
   it('evaluations of others do not count, and a metric that the evaluator lacks is an error', () => {
     const watch = after([3], { metric: 'a/b/x', better: 'less' });
     watch.take({ ...record(20, 1), evaluator: 'c' });
+    watch.take({ ...record(20, 1), evaluator: 'a' });
     expect(watch.best).toEqual({ step: 10, value: 3 });
-    const wrong = new MetricWatch({ metric: 'a/b/xx', better: 'less' }, 'train.keepBest');
+    const wrong = new MetricWatch({ metric: 'a/b/xx', better: 'less' }, 'train.keepBest', { evaluators: EVALUATORS });
     expect(() => wrong.take(record(10, 1))).toThrow(
       'train.keepBest.metric is "a/b/xx", but the evaluator "a/b" measures no "xx"; did you mean "x"?',
     );
@@ -84,6 +87,17 @@ describe('a watched metric', () => {
     await expect(loadConfig({ value, plugins: [toyPlugin] })).rejects.toThrow(
       /keepBest\.metric: is "hel\/x", but no evaluator is called "hel"; did you mean "held"\?\n.*stopWhen\.metric: is "held\/x", but the evaluator "held" runs only/,
     );
+  });
+
+  it('mistakes in the evaluators are reported alone', async () => {
+    const problemsOf = async (evaluators: unknown): Promise<string> => {
+      const train = { steps: 2, keepBest: { metric: 'held/x', better: 'less' } };
+      const value = toyConfig('runs', { evaluators, train });
+      return (await failureOf(loadConfig({ value, plugins: [toyPlugin] }))).message;
+    };
+    expect(await problemsOf([null])).toMatch(/evaluators\.0: expected a component/);
+    for (const wrong of [[null], 5, [{ use: 'norm', name: 'held', every: 'abc' }]])
+      expect(await problemsOf(wrong)).not.toContain('keepBest');
   });
 
   it('what its evaluator measures is checked before the first step, as far as it says', async () => {

@@ -1,5 +1,6 @@
 import { PluginError } from '@graft/engine';
 import type { EvaluationRecord } from '../evaluation/evaluations';
+import { ownerOf } from '../config/metric-names';
 import { didYouMean } from '../util/suggest';
 
 /** A metric of an evaluator, by which training chooses. */
@@ -31,12 +32,21 @@ export class MetricWatch {
   private lastValue: ChosenValue | undefined;
   private since = 0;
 
-  /** `minDelta`: by how much a value must be better than the best one. */
+  private readonly owner: string | undefined;
+  private readonly minDelta: number;
+
+  /** `evaluators`: those of the run. `minDelta`: by how much a value must be better than the best one, by default 0. */
   constructor(
     private readonly watched: WatchedMetric,
     private readonly option: string,
-    private readonly minDelta = 0,
-  ) {}
+    {
+      evaluators,
+      minDelta = 0,
+    }: { readonly evaluators: readonly { readonly name: string }[]; readonly minDelta?: number },
+  ) {
+    this.owner = ownerOf(watched.metric, evaluators)?.name;
+    this.minDelta = minDelta;
+  }
 
   get best(): ChosenValue | undefined {
     return this.bestValue;
@@ -57,7 +67,7 @@ export class MetricWatch {
    */
   take({ step, evaluator, metrics }: EvaluationRecord): void {
     const { metric, better } = this.watched;
-    if (!metric.startsWith(`${evaluator}/`)) return;
+    if (evaluator !== this.owner) return;
     const name = metric.slice(evaluator.length + 1);
     if (!Object.hasOwn(metrics, name)) {
       const known = Object.keys(metrics);
@@ -99,16 +109,20 @@ export class MetricChoices {
   private readonly watches: { readonly best?: MetricWatch; readonly stop?: MetricWatch };
   private keptStep: number | undefined;
 
-  /** `records`: earlier evaluations of the run. `checkpoints`: the steps of its checkpoints: others cannot be kept. */
+  /**
+   * `evaluators`: those of the run. `records`: its earlier evaluations. `checkpoints`: the steps of its checkpoints: others
+   * cannot be kept.
+   */
   constructor(
     private readonly settings: { readonly keepBest?: WatchedMetric; readonly stopWhen?: StopWhen },
+    evaluators: readonly { readonly name: string }[],
     records: readonly EvaluationRecord[],
     checkpoints: readonly number[],
   ) {
     const { keepBest, stopWhen } = settings;
     this.watches = {
-      best: keepBest && new MetricWatch(keepBest, 'train.keepBest'),
-      stop: stopWhen && new MetricWatch(stopWhen, 'train.stopWhen', stopWhen.minDelta),
+      best: keepBest && new MetricWatch(keepBest, 'train.keepBest', { evaluators }),
+      stop: stopWhen && new MetricWatch(stopWhen, 'train.stopWhen', { evaluators, minDelta: stopWhen.minDelta }),
     };
     for (const record of records) {
       if (checkpoints.includes(record.step)) this.watches.best?.take(record);

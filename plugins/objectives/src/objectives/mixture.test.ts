@@ -108,6 +108,13 @@ it('a mixture counts the tokens of a batch as the member that made it, nested mi
   expect(counted).toEqual([2, 3, 5]);
 });
 
+it('estimates count the targets of the part that a step draws', () => {
+  const twice: Objective = Object.assign(prefixLm(), { targetsPerRow: () => 2 });
+  const inner = new Mixture([member('one', prefixLm()), member('two', twice)]);
+  const mixture = new Mixture([member('a', twice), member('b', inner)]);
+  expect(['a', 'b/one', 'b/two'].map((variant) => mixture.targetsPerRow(variant))).toEqual([2, 1, 2]);
+});
+
 it('the batch fields of a mixture are those of all parts', () => {
   const { batchFields } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
   expect(batchFields.find(({ name }) => name === 'labels')!.optional).toBeFalsy();

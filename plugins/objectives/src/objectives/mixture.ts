@@ -135,6 +135,11 @@ export class Mixture implements TaughtObjective {
     return wanted.every((fields) => fields !== undefined) ? union(wanted) : undefined;
   }
 
+  targetsPerRow(variant?: string): number {
+    const { member, inner } = this.find(variant);
+    return member.objective.targetsPerRow?.(inner) ?? 1;
+  }
+
   variantAt(step: number, random: RandomStream): string {
     const active = this.members.filter((member) => isActive(member, step));
     const draws = random.fork(step);

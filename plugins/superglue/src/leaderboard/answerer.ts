@@ -7,14 +7,17 @@ import {
   type Parameters,
   type Tokenizer,
 } from '@graft/core';
-import type { Engine } from '@graft/engine';
+import { GraftError, type Engine } from '@graft/engine';
 import type { EncodedExample } from '../encode-examples';
 import { DivergedError } from '../epochs';
 import type { PlacedTextExample, TextResult, TextTask } from '../tasks';
-import { encodeAnswer } from './encode-texts';
+import { encodeAnswer, endToken } from './encode-texts';
 
 /** Examples that are asked together, so that what is prepared for them does not grow with the set. */
 const ASKED_TOGETHER = 512;
+
+/** Tokens by which a written noun may be longer than the row's: `the fuzzy bunny` means `bunny`. */
+const FURTHER_WORDS = 16;
 
 interface AnswererParts {
   readonly engine: Engine;
@@ -37,10 +40,10 @@ export class Answerer {
   private readonly generator: TextGenerator;
   private readonly scorer: LikelihoodScorer;
 
-  /** Throws GraftError for a model that does not generate. */
+  /** Throws GraftError for a model that does not generate, and DataError for one without an end token. */
   constructor(private readonly parts: AnswererParts) {
     const { engine, model, tokenizer } = parts;
-    this.generator = new TextGenerator(engine, model, tokenizer);
+    this.generator = new TextGenerator(engine, model, tokenizer, [endToken(model)]);
     this.scorer = new LikelihoodScorer(engine, model);
   }
 
@@ -53,7 +56,7 @@ export class Answerer {
   ): Promise<TextResult[]> {
     const results: TextResult[] = [];
     const chooses = this.parts.chooses && task.isWritten !== true;
-    const maxNewTokens = chooses ? 0 : this.longestAnswer(examples);
+    const maxNewTokens = chooses ? 0 : this.longestAnswer(examples) + (task.isWritten === true ? FURTHER_WORDS : 0);
     for (let at = 0; at < examples.length; at += ASKED_TOGETHER) {
       const own = examples.slice(at, at + ASKED_TOGETHER);
       const report = (done: number): void => {
@@ -109,19 +112,22 @@ export class Answerer {
     const best = examples.map(() => ({ logLikelihood: -Infinity, text: '' }));
     const logLikelihoods = new Float64Array(requests.length);
     let done = 0;
-    for await (const scored of this.scorer.score(parameters, requests, this.parts.limits)) {
-      for (const { request, answer } of scored) logLikelihoods[request] = answer.logLikelihood;
-      done += scored.length;
-      report(Math.floor((done / requests.length) * examples.length));
-    }
-    if (!logLikelihoods.every(Number.isFinite))
+    try {
+      for await (const scored of this.scorer.score(parameters, requests, this.parts.limits)) {
+        for (const { request, answer } of scored) logLikelihoods[request] = answer.logLikelihood;
+        done += scored.length;
+        report(Math.floor((done / requests.length) * examples.length));
+      }
+    } catch (error) {
+      if (!(error instanceof GraftError) || error.code !== 'task.not-finite') throw error;
       throw new DivergedError('The likelihoods of the answers are not numbers');
+    }
     for (const [i, { at, choice }] of requests.entries())
       if (logLikelihoods[i] > best[at].logLikelihood) best[at] = { logLikelihood: logLikelihoods[i], text: choice };
     return best.map(({ text }) => text);
   }
 
-  /** Tokens of the longest answer that an example offers or expects, with its end token: nothing longer is right. */
+  /** Tokens of the longest answer that an example offers or expects, with its end token: no longer label is right. */
   private longestAnswer(examples: readonly EncodedExample<PlacedTextExample>[]): number {
     const lengths = new Map<string, number>();
     let longest = 1;

@@ -144,6 +144,18 @@ test("dropout in the model is searched in the grid, and the model's own rates ar
   expect(Math.abs(some - plain)).toBeGreaterThan(1e-3);
 });
 
+test('a point of the grid whose likelihoods are not numbers does not count', async () => {
+  const run = temporaryFolder();
+  const options = { tasks: ['cb'], answers: 'chosen', predict: 'none', learningRates: [1e38, 0.001], maxSteps: 1 };
+  const numbers = await (await evaluator(options, run)).evaluate(context());
+  expect(numbers['cb/learningRate']).toBe(0.001);
+  expect(
+    recordsIn(run)
+      .map(({ diverged }) => diverged ?? 'fine')
+      .sort(),
+  ).toEqual(['The likelihoods of the answers are not numbers.', 'fine']);
+});
+
 test('a tiny model learns a synthetic task far above its majority', async () => {
   const own = join(temporaryFolder(), 'own');
   await writeSyntheticBenchmark(own, { seed: 0, trainRows: 200, valRows: 30 });

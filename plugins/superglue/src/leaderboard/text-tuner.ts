@@ -36,7 +36,7 @@ interface TunerParts {
 const GIVEN: readonly FieldSpec[] = [
   { name: 'source', dtype: 'int32', rank: 1 },
   { name: 'target', dtype: 'int32', rank: 1 },
-  { name: 'weights', dtype: 'float32', rank: 1 },
+  { name: 'weights', dtype: 'float32', rank: 1, mustBeUsed: true },
 ];
 
 /** Trains copies of one model's parameters to answer texts; all trials share the compiled steps. */
@@ -44,7 +44,7 @@ export class TextTuner {
   /** By the rate of dropout in the model; undefined: its own rates. */
   private readonly steps = new Map<number | undefined, TrainStep>();
 
-  /** Throws DataError for an objective that does not read source and target. */
+  /** Throws DataError for an objective that does not read source, target and weights. */
   constructor(private readonly parts: TunerParts) {
     const wanted = parts.objective.inputFields('examples');
     checkContract(GIVEN, wanted ?? [{ name: 'batch', dtype: 'int32', rank: 2 }], 'SuperGLUE', 'the objective');

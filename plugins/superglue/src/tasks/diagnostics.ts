@@ -21,7 +21,7 @@ function broadExamples(row: unknown, place: RowPlace, part: Part): Classificatio
   return rteExamples({ ...others, premise: sentence1, hypothesis: sentence2 }, place, part);
 }
 
-const pairRowSchema = z.looseObject({ pair_id: index });
+const pairRowSchema = z.looseObject({ pair_id: z.union([index, z.string().min(1)]) });
 
 function pairedExamples(row: unknown, place: RowPlace, part: Part): ClassificationExample[] {
   const { pair_id: pair } = parseRow(pairRowSchema, row, place);

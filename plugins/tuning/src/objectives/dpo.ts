@@ -137,7 +137,9 @@ export class Dpo implements Objective {
   }
 
   /** The chosen answer and the rejected one. */
-  readonly targetsPerRow = 2;
+  targetsPerRow(): number {
+    return 2;
+  }
 
   get chunkTokens(): number | undefined {
     return this.options.chunkTokens;
