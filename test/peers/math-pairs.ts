@@ -104,6 +104,8 @@ export const PAIRS = pairsOf(String.raw`
   5! ;; 120
   \binom{5}{2} ;; 10
   2^{10} ;; 1024
+  2^10 ;; 1024
+  2x ;; x^12
   2^{2023} ;; 2^{2023}-1
   2^{2023} ;; 2\cdot 2^{2022}
   9^{9^{9^9}} ;; 9^{9^{9^9}}
@@ -176,6 +178,8 @@ export const PAIRS = pairsOf(String.raw`
   8,000 ;; 8
   3,4 ;; 3.4
   3,4 ;; 34
+  0.125 ;; 0{,}125
+  0,125 ;; 0.125
   \$1,234.50 ;; 1234.5
   32,\!000 ;; 32000
   .5 ;; 0.5
@@ -223,6 +227,27 @@ export const DIFFERENCES = [
     equivalent: false,
     pairs: pairsOf(String.raw`
       3:4 ;; \frac34
+    `),
+  },
+  {
+    reason: 'Five million is not five',
+    equivalent: false,
+    pairs: pairsOf(String.raw`
+      5 ;; 5\text{ million}
+    `),
+  },
+  {
+    reason: 'math_verify does not know mixed numbers in plain text',
+    equivalent: true,
+    pairs: pairsOf(String.raw`
+      6.5 ;; 6 1/2
+    `),
+  },
+  {
+    reason: 'A number in front of an improper fraction is a factor',
+    equivalent: true,
+    pairs: pairsOf(String.raw`
+      3 ;; 2\frac{3}{2}
     `),
   },
   {

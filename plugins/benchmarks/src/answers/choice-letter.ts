@@ -1,16 +1,26 @@
 /** Letters of choices in what a model wrote. */
-import { lastMatch, NO_ANSWER } from './exact-match';
+import { firstMatch, lastMatch, NO_ANSWER } from './exact-match';
+
+/** A letter that is not part of a word: not that of B-lymphocytes. */
+const LETTER = String.raw`([A-D])\b(?![-'’]\w)`;
+const ALONE = new RegExp(String.raw`\b${LETTER}`, 'g');
+/** A letter behind "answer is" or "Answer:", which is not the article "a". */
+const NAMED = new RegExp(
+  String.raw`(?:[Aa]nswer|ANSWER)\W{0,9}(?:is\b|:)\W{0,9}(?:(?:[Oo]ption|[Cc]hoice)\W{1,9})?(?:${LETTER}|([a-d])(?=[\]),.:;*]|\s*$))`,
+  'g',
+);
+/** With punctuation behind it, which does not lead to another letter. */
+const AT_BEGINNING = /^\W*([A-D])(?:[).:*\]]|,(?!\W*[A-D]\b)|\s*$)/g;
 
 /**
- * The letter from A to D that an answer names: at its beginning, behind "answer is", otherwise the last one that stands
+ * The letter from A to D that an answer names: behind "answer is", at its beginning, otherwise the last one that stands
  * alone.
  *
  *     letterIn('**B**. Ice floats.')   ->   'B'
  */
 export function letterIn(text: string): string {
-  const first = /^\W*([A-D])(?:[^\w\s]|\s*$)/.exec(text)?.[1];
-  const said = first ?? /answer is:?\W*([A-D])\b/i.exec(text)?.[1].toUpperCase();
-  return said ?? lastMatch(text, /\b([A-D])\b/g);
+  const letter = [firstMatch(text, NAMED), firstMatch(text, AT_BEGINNING)].find((found) => found !== NO_ANSWER);
+  return letter?.toUpperCase() ?? lastMatch(text, ALONE);
 }
 
 const plain = (text: string): string => text.toLowerCase().replace(/\p{P}/gu, '');
@@ -18,7 +28,7 @@ const plain = (text: string): string => text.toLowerCase().replace(/\p{P}/gu, ''
 /**
  * The choice that an answer names, as `(B)`, by the rules of lm-eval's filter `multi_choice_regex`: the last letter in
  * parentheses, otherwise the last choice whose text occurs, without case and punctuation, otherwise the last letter behind
- * a colon.
+ * a colon. Where these find nothing, the last letter behind "answer is", or a text that is nothing but a letter.
  *
  *     choiceIn('Not (A), but (B).', ['3', '4'])   ->   '(B)'
  */
@@ -34,7 +44,9 @@ export function choiceIn(text: string, choices: readonly string[]): string {
   }
   const letters = choices.map((_, i) => letterAt(i)[1]);
   const behindColon = lastMatch(text, new RegExp(`:\\s*(${letters.join('|')})`, 'g'));
-  return behindColon === NO_ANSWER ? NO_ANSWER : `(${behindColon})`;
+  const others = [lastMatch(text, NAMED), firstMatch(text, /^\W*([A-D])\W*$/g)];
+  const letter = [behindColon, ...others].find((found) => found !== NO_ANSWER);
+  return letter === undefined ? NO_ANSWER : `(${letter.toUpperCase()})`;
 }
 
 const letterAt = (index: number): string => `(${String.fromCharCode(65 + index)})`;

@@ -66,7 +66,7 @@ export class AgiEval extends FewShotTask<Row> {
   /** A passage runs into its question without a space, as in the benchmark. */
   constructor(readonly id: 'agieval' | 'agieval-zh') {
     super();
-    this.version = id === 'agieval' ? 1 : 2;
+    this.version = id === 'agieval' ? 2 : 3;
     this.description = `AGIEval: exams in ${id === 'agieval' ? 'English' : 'Chinese'}`;
   }
 

@@ -7,10 +7,10 @@ const RULES = { ignoreCase: true, ignorePunctuation: true };
 
 /**
  * GPQA's questions, whose choice the model writes. `exactMatch` wants "The answer is (B).", `flexibleMatch` finds the last
- * letter in parentheses, or the text of a choice.
+ * letter in parentheses, or the text of a choice, or another letter that is the answer.
  */
 abstract class WrittenGpqa extends GenerationTask<GpqaRow> {
-  readonly version = 1;
+  readonly version = 2;
   override readonly metric = 'flexibleMatch';
   override readonly chance = 0.25;
   /** What the answer follows. */

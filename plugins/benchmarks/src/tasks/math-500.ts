@@ -45,7 +45,7 @@ const EXAMPLES: readonly Row[] = [
  */
 export class Math500 extends GenerationTask<Row> {
   readonly id = 'math-500';
-  readonly version = 1;
+  readonly version = 2;
   readonly description = 'MATH-500: problems of competitions, the final answer';
   override readonly shots = 4;
   protected readonly until = ['Problem:'];

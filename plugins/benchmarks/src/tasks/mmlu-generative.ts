@@ -9,7 +9,7 @@ import { MMLU_LETTERS, mmluPreamble, mmluQuestion, mmluSets, type MmluRow } from
  */
 export class MmluGenerative extends GenerationTask<MmluRow> {
   readonly id = 'mmlu-generative';
-  readonly version = 1;
+  readonly version = 2;
   override readonly metric = 'flexibleMatch';
   readonly description = 'MMLU: 57 subjects, the model writes the letter';
   override readonly shots = 5;

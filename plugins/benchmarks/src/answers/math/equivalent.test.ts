@@ -9,7 +9,15 @@ const EQUAL = {
     50\% ;; 0.5
     50\% ;; 50
     0.1\overline{6} ;; \frac16
+    6.5 ;; 6 1/2
+    -\frac{13}{2} ;; -6 1/2
+    3 ;; 2\frac{3}{2}
     10,080 ;; 10{,}080
+    10080 ;; 10 080
+    1000000 ;; 1{,}000{,}000
+    0.125 ;; 0{,}125
+    \frac18 ;; 0,\!125
+    0.125 ;; 0,125
     \frac13 ;; 0.333333`,
   'terms in another order or form': String.raw`
     x^2-y^2 ;; (x-y)(x+y)
@@ -22,7 +30,12 @@ const EQUAL = {
     \binom{5}{2} ;; \frac{5!}{2!3!}
     \log_2 8 ;; 3
     \lfloor 3.7\rfloor ;; |{-3}|
-    2^{2023} ;; 2\cdot 2^{2022}`,
+    2^{2023} ;; 2\cdot 2^{2022}
+    1024 ;; 2^10
+    x^{12} ;; x^12
+    \sin^{10} 5 ;; \sin^10 5
+    \frac59 ;; \frac 5 9
+    \log_2 128 ;; 7`,
   'lists, sets, pairs, intervals and matrices': String.raw`
     1,2,3 ;; 3, 2 \text{ and } 1
     1\pm\sqrt{19} ;; 1-\sqrt{19},1+\sqrt{19}
@@ -40,6 +53,10 @@ const EQUAL = {
     5\text{ cm} ;; 5
     12 \mathrm{~cm}^2 ;; 12
     90^\circ ;; 90\text{ degrees}
+    5\text{ million} ;; 5 million
+    12 ;; 12\text{ cups of flour}
+    12 ;; 12 cm
+    3 ;; 3 times
     \$18.90 ;; 18.9
     \text{Evelyn} ;; evelyn
     \text{(B)} ;; B`,
@@ -51,8 +68,21 @@ const DIFFERENT = {
     \frac13 ;; 0.3333
     2^{2023} ;; 2^{2023}-1
     100000000000000000000000000000000001 ;; 10^{35}
+    10^{60} ;; 1000000000000000000000000000000000000000000000000000000000001
     e^{200}+1 ;; e^{200}
     -\frac{24}{25} ;; \frac{24}{25}`,
+  'numbers in a notation that looks like theirs': String.raw`
+    0 ;; 2^10
+    20 ;; 10^12
+    30 ;; 5^16
+    2x ;; x^12
+    125 ;; 0{,}125
+    125 ;; 0,125
+    \frac{61}{2} ;; 6 1/2
+    61/2 ;; 6 1/2
+    12 ;; 1 2
+    12\pi ;; 1 2\pi
+    3.5 ;; 2\frac{3}{2}`,
   'terms that are equal in places': String.raw`
     \sqrt{x^2} ;; x
     \frac{a}{b} ;; \frac{b}{a}
@@ -72,6 +102,18 @@ const DIFFERENT = {
   'other units and words': String.raw`
     5\text{ cm} ;; 5\text{ m}
     2516_8 ;; 2516_9
+    5 ;; 5 million
+    5 ;; 5\text{ million}
+    12 ;; 12 dozen
+    3 ;; 3 squared
+    3 ;; 3 plus x
+    3 ;; 3 to four
+    3 ;; 3\text{ hundred}
+    3 ;; 3\text{ hundredths}
+    3 ;; 3 halves
+    1/2 ;; 1/2 of x
+    2 ;; 2 xy
+    2 ;; 2 xyz
     \text{yes} ;; \text{no}
     \text{(B)} ;; \text{(C)}
     5 ;;`,

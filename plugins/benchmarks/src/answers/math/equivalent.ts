@@ -5,7 +5,7 @@
 import { Decimal } from 'decimal.js';
 import { evaluate, isSame, isZero, quotient, variablesOf, type Complex } from './evaluate';
 import type { Expression } from './expression';
-import { readAnswer, wordsOf, type MathAnswer, type Relation } from './read-answer';
+import { CHANGES_VALUE, readAnswer, wordsOf, type MathAnswer, type Relation } from './read-answer';
 
 /** Of both signs, with primes, so that no sum of them is another one by accident. */
 const SAMPLES = [
@@ -165,8 +165,8 @@ function pairUp(all: readonly MathAnswer[], others: readonly MathAnswer[]): bool
 }
 
 function sameValues(a: Of<'value'>, b: Of<'value'>): boolean {
-  // A unit may be left out, but not be another one.
-  if (a.unit !== '' && b.unit !== '' && a.unit !== b.unit) return false;
+  // A unit may be left out, but not be another one; `million` may not be left out.
+  if (a.unit !== b.unit && ((a.unit !== '' && b.unit !== '') || CHANGES_VALUE.test(a.unit + b.unit))) return false;
   if (equalExpressions(a.expression, b.expression)) return true;
   if ((a.unit === 'percent') === (b.unit === 'percent')) return false;
   // 50% is also 0.5.

@@ -22,7 +22,8 @@ const TOLERANCE = new Real('1e-55');
 const LARGEST_ANGLE = new Real('1e20');
 const MAX_FACTORIAL = 1000;
 const MAX_POWER = 1e6;
-const MAX_DIGITS = 80;
+/** Integers that have more may differ by less than the tolerance. */
+const MAX_DIGITS = 54;
 /** Roots, logarithms and angles, which take some milliseconds each. */
 const MAX_SLOW_STEPS = 100;
 

@@ -51,7 +51,9 @@ class NotAnExpression extends Error {}
  *     parseExpression('\frac12x')   ->   multiply(divide(1, 2), x)
  */
 export function parseExpression(latex: string): Expression | undefined {
-  const tokens = latex.match(/\\[a-zA-Z]+|\\.|\S/gsu) ?? [];
+  // A blank between digits separates numbers, except in front of three: 10 000.
+  const tokens =
+    latex.replace(/(?<=\d)\s+(?=\d{3}(?!\d))/g, '').match(/\\[a-zA-Z]+|\\.|(?<=\d)\s(?=\s*[\d.])|\S/gsu) ?? [];
   if (tokens.length === 0 || tokens.length > MAX_TOKENS) return undefined;
   try {
     return new Parser(tokens).whole();
@@ -157,7 +159,7 @@ class Parser {
     for (;;) {
       if (this.next === '^') {
         this.at++;
-        value = this.isDegree() ? call('degrees', value) : call('power', value, this.argument());
+        value = this.isDegree() ? call('degrees', value) : call('power', value, this.exponent());
       } else if (this.skip('!')) value = call('factorial', value);
       else if (this.skip('\\%') || this.skip('%')) value = call('percent', value);
       else return value;
@@ -172,12 +174,18 @@ class Parser {
     return true;
   }
 
-  /** What a command takes: a group, or one token, so that `\frac12` is a half and `x^12` is twice x. */
+  /** What a command takes: a group, or one token, so that `\frac12` is a half. */
   private argument(): Expression {
+    this.skip(' ');
     if (this.next === '{') return this.group('{', '}');
     if (isDigit(this.next)) return { kind: 'number', digits: this.tokens[this.at++] };
     if (this.next === '-') throw new NotAnExpression();
     return this.base();
+  }
+
+  /** All digits, unlike in LaTeX: whoever writes `2^10` means 1024. */
+  private exponent(): Expression {
+    return isDigit(this.next) ? this.number() : this.argument();
   }
 
   private group(open: string, close: string): Expression {
@@ -236,8 +244,9 @@ class Parser {
     let exponent: Expression | undefined;
     if (this.next === '^') {
       this.at++;
-      exponent = this.argument();
+      exponent = this.exponent();
     }
+    this.skip(' ');
     const value = '({['.includes(this.next ?? ' ') ? this.base() : this.bareArgument();
     if (exponent && isMinusOne(exponent)) {
       if (!['sin', 'cos', 'tan'].includes(name)) throw new NotAnExpression();
@@ -297,4 +306,5 @@ class Parser {
 const isWhole = (value: Expression): boolean => value.kind === 'number' && /^\d+$/.test(value.digits);
 const isMinusOne = (value: Expression): boolean => JSON.stringify(value) === JSON.stringify(call('negate', integer(1)));
 const isProperFraction = (value: Expression): boolean =>
-  value.kind === 'call' && value.name === 'divide' && value.args.every(isWhole);
+  value.kind === 'call' && value.name === 'divide' && value.args.every(isWhole) && isBelow(value.args as Literal[]);
+const isBelow = ([top, bottom]: readonly Literal[]): boolean => Number(top.digits) < Number(bottom.digits);

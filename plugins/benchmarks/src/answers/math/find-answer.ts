@@ -1,10 +1,18 @@
+import { SHORT_UNITS } from './read-answer';
+
 /** A final answer is not further from the end. */
 const MAX_CHARACTERS = 20_000;
 
 /** Formulas: between dollars, in brackets of LaTeX. */
 const FORMULA = /\$\$([\s\S]+?)\$\$|\$((?:\\\$|[^$\n])+?)\$|\\\(([\s\S]+?)\\\)|\\\[([\s\S]+?)\\\]/g;
+/** Marks of bold text; `**` between numbers is a power. */
+const BOLD = /(?<![\w){^])(?:\*{2,3}|__)(?=\S)|(?<![\s{^])(?:\*{2,3}|__)(?![\w(])/g;
 /** Numbers and terms of numbers in plain text. */
 const PLAIN = /-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*[-+*/^]\s*\d+(?:\.\d+)?)*\s*%?/g;
+/** What shows that a number in front of it only begins the answer: `2\sqrt{3}`, `2x`, `6 1/2`, `1 and 2`; not `5cm`. */
+const GOES_ON = new RegExp(
+  String.raw`(?!(?:${SHORT_UNITS})\b)[\w\\^!(/*+-]|[.:]\d|(?:,\s*|\s+(?:(?:and|or)\s+)?)-?\d|\s*[-+*/^]\s*(?:[\\(\d]|[a-zA-Z]\b)`,
+);
 
 /**
  * The final answer in a text, as lm-eval's `math_verify` looks for it: behind the words "final answer is", in the last
@@ -13,7 +21,7 @@ const PLAIN = /-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:\s*[-+*/^]\s*\d+(?:\.\d+)?)*\s*%
  *     findAnswer('So $x = 3$. The answer is $\frac12$.')   ->   '\frac12'
  */
 export function findAnswer(written: string): string | undefined {
-  const text = written.slice(-MAX_CHARACTERS);
+  const text = written.slice(-MAX_CHARACTERS).replace(BOLD, '');
   const closed = [...text.matchAll(/final answer is:?\s*(.+?)\.?\s?I hope/gi)].at(-1);
   if (closed) return formulas(closed[1])[0] ?? closed[1].trim();
   const named = [...text.matchAll(/final answer.{0,100}?\sis:?\s*(.+)/gi)].at(-1);
@@ -57,8 +65,8 @@ function formulas(text: string): string[] {
   return found.map((one) => one.text);
 }
 
-/** What a line says behind "answer is": its first formula, otherwise its first number, otherwise its words. */
+/** What a line says behind "answer is": its first formula, otherwise the number that begins it, otherwise its words. */
 function answerIn(line: string): string | undefined {
-  const number = new RegExp(`^\\$?(${PLAIN.source})`).exec(line)?.[1];
-  return formulas(line)[0] ?? number?.trim() ?? /^[^.\n]+/.exec(line)?.[0].trim();
+  const number = new RegExp(`^\\$?(${PLAIN.source})(?!${GOES_ON.source})`).exec(line)?.[1];
+  return formulas(line)[0] ?? number?.trim() ?? /^(?:[^.\n]|\.(?=\d))+/.exec(line)?.[0].trim();
 }

@@ -55,7 +55,8 @@ const SYMBOLS: readonly (readonly [RegExp, string])[] = [
   [/\\pm(?![a-zA-Z])/g, '±'],
   [/\\mp(?![a-zA-Z])/g, '∓'],
   [/\\(?:ldots|cdots|dots)(?![a-zA-Z])/g, '…'],
-  // 1{,}000 is a thousand, 0{,}5 a half.
+  // 1{,}000 is a thousand, 0{,}5 a half, and 0{,}125 an eighth.
+  [/(?<![\d.])0(?:\{,\}|,\\!)(?=\d)/g, '0.'],
   [/\{,\}(?=\d{3}(?!\d))|,\\!(?=\s*\d{3}(?!\d))/g, ''],
   [/(?<=\d)\{,\}(?=\d)/g, '.'],
   [/\\!/g, ''],
@@ -66,6 +67,8 @@ const SYMBOLS: readonly (readonly [RegExp, string])[] = [
   [/\\mathbb\{?R\}?/g, '(-\\infty,\\infty)'],
   [/\\operatorname\*?\{([a-z]+)\}/g, '\\$1 '],
   // What a text without LaTeX writes.
+  // 6 1/2 is a mixed number.
+  [/(?<![\w.,^\\}]|[\da-z]\s)(\d+)\s+(\d+)\/(\d+)(?![\d.])/g, '$1\\frac{$2}{$3}'],
   [/(?<![\\a-zA-Z])(sqrt|pi|sin|cos|tan|ln|log|exp)(?![a-zA-Z])/g, '\\$1 '],
 ];
 
@@ -85,7 +88,7 @@ export function wordsOf(answer: string): string | undefined {
     : undefined;
 }
 
-/** The readings of a text: one, or two where 1,234 may be a number or a list; none of an empty one. */
+/** The readings of a text: one, or two where 1,234 or 0,125 may be a number or a list; none of an empty one. */
 export function readAnswer(answer: string): readonly MathAnswer[] {
   let text = answer;
   for (const [pattern, plain] of SYMBOLS) text = text.replace(pattern, plain);
@@ -93,7 +96,9 @@ export function readAnswer(answer: string): readonly MathAnswer[] {
     .replace(/[\s.,;:]+$/, '')
     .trim();
   if (text === '') return [];
-  const joined = text.replace(/(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])/g, (number) => number.replaceAll(',', ''));
+  const joined = text
+    .replace(/(?<![\d.,])0,(?=\d{3}(?![\d,]))/g, '0.')
+    .replace(/(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])/g, (number) => number.replaceAll(',', ''));
   // A pair (1,234) has no thousands.
   const hasBrackets = /[([{]/.test(text.replace(new RegExp(TEXT, 'g'), ''));
   const texts = joined === text || hasBrackets ? [text] : [joined, text];
@@ -192,10 +197,17 @@ function withoutUnit(text: string): readonly [expression: string, unit: string] 
   if (base) return [base[1], `base ${base[2]}`];
   const named = new RegExp(`^(.*\\S)\\s*${TEXT}\\s*(?:\\^\\{?(\\d)\\}?)?$`, 's').exec(text);
   if (named) return [named[1], unitOf(named[2], named[3])];
-  const plain = /^([-+]?[\d./]+)\s+([a-zA-Z]{2}[a-zA-Z .]*)(?:\^\{?(\d)\}?)?$/.exec(text);
+  const plain = new RegExp(`^([-+]?[\\d./]+)\\s+(${PLAIN_UNIT})(?:\\^\\{?(\\d)\\}?)?$`, 'i').exec(text);
   if (plain) return [plain[1], unitOf(plain[2], plain[3])];
   return [text, ''];
 }
+
+/** Units of two letters; other pairs of letters are products. */
+export const SHORT_UNITS = 'cm|mm|km|kg|mg|ml|ft|in|yd|mi|sq|lb|oz|hr|pm|am';
+const PLAIN_UNIT = String.raw`(?:(?:${SHORT_UNITS})\b|(?![abcxyz]+\b)[a-z]{3})[a-z .]*`;
+/** Words that change the value of the number in front of them: it does not equal the number alone. */
+export const CHANGES_VALUE =
+  /^(?:(?:(?:hundred|thousand|(?:m|b|tr)illion)(?:th)?|dozen|half|halve|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|squared|cubed|factorial|of|to)\b)|\b(?:plus|minus|times|over|mod|and|or|than)\b/;
 
 const UNIT_NAMES: Readonly<Record<string, string>> = { percent: 'percent', degree: 'degrees', deg: 'degrees' };
 
