@@ -167,7 +167,7 @@ export {
   type BuildSettings,
 } from './data/special-tokens';
 export { didYouMean, nearest } from './util/suggest';
-export { checkSide, checkSides, sidesOf, SideText } from './data/side-text';
+export { checkSide, checkSides, checkTokenizer, sidesOf, SideText } from './data/side-text';
 export { shiftRight } from './data/shift-right';
 export { fieldProblem } from './data/field-problem';
 export { watchedItems } from './data/items';

@@ -46,6 +46,8 @@ export { WorkerPlacement } from './distributed/worker-placement';
 export { OneDevice } from './distributed/one-device';
 export type { Placement } from './distributed/placement';
 export { sliceCodePoints } from './util/code-points';
+export { isMeasured } from './config/metric-names';
+export { evaluationBeside } from './run';
 export { linesOf } from './util/lines';
 export { quantile } from './util/quantile';
 export { stableJson } from './util/stable-json';

@@ -1,4 +1,4 @@
-import { DataError, type Tokenizer } from '@graft/core';
+import { DataError, type Logger, type Tokenizer } from '@graft/core';
 import type { ClassificationExample, RowPlace } from './tasks';
 
 /** A text of a line of a file, in parts. */
@@ -54,6 +54,24 @@ export function encodeExamples<E extends PlacedText>(
     return { example, tokens: withSpecials(tokens, options) };
   });
   return { encoded, shortened };
+}
+
+/** The encoded examples of a file. Warns if some were shortened, and throws DataError if there are none (of `what`). */
+export function checkEncoded<E>(
+  { encoded, shortened }: EncodedExamples<E>,
+  {
+    where,
+    what,
+    maxTokens,
+    logger,
+  }: { readonly where: string; readonly what: string; readonly maxTokens: number; readonly logger: Logger },
+): readonly EncodedExample<E>[] {
+  if (encoded.length === 0) throw new DataError(`${where} holds no ${what}.`, { code: 'superglue.empty' });
+  if (shortened > 0)
+    logger.warn(
+      `${where}: ${shortened} of ${encoded.length} examples are longer than ${maxTokens} tokens; their passage loses its end.`,
+    );
+  return encoded;
 }
 
 function textOf({ parts }: Pick<PlacedText, 'parts'>, shortenableLength = Infinity): string {

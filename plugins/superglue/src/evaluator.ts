@@ -1,36 +1,12 @@
-import {
-  DataError,
-  defineComponent,
-  parseOptions,
-  type ComponentFactory,
-  type EvaluationContext,
-  type Evaluator,
-  type Logger,
-  type Optimizer,
-  type RunInfo,
-  type Schedule,
-  type Tokenizer,
-} from '@graft/core';
-import type { Engine } from '@graft/engine';
+import { DataError, defineComponent, parseOptions, type EvaluationContext, type Evaluator } from '@graft/core';
 import { join } from 'node:path';
 import { grid } from './grid';
 import { LeaderboardProtocol } from './leaderboard/leaderboard-protocol';
 import { superGlueOptions, type ResolvedSuperGlueOptions, type SuperGlueOptions } from './options';
 import { PaperProtocol } from './paper-protocol';
-import type { Protocol } from './protocol';
+import type { EvaluatorParts, Protocol } from './protocol';
 import { intervalNumbers, meansBySeed, Search, taskNumbers } from './search';
 import { TrialStore } from './trial-store';
-
-interface Parts {
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
-  readonly optimizer: Optimizer;
-  readonly schedule: Schedule;
-  readonly logger: Logger;
-  /** Creates what depends on the model: the objective of mode `leaderboard`. */
-  readonly components: ComponentFactory;
-  readonly run?: RunInfo;
-}
 
 /**
  * SuperGLUE by fine-tuning: for each task a copy of the model is fine-tuned on the training set, for every point of a grid,
@@ -49,7 +25,7 @@ export class SuperGlueEvaluator implements Evaluator {
 
   /** `options` name tokenizer, optimizer and schedule as well: what determines a trial's numbers is stored with it. */
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: EvaluatorParts,
     options: SuperGlueOptions,
   ) {
     this.options = parseOptions(superGlueOptions, options, 'SuperGlueEvaluator');

@@ -1,33 +1,20 @@
 import {
   checkSide,
   createRandom,
-  DataError,
   sidesOf,
   tokenizerClash,
   tokensOfSide,
-  type Logger,
   type Model,
-  type Optimizer,
-  type RandomStream,
-  type Schedule,
   type Tokenizer,
 } from '@graft/core';
-import type { Engine } from '@graft/engine';
-import { encodeExamples, type EncodedExample } from './encode-examples';
+import { checkEncoded, encodeExamples, type EncodedExample } from './encode-examples';
 import { FineTuner } from './fine-tune';
 import { superGlueOptions, type ResolvedSuperGlueOptions } from './options';
-import type { OpenTask, Protocol } from './protocol';
+import type { EvaluatorParts, OpenTask, Protocol } from './protocol';
 import { specialsAround, type Around } from './specials-around';
-import { fileOf, readTask, TASKS, type PlacedExample, type SuperGlueTask } from './tasks';
+import { fileOf, findTask, readTask, TASKS, type PlacedExample, type SuperGlueTask } from './tasks';
+import { largestShare } from './tasks/scores';
 import { drawRows, sizeOf } from './train-rows';
-
-interface Parts {
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
-  readonly optimizer: Optimizer;
-  readonly schedule: Schedule;
-  readonly logger: Logger;
-}
 
 interface TaskData {
   readonly train: readonly EncodedExample<PlacedExample>[];
@@ -51,7 +38,7 @@ export class PaperProtocol implements Protocol {
 
   /** Throws DataError for a model that the tokenizer or the options do not fit. */
   constructor(
-    private readonly parts: Parts,
+    private readonly parts: EvaluatorParts,
     private readonly options: ResolvedSuperGlueOptions,
     model: Model,
   ) {
@@ -69,11 +56,11 @@ export class PaperProtocol implements Protocol {
   }
 
   async check(): Promise<void> {
-    for (const id of this.tasks) this.data.set(id, await this.read(taskOf(id)));
+    for (const id of this.tasks) this.data.set(id, await this.read(findTask(id)));
   }
 
   async open(id: string): Promise<OpenTask> {
-    const task = taskOf(id);
+    const task = findTask(id);
     const { train, val } = this.data.get(id) ?? (await this.read(task));
     const { trainRows } = this.options;
     return {
@@ -82,10 +69,10 @@ export class PaperProtocol implements Protocol {
       size: sizeOf(trainRows, train.length, val.length),
       selectBy: task.selectBy ?? 'accuracy',
       inMean: task.inMean,
-      majority: majority(val),
+      majority: largestShare(val.map(({ example }) => example.label)),
       fineTune: (start, run) => {
-        const own = this.drawn(train, run.random);
-        return this.tuner.fineTune(start, task, { train: own, val }, run);
+        const drawn = drawRows(train, trainRows, run.random);
+        return this.tuner.fineTune(start, task, { train: drawn, val }, run);
       },
     };
   }
@@ -95,33 +82,21 @@ export class PaperProtocol implements Protocol {
   }
 
   private async read(task: SuperGlueTask): Promise<TaskData> {
-    const { folder } = this.options;
+    const { folder, maxTokens, trainRows } = this.options;
+    const { logger } = this.parts;
     const train = await readTask(folder, task, 'train');
     const val = await readTask(folder, task, 'val');
     const all = [...train, ...val];
     const encode = (part: 'train' | 'val', examples: readonly PlacedExample[]): TaskData['train'] => {
       const where = fileOf(folder, task, part);
-      const { encoded, shortened } = encodeExamples(examples, this.tokenizer, { ...this.options, ...this.around }, all);
-      if (encoded.length === 0) throw new DataError(`${where} holds no examples.`, { code: 'superglue.empty' });
-      if (shortened > 0)
-        this.parts.logger.warn(
-          `${where}: ${shortened} of ${encoded.length} examples are longer than ${this.options.maxTokens} tokens; their passage loses its end.`,
-        );
-      return encoded;
+      const read = encodeExamples(examples, this.tokenizer, { ...this.options, ...this.around }, all);
+      return checkEncoded(read, { where, what: 'examples', maxTokens, logger });
     };
     const data = { train: encode('train', train), val: encode('val', val) };
-    this.drawn(data.train, createRandom(0));
+    drawRows(data.train, trainRows, createRandom(0));
     return data;
   }
-
-  /** The examples to train on. Throws DataError if there are fewer rows than requested. */
-  private drawn(train: TaskData['train'], random: RandomStream): TaskData['train'] {
-    const { trainRows } = this.options;
-    return trainRows ? drawRows(train, ({ example }) => example.place, trainRows, random.fork('rows')) : train;
-  }
 }
-
-const taskOf = (id: string): SuperGlueTask => TASKS.find((task) => task.id === id)!;
 
 /**
  * The tokenizer of the side whose states the head reads (paper, section 4): of an encoder-decoder, the encoder. Throws
@@ -133,13 +108,6 @@ function readingTokenizer(tokenizer: Tokenizer, model: Model): Tokenizer {
   // A model with one side was always checked by the ids alone.
   if (tokenizer.encoderSide || model.encoderTokens) checkSide(reads, model, side, 'The evaluator "superglue"');
   return reads;
-}
-
-/** Fraction of the most frequent class. */
-function majority(examples: TaskData['val']): number {
-  const counts = new Map<number | undefined, number>();
-  for (const { example } of examples) counts.set(example.label, (counts.get(example.label) ?? 0) + 1);
-  return Math.max(...counts.values()) / examples.length;
 }
 
 /** In the schema's order, for values of the options and of the model's policy alike. */

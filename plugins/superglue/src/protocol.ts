@@ -1,5 +1,18 @@
-import type { Parameters } from '@graft/core';
+import type { ComponentFactory, Logger, Optimizer, Parameters, RunInfo, Schedule, Tokenizer } from '@graft/core';
+import type { Engine } from '@graft/engine';
 import type { EpochResult, TrialRun } from './epochs';
+
+/** What the evaluator works with. */
+export interface EvaluatorParts {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  readonly logger: Logger;
+  /** Creates what depends on the model: the objective of mode `leaderboard`. */
+  readonly components: ComponentFactory;
+  readonly run?: RunInfo;
+}
 
 /** A task whose rows have been read, to be fine-tuned on and scored. */
 export interface OpenTask {

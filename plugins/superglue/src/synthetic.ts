@@ -20,8 +20,8 @@ export interface SyntheticBenchmarkOptions {
 
 /**
  * Writes a synthetic benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small
- * model can learn, and with `testRows` the test sets and AX-b and AX-g. Classes are balanced, no example comes twice, and the same seed gives the same files. The folder
- * appears complete; an existing one is an error.
+ * model can learn, and with `testRows` the test sets and AX-b and AX-g. Classes are balanced, no example comes twice, and
+ * the same seed gives the same files. The folder appears complete; an existing one is an error.
  */
 export async function writeSyntheticBenchmark(folder: string, options: SyntheticBenchmarkOptions): Promise<void> {
   const { trainRows, valRows, testRows = 0, seed } = options;

@@ -1,9 +1,9 @@
 import { createRandom } from '@graft/core';
 import { drawRows } from './train-rows';
 
-const examples = [1, 1, 2, 5, 5, 5, 6].map((line, i) => ({ i, place: { file: 'train.jsonl', line } }));
+const examples = [1, 1, 2, 5, 5, 5, 6].map((line, i) => ({ i, example: { place: { file: 'train.jsonl', line } } }));
 const draw = (count: number, seed = 0): readonly number[] =>
-  drawRows(examples, ({ place }) => place, count, createRandom(seed)).map(({ i }) => i);
+  drawRows(examples, count, createRandom(seed)).map(({ i }) => i);
 
 test('whole rows are drawn, in the order of the file, the same from the same stream', () => {
   const rows = [[0, 1], [2], [3, 4, 5], [6]];

@@ -1,20 +1,25 @@
 import { DataError, type RandomStream } from '@graft/core';
 import type { RowPlace } from './tasks';
 
+/** An encoded example with the line of its file. */
+interface Placed {
+  readonly example: { readonly place: RowPlace };
+}
+
 /**
- * The examples of `count` rows of a file, drawn without replacement, in the file's order. Rows without an example are not
- * drawn. Throws DataError if there are fewer.
+ * The examples of `count` rows of a file, drawn without replacement, in the file's order; without a count all of them. Rows
+ * without an example are not drawn. `random`: of the trial. Throws DataError if there are fewer.
  */
-export function drawRows<E>(
+export function drawRows<E extends Placed>(
   examples: readonly E[],
-  placeOf: (example: E) => RowPlace,
-  count: number,
+  count: number | undefined,
   random: RandomStream,
 ): readonly E[] {
-  const rows = [...new Set(examples.map((example) => placeOf(example).line))];
+  if (count === undefined) return examples;
+  const rows = [...new Set(examples.map(({ example }) => example.place.line))];
   if (rows.length < count) {
     throw new DataError(
-      `${placeOf(examples[0]).file} has ${rows.length} rows to train on, but trainRows is ${count}.`,
+      `${examples[0].example.place.file} has ${rows.length} rows to train on, but trainRows is ${count}.`,
       {
         code: 'superglue.train-rows',
         exitCode: 2,
@@ -22,8 +27,8 @@ export function drawRows<E>(
       },
     );
   }
-  const drawn = new Set(Array.from(random.permutation(rows.length).subarray(0, count), (at) => rows[at]));
-  return examples.filter((example) => drawn.has(placeOf(example).line));
+  const drawn = new Set(Array.from(random.fork('rows').permutation(rows.length).subarray(0, count), (at) => rows[at]));
+  return examples.filter(({ example }) => drawn.has(example.place.line));
 }
 
 /** Examples that are trained on and validated with, for the log. */

@@ -138,7 +138,7 @@ export async function foundRuns(
   const options = { warn: (sentence: string) => context?.note(sentence) };
   const found = await runsByConfig(sweep.runs, options);
   if (sweep.kind === 'training') return found;
-  // A config that also describes a training is evaluated beside the training's own runs.
-  const beside = await runsByConfig(`${sweep.runs}-evaluation`, options);
+  const { evaluationBeside } = await import('@graft/core/internal');
+  const beside = await runsByConfig(evaluationBeside(sweep.runs), options);
   return new Map([...found, ...beside].filter(([, { record }]) => record.kind === 'evaluation'));
 }

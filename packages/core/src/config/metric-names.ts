@@ -34,6 +34,19 @@ export function problemOfMetric(metric: string, evaluators: readonly Pick<Evalua
   return `no evaluator is called "${name}"${didYouMean(name, names) || `; ${known}`}`;
 }
 
+/** Whether an evaluator that says what it measures (`Evaluator.metricNames`) measures a number of that name. */
+export const isMeasured = (name: string, metricNames: readonly string[]): boolean =>
+  metricNames.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))));
+
+/** That the evaluator which a metric names does not measure it, as a sentence; `known`: what it measures. */
+export function unmeasured(metric: string, option: string, evaluator: string, known: readonly string[]): string {
+  const name = nameIn(metric, evaluator);
+  return `${option}.metric is "${metric}", but the evaluator "${evaluator}" measures no "${name}"${didYouMean(name, known) || '.'}`;
+}
+
+/** What a metric calls the number of its evaluator: `piqa/accuracy` in `benchmarks/piqa/accuracy`. */
+export const nameIn = (metric: string, evaluator: string): string => metric.slice(evaluator.length + 1);
+
 /** The evaluator whose name begins the metric's; names may contain a slash themselves. */
 export function ownerOf<E extends { readonly name: string }>(metric: string, evaluators: readonly E[]): E | undefined {
   return evaluators

@@ -209,6 +209,17 @@ export function checkSide(
   );
 }
 
+/** `checkSide` for each side of a model that reads tokens. `what` begins the sentence. */
+export function checkTokenizer(
+  tokenizer: Tokenizer,
+  model: Pick<Model, 'kind' | 'vocabularySize' | 'specialTokens' | 'encoderTokens'>,
+  what: string,
+): void {
+  const { encoder, decoder } = sidesOf(tokenizer);
+  if (model.kind === 'encoder-decoder') checkSide(encoder, model, 'encoder', what);
+  checkSide(decoder, model, 'decoder', what);
+}
+
 /**
  * How many tokens a model must have for every ordinary text: published tokenizers have special tokens at their end for
  * which the model of texts has no row, such as Gemma 3's for images.

@@ -1,10 +1,9 @@
 import { ConfigError } from '@graft/engine';
 import { listed } from '@graft/errors';
 import type { TrainingConfig } from '../config';
-import { ownerOf } from '../config/metric-names';
+import { isMeasured, nameIn, ownerOf, unmeasured } from '../config/metric-names';
 import type { NamedEvaluator } from '../evaluation/evaluations';
 import type { Dataset, Evaluator, Model, Objective } from '../interfaces';
-import { didYouMean } from '../util/suggest';
 import { failedAt } from '../util/training-error';
 
 /**
@@ -45,14 +44,12 @@ export function checkChoices(
   for (const [option, watched] of Object.entries({ keepBest, stopWhen })) {
     const owner = watched && ownerOf(watched.metric, evaluators);
     const known = owner?.evaluator.metricNames;
-    if (!watched || !owner || !known) continue;
-    const name = watched.metric.slice(owner.name.length + 1);
-    if (known.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))))) continue;
+    if (!watched || !owner || !known || isMeasured(nameIn(watched.metric, owner.name), known)) continue;
     const names = known.filter((one) => !one.endsWith('*'));
-    throw new ConfigError(
-      `train.${option}.metric is "${watched.metric}", but the evaluator "${owner.name}" measures no "${name}"${didYouMean(name, names) || '.'}`,
-      { code: 'training.metric', hint: `It measures ${listed(names, LISTED_METRICS)}.` },
-    );
+    throw new ConfigError(unmeasured(watched.metric, `train.${option}`, owner.name, names), {
+      code: 'training.metric',
+      hint: `It measures ${listed(names, LISTED_METRICS)}.`,
+    });
   }
 }
 

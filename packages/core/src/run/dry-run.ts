@@ -105,7 +105,8 @@ export async function dryRun(
         model,
         batchSize: train.batchSize,
         random: random.fork(STREAMS.data),
-        ...{ step, variantAt },
+        step,
+        variantAt,
       });
       const { fields } = await loader.next().finally(() => loader.close());
       const targetsPerRow = objective.targetsPerRow?.(variantAt(step));

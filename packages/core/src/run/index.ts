@@ -12,7 +12,7 @@ export {
 } from './learning-rate-range';
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export { withTrainingSteps, type TrainingStepsOptions } from './training-steps';
-export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
+export { evaluationBeside, runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 export { fillParameters, countParameters } from './parameters';
 export {
   loadFrozenCheckpoint,

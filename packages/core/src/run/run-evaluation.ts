@@ -168,9 +168,10 @@ async function evaluateAll(
   return evaluations;
 }
 
-function runName({ name, train }: EvaluationConfig): string {
-  return train ? `${name}-evaluation` : name;
-}
+/** What the evaluation of a config that also describes a training is called, by the training's name or folder of runs. */
+export const evaluationBeside = (training: string): string => `${training}-evaluation`;
+
+const runName = ({ name, train }: EvaluationConfig): string => (train ? evaluationBeside(name) : name);
 
 async function findEvaluation(config: EvaluationConfig, { resume, logger }: EvaluationRunOptions): Promise<RunFolder> {
   const found = await findResumableRun({

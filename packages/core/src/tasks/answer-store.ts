@@ -40,7 +40,7 @@ export class AnswerStore<A extends object = Answer> {
   ): Promise<AnswerStore<A>> {
     const store = new AnswerStore<A>(file);
     if (file === undefined) return store;
-    const lines = linesOf(await contentsOf(file));
+    const lines = dividedLines(await contentsOf(file));
     store.isCut = lines.length > 0 && lines.pop()!.length > 0;
     let odd = Number(store.isCut);
     for (const line of lines) {
@@ -100,14 +100,15 @@ const LARGEST_FILE_BYTES = 2 ** 31;
 const NEWLINE = 10;
 
 /** What newlines divide; the last one is empty, unless the file ends in the middle of a line. */
-function linesOf(bytes: Uint8Array): Uint8Array[] {
+function dividedLines(bytes: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
   let from = 0;
   for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
     lines.push(bytes.subarray(from, end));
     from = end + 1;
   }
-  return [...lines, bytes.subarray(from)];
+  lines.push(bytes.subarray(from));
+  return lines;
 }
 
 /** Line by line, since a damaged byte in one says nothing about the others. Empty for what is not a JSON object. */

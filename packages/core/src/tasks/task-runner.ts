@@ -88,15 +88,16 @@ export class TaskRunner {
   async run(task: Task, run: TaskRun): Promise<TaskResult> {
     const items = await task.items(run);
     const requests = items.map((item) => this.requestsOf(item));
+    const all = requests.flat();
     const digest = digestOfJson([task.id, task.version, items.map(plain)]);
     const open = new Map<string, Request>();
     let known = 0;
-    for (const request of requests.flat()) {
+    for (const request of all) {
       const key = keyOf(request);
       if (run.answers.find(key)) known++;
       else open.set(key, request);
     }
-    await this.answer(open, requests.flat().length, known, run);
+    await this.answer(open, all.length, known, run);
     const answersOf = (own: readonly Request[]): Answer[] => own.map((one) => run.answers.find(keyOf(one))!);
     const scores: RowScore[] = [];
     const records: TaskRecord[] = [];
@@ -115,7 +116,7 @@ export class TaskRunner {
         `Task "${task.id}" made no "${task.metric}", its own metric; it made ${Object.keys(metrics).join(', ') || 'nothing'}.`,
         { code: 'task.metric' },
       );
-    const overlong = requests.flat().filter((request) => isOverlong(this.parts.model, request)).length;
+    const overlong = all.filter((request) => isOverlong(this.parts.model, request)).length;
     return { metrics, records, digest, overlong, asked: open.size, known };
   }
 

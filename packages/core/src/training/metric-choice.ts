@@ -1,7 +1,6 @@
 import { PluginError } from '@graft/engine';
 import type { EvaluationRecord } from '../evaluation/evaluations';
-import { ownerOf } from '../config/metric-names';
-import { didYouMean } from '../util/suggest';
+import { nameIn, ownerOf, unmeasured } from '../config/metric-names';
 
 /** A metric of an evaluator, by which training chooses. */
 export interface WatchedMetric {
@@ -68,13 +67,14 @@ export class MetricWatch {
   take({ step, evaluator, metrics }: EvaluationRecord): void {
     const { metric, better } = this.watched;
     if (evaluator !== this.owner) return;
-    const name = metric.slice(evaluator.length + 1);
+    const name = nameIn(metric, evaluator);
     if (!Object.hasOwn(metrics, name)) {
       const known = Object.keys(metrics);
-      throw new PluginError(
-        `${this.option}.metric is "${metric}", but the evaluator "${evaluator}" measures no "${name}"${didYouMean(name, known) || '.'}`,
-        { code: 'training.metric', exitCode: 2, hint: `It measures ${known.join(', ')}.` },
-      );
+      throw new PluginError(unmeasured(metric, this.option, evaluator, known), {
+        code: 'training.metric',
+        exitCode: 2,
+        hint: `It measures ${known.join(', ')}.`,
+      });
     }
     const value = metrics[name];
     this.lastValue = { step, value };

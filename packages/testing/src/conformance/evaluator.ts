@@ -1,4 +1,5 @@
 import { createRandom, type EvaluationContext, type Evaluator, type Model, type Parameters } from '@graft/core';
+import { isMeasured } from '@graft/core/internal';
 import { tf } from '@graft/engine';
 import { check, type Check, type Make } from '../check';
 import { randomParameters, toyModel } from '../toys/model';
@@ -41,10 +42,8 @@ export function evaluator(
       await evaluating(async (context, made) => {
         const names = made.metricNames;
         if (!names) return;
-        const isNamed = (name: string): boolean =>
-          names.some((one) => one === name || (one.endsWith('*') && name.startsWith(one.slice(0, -1))));
         for (const name of Object.keys(await made.evaluate(context)))
-          if (!isNamed(name)) broken(`it returned "${name}", which it does not name.`);
+          if (!isMeasured(name, names)) broken(`it returned "${name}", which it does not name.`);
       });
     }),
     check('evaluator', 'evaluate', 'the same parameters and seed give the same numbers', async (broken) => {

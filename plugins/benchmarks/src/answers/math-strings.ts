@@ -3,11 +3,16 @@
 /** The last `\boxed{...}` of a text with its content, braces paired; undefined if there is none. */
 export function lastBoxed(text: string): string | undefined {
   const start = Math.max(text.lastIndexOf('\\boxed'), text.includes('\\boxed') ? -1 : text.lastIndexOf('\\fbox'));
-  if (start < 0) return undefined;
+  const end = start < 0 ? undefined : endOfBraces(text, start);
+  return end === undefined ? undefined : text.slice(start, end);
+}
+
+/** The place behind the brace that closes the next one; undefined if none does. */
+export function endOfBraces(text: string, from: number): number | undefined {
   let open = 0;
-  for (let at = start; at < text.length; at++) {
+  for (let at = from; at < text.length; at++) {
     if (text[at] === '{') open++;
-    if (text[at] === '}' && --open === 0) return text.slice(start, at + 1);
+    if (text[at] === '}' && --open === 0) return at + 1;
   }
   return undefined;
 }

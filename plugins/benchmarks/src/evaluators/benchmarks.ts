@@ -1,7 +1,7 @@
 import { makeOneFolder, privateCacheFolder, writeFileAtomically } from '@graft/checkpoint/internal';
 import {
   AnswerStore,
-  checkSide,
+  checkTokenizer,
   componentOption,
   defineComponent,
   findTasks,
@@ -126,11 +126,7 @@ export class BenchmarksEvaluator implements Evaluator {
 
   /** Reads every file before the first row is asked, so that a missing one is not found after hours. */
   async check({ model }: Pick<EvaluationContext, 'model'>): Promise<void> {
-    const { tokenizer } = this.parts;
-    const { encoder, decoder } = sidesOf(tokenizer);
-    const who = 'The evaluator "benchmarks"';
-    if (model.kind === 'encoder-decoder') checkSide(encoder, model, 'encoder', who);
-    checkSide(decoder, model, 'decoder', who);
+    checkTokenizer(this.parts.tokenizer, model, 'The evaluator "benchmarks"');
     const problems: GraftError[] = [];
     for (const task of this.tasks) {
       try {

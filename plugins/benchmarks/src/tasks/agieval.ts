@@ -9,8 +9,7 @@ import {
 } from '@graft/core';
 import { z } from 'zod';
 import { BenchmarkFiles } from '../data/benchmark-files';
-import { equivalentMath } from '../answers/math/equivalent';
-import { findAnswer } from '../answers/math/find-answer';
+import { equivalentScore } from '../answers/math/find-answer';
 import { answerOfMath, equalMath } from '../answers/math-strings';
 
 const letters = z.union([z.string(), z.array(z.string()).transform((all) => all.join(''))]).nullish();
@@ -153,9 +152,7 @@ function writtenOf(
       const extracted = answerOfMath(text);
       const accuracy = Number(equalMath(extracted, answerOfMath(target)));
       // Not what the rules above extract, which is 56 where the answer is \frac{3}{56}.
-      const found = findAnswer(text);
-      const equivalent = Number(found !== undefined && equivalentMath(target, found));
-      return { extracted, metrics: { accuracy, equivalent } };
+      return { extracted, metrics: { accuracy, equivalent: equivalentScore(target, text) } };
     },
   };
 }

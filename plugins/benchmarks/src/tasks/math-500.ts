@@ -1,8 +1,7 @@
 import { GenerationTask, type GenerationAnswer, type RowScore, type TaskRequest, type TaskSet } from '@graft/core';
 import { z } from 'zod';
 import { NO_ANSWER } from '../answers/exact-match';
-import { equivalentMath } from '../answers/math/equivalent';
-import { findAnswer } from '../answers/math/find-answer';
+import { equivalentScore } from '../answers/math/find-answer';
 import { boxedAnswer, finalAnswer, plainFinalAnswer } from '../answers/minerva';
 import { BenchmarkFiles } from '../data/benchmark-files';
 
@@ -80,11 +79,7 @@ export class Math500 extends GenerationTask<Row> {
   protected score({ text }: GenerationAnswer, row: Row): RowScore {
     const answer = finalAnswer(text);
     const extracted = answer === undefined ? NO_ANSWER : plainFinalAnswer(answer);
-    const found = findAnswer(text);
-    const equivalent = found !== undefined && equivalentMath(boxedAnswer(row.solution), found);
-    return {
-      extracted,
-      metrics: { exactMatch: Number(extracted === this.target(row)), equivalent: Number(equivalent) },
-    };
+    const exactMatch = Number(extracted === this.target(row));
+    return { extracted, metrics: { exactMatch, equivalent: equivalentScore(boxedAnswer(row.solution), text) } };
   }
 }

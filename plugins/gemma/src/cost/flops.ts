@@ -1,16 +1,11 @@
+import type { StepShape } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
 
 /**
  * Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only
  * `sourceLength`.
  */
-export interface BatchShape {
-  readonly batch: number;
-  readonly sourceLength: number;
-  readonly targetLength: number;
-  /** Targets of each source, in an encoder-decoder. Default 1. */
-  readonly targetsPerSource?: number;
-}
+export type BatchShape = StepShape;
 
 /** Floating-point operations by part of the model. */
 export interface FlopsByPart {

@@ -1,5 +1,5 @@
-import { DataError, type Logger, type Model, type Tokenizer } from '@graft/core';
-import type { EncodedExample } from '../encode-examples';
+import { silentLogger, type Logger, type Model, type Tokenizer } from '@graft/core';
+import { checkEncoded, type EncodedExample } from '../encode-examples';
 import type { ResolvedSuperGlueOptions } from '../options';
 import {
   DIAGNOSTICS,
@@ -103,13 +103,8 @@ export class DataReader {
     reports: boolean,
   ): Texts {
     const { maxTokens } = this.options;
-    const { encoded, shortened } = encodeTexts(examples, this.parts, this.options, all);
-    if (encoded.length === 0)
-      throw new DataError(`${where} holds no examples with an answer.`, { code: 'superglue.empty' });
-    if (reports && shortened > 0)
-      this.parts.logger.warn(
-        `${where}: ${shortened} of ${encoded.length} examples are longer than ${maxTokens} tokens; their passage loses its end.`,
-      );
-    return encoded;
+    const logger = reports ? this.parts.logger : silentLogger();
+    const read = encodeTexts(examples, this.parts, this.options, all);
+    return checkEncoded(read, { where, what: 'examples with an answer', maxTokens, logger });
   }
 }

@@ -1,43 +1,24 @@
 import {
-  checkSide,
+  checkTokenizer,
   createRandom,
   DataError,
-  sidesOf,
   tokenizerClash,
-  type ComponentFactory,
-  type Logger,
   type Model,
   type Objective,
-  type Optimizer,
   type Parameters,
-  type RandomStream,
-  type RunInfo,
-  type Schedule,
-  type Tokenizer,
 } from '@graft/core';
-import type { Engine } from '@graft/engine';
 import { trainEpochs, type EpochResult, type TrialRun } from '../epochs';
 import type { ResolvedSuperGlueOptions } from '../options';
-import type { OpenTask, Protocol } from '../protocol';
+import type { EvaluatorParts, OpenTask, Protocol } from '../protocol';
 import { intervalNumbers } from '../search';
 import { hasPart, TASKS, type SuperGlueTask, type TextResult, type TextTask } from '../tasks';
-import { mean } from '../tasks/scores';
+import { largestShare, mean } from '../tasks/scores';
 import { drawRows, sizeOf } from '../train-rows';
 import { Answerer } from './answerer';
 import { DataReader, type AskedSet, type LeaderboardTask, type TaskData, type Texts } from './data-reader';
 import { endToken } from './encode-texts';
 import { Submission } from './submission';
 import { TextTuner } from './text-tuner';
-
-interface Parts {
-  readonly engine: Engine;
-  readonly tokenizer: Tokenizer;
-  readonly optimizer: Optimizer;
-  readonly schedule: Schedule;
-  readonly logger: Logger;
-  readonly components: ComponentFactory;
-  readonly run?: RunInfo;
-}
 
 const isLeaderboardTask = (task: SuperGlueTask): task is LeaderboardTask => task.text !== undefined;
 const LEADERBOARD_TASKS = TASKS.filter(isLeaderboardTask);
@@ -57,7 +38,11 @@ export class LeaderboardProtocol implements Protocol {
   private readonly answerer: Answerer;
 
   /** Creates the objective for the model. Throws DataError for a model that does not write, or that does not fit. */
-  static async open(parts: Parts, options: ResolvedSuperGlueOptions, model: Model): Promise<LeaderboardProtocol> {
+  static async open(
+    parts: EvaluatorParts,
+    options: ResolvedSuperGlueOptions,
+    model: Model,
+  ): Promise<LeaderboardProtocol> {
     if (model.kind === 'encoder-only')
       throw new DataError('Mode leaderboard lets the model write answers, but an encoder alone has no decoder.', {
         code: 'superglue.no-decoder',
@@ -71,13 +56,13 @@ export class LeaderboardProtocol implements Protocol {
   }
 
   private constructor(
-    private readonly parts: Parts,
+    private readonly parts: EvaluatorParts,
     private readonly options: ResolvedSuperGlueOptions,
     private readonly model: Model,
     private readonly objective: Objective,
   ) {
     const { tokenizer, logger } = parts;
-    checkTokenizer(tokenizer, model);
+    checkTokenizer(tokenizer, model, 'The evaluator "superglue"');
     const clash = tokenizerClash(tokenizer, model, tokenizer.encoderSide);
     if (clash !== undefined) logger.warn(clash);
     this.tasks = LEADERBOARD_TASKS.filter(({ id }) => options.tasks.includes(id)).map(({ id }) => id);
@@ -96,7 +81,7 @@ export class LeaderboardProtocol implements Protocol {
   async check(): Promise<void> {
     for (const id of this.tasks) {
       const { train } = await this.reader.read(taskOf(id), true);
-      this.drawn(train, createRandom(0));
+      drawRows(train, this.options.trainRows, createRandom(0));
     }
     const { folder, predict } = this.options;
     if (predict !== 'test' || !this.parts.run) return;
@@ -161,14 +146,9 @@ export class LeaderboardProtocol implements Protocol {
       }
       return { scores, answers };
     };
-    yield* trainEpochs(this.tuner.learner(start, this.drawn(train, random), trial, measure), this.options, run);
+    const drawn = drawRows(train, this.options.trainRows, random);
+    yield* trainEpochs(this.tuner.learner(start, drawn, trial, measure), this.options, run);
     return undefined;
-  }
-
-  /** The examples to train on. Throws DataError if there are fewer rows than requested. */
-  private drawn(train: TaskData['train'], random: RandomStream): TaskData['train'] {
-    const { trainRows } = this.options;
-    return trainRows ? drawRows(train, ({ example }) => example.place, trainRows, random.fork('rows')) : train;
   }
 
   /** Writes the answers of the first seed, and scores the diagnostic sets of all. */
@@ -217,14 +197,6 @@ const LONGEST_ANSWER = 64;
 
 const taskOf = (id: string): LeaderboardTask => LEADERBOARD_TASKS.find((task) => task.id === id)!;
 
-/** Throws DataError if a side of the model has fewer tokens than its tokenizer makes. */
-function checkTokenizer(tokenizer: Tokenizer, model: Model): void {
-  const { encoder, decoder } = sidesOf(tokenizer);
-  const who = 'The evaluator "superglue"';
-  if (model.kind === 'encoder-decoder') checkSide(encoder, model, 'encoder', who);
-  checkSide(decoder, model, 'decoder', who);
-}
-
 function scoresOf(task: TextTask, results: readonly TextResult[]): Record<string, number> {
   const metrics = task.metrics(results);
   return {
@@ -252,10 +224,7 @@ function majority({ isWritten }: TextTask, texts: Texts): number | undefined {
   const first = texts[0].example.choices;
   const isClasses = isWritten === true || texts.every(({ example }) => example.choices === first);
   if (!isClasses) return undefined;
-  const counts = new Map<string, number>();
-  for (const { example } of texts) {
-    const name = isWritten === true ? String(example.answers!.length > 0) : example.answers![0];
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
-  return Math.max(...counts.values()) / texts.length;
+  return largestShare(
+    texts.map(({ example: { answers } }) => (isWritten === true ? answers!.length > 0 : answers![0])),
+  );
 }

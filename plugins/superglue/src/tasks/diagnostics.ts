@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { entailmentExamples, RTE_LABELS } from './entailment';
 import { labelTask } from './label-texts';
 import { index, parseRow, textField } from './rows';
-import { accuracy, matthews, mean, predictedClass } from './scores';
+import { accuracy, allAlike, matthews, predictedClass } from './scores';
 import type { ClassificationExample, ClassificationResult, Part, RowPlace, TextTask } from './task';
 
 /** A set that tests the model that was fine-tuned on another task, here RTE. */
@@ -39,19 +39,10 @@ function broadMetrics(results: readonly ClassificationResult[]): Record<string, 
   return { matthews: matthews(pairs) };
 }
 
+/** Parity: the share of the pairs with one prediction. Only the pronoun's gender differs between their examples. */
 function pairedMetrics(results: readonly ClassificationResult[]): Record<string, number> {
   const submitted = asSubmitted(results);
-  return { accuracy: accuracy(submitted), parity: parity(submitted) };
-}
-
-/** Share of the pairs of which both examples have one prediction: only the pronoun's gender differs between them. */
-function parity(results: readonly ClassificationResult[]): number {
-  const pairs = new Map<string, number[]>();
-  for (const result of results) {
-    const pair = result.example.group ?? result.example.id;
-    pairs.set(pair, [...(pairs.get(pair) ?? []), predictedClass(result)]);
-  }
-  return mean([...pairs.values()].map((classes) => Number(classes.every((one) => one === classes[0]))));
+  return { accuracy: accuracy(submitted), parity: allAlike(submitted) };
 }
 
 /** Broad-coverage diagnostics and Winogender schemas, which the model reads as RTE. */

@@ -15,6 +15,13 @@ export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
+/** Fraction of the most frequent value. */
+export function largestShare(values: readonly unknown[]): number {
+  const counts = new Map<unknown, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return Math.max(...counts.values()) / values.length;
+}
+
 const isRight = (result: ClassificationResult): boolean => predictedClass(result) === result.example.label;
 
 /** Fraction of examples whose class was predicted. Throws DataError for an empty set. */
@@ -46,6 +53,11 @@ function groups(results: readonly ClassificationResult[]): ClassificationResult[
     byGroup.set(group, [...(byGroup.get(group) ?? []), result]);
   }
   return [...byGroup.values()];
+}
+
+/** Fraction of groups whose examples all have one prediction. */
+export function allAlike(results: readonly ClassificationResult[]): number {
+  return mean(groups(results).map((group) => Number(new Set(group.map(predictedClass)).size === 1)));
 }
 
 /** Fraction of groups in which every example is right. */

@@ -1,3 +1,5 @@
+import { endOfBraces } from '../math-strings';
+import { equivalentMath } from './equivalent';
 import { SHORT_UNITS } from './read-answer';
 
 /** A final answer is not further from the end. */
@@ -26,21 +28,17 @@ export function findAnswer(written: string): string | undefined {
   if (closed) return formulas(closed[1])[0] ?? closed[1].trim();
   const named = [...text.matchAll(/final answer.{0,100}?\sis:?\s*(.+)/gi)].at(-1);
   const box = text.lastIndexOf('\\boxed');
-  if (box >= 0 && box > (named?.index ?? -1)) return boxAt(text, box);
+  if (box >= 0 && box > (named?.index ?? -1)) return text.slice(box, endOfBraces(text, box));
   if (named) return answerIn(named[1]);
   const said = [...text.matchAll(/answer(?::|\s+is:?)\s*(.+)/gi)].at(-1);
   const answer = said && answerIn(said[1]);
   return answer ?? formulas(text).at(-1) ?? bareFormula(text) ?? text.match(PLAIN)?.at(-1)?.trim();
 }
 
-/** The box with its content; up to the end where its braces do not pair. */
-function boxAt(text: string, from: number): string {
-  let open = 0;
-  for (let at = from; at < text.length; at++) {
-    if (text[at] === '{') open++;
-    if (text[at] === '}' && --open === 0) return text.slice(from, at + 1);
-  }
-  return text.slice(from);
+/** The metric `equivalent`: 1 where a text gives the right answer, in whatever notation, otherwise 0. */
+export function equivalentScore(right: string, written: string): number {
+  const found = findAnswer(written);
+  return Number(found !== undefined && equivalentMath(right, found));
 }
 
 /** The first line, if it has commands of LaTeX and no words. */
