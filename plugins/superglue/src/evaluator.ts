@@ -4,7 +4,7 @@ import { grid } from './grid';
 import { LeaderboardProtocol } from './leaderboard/leaderboard-protocol';
 import { superGlueOptions, type ResolvedSuperGlueOptions, type SuperGlueOptions } from './options';
 import { PaperProtocol } from './paper-protocol';
-import type { EvaluatorParts, Protocol } from './protocol';
+import type { Parts, Protocol } from './protocol';
 import { intervalNumbers, meansBySeed, Search, taskNumbers } from './search';
 import { TrialStore } from './trial-store';
 
@@ -25,7 +25,7 @@ export class SuperGlueEvaluator implements Evaluator {
 
   /** `options` name tokenizer, optimizer and schedule as well: what determines a trial's numbers is stored with it. */
   constructor(
-    private readonly parts: EvaluatorParts,
+    private readonly parts: Parts,
     options: SuperGlueOptions,
   ) {
     this.options = parseOptions(superGlueOptions, options, 'SuperGlueEvaluator');

@@ -10,7 +10,7 @@ import {
 import { checkEncoded, encodeExamples, type EncodedExample } from './encode-examples';
 import { FineTuner } from './fine-tune';
 import { superGlueOptions, type ResolvedSuperGlueOptions } from './options';
-import type { EvaluatorParts, OpenTask, Protocol } from './protocol';
+import type { Parts, OpenTask, Protocol } from './protocol';
 import { specialsAround, type Around } from './specials-around';
 import { fileOf, findTask, readTask, TASKS, type PlacedExample, type SuperGlueTask } from './tasks';
 import { largestShare } from './tasks/scores';
@@ -38,7 +38,7 @@ export class PaperProtocol implements Protocol {
 
   /** Throws DataError for a model that the tokenizer or the options do not fit. */
   constructor(
-    private readonly parts: EvaluatorParts,
+    private readonly parts: Parts,
     private readonly options: ResolvedSuperGlueOptions,
     model: Model,
   ) {

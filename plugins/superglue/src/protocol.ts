@@ -3,7 +3,7 @@ import type { Engine } from '@graft/engine';
 import type { EpochResult, TrialRun } from './epochs';
 
 /** What the evaluator works with. */
-export interface EvaluatorParts {
+export interface Parts {
   readonly engine: Engine;
   readonly tokenizer: Tokenizer;
   readonly optimizer: Optimizer;

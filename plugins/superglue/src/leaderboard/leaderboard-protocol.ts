@@ -9,7 +9,7 @@ import {
 } from '@graft/core';
 import { trainEpochs, type EpochResult, type TrialRun } from '../epochs';
 import type { ResolvedSuperGlueOptions } from '../options';
-import type { EvaluatorParts, OpenTask, Protocol } from '../protocol';
+import type { Parts, OpenTask, Protocol } from '../protocol';
 import { intervalNumbers } from '../search';
 import { hasPart, TASKS, type SuperGlueTask, type TextResult, type TextTask } from '../tasks';
 import { largestShare, mean } from '../tasks/scores';
@@ -38,11 +38,7 @@ export class LeaderboardProtocol implements Protocol {
   private readonly answerer: Answerer;
 
   /** Creates the objective for the model. Throws DataError for a model that does not write, or that does not fit. */
-  static async open(
-    parts: EvaluatorParts,
-    options: ResolvedSuperGlueOptions,
-    model: Model,
-  ): Promise<LeaderboardProtocol> {
+  static async open(parts: Parts, options: ResolvedSuperGlueOptions, model: Model): Promise<LeaderboardProtocol> {
     if (model.kind === 'encoder-only')
       throw new DataError('Mode leaderboard lets the model write answers, but an encoder alone has no decoder.', {
         code: 'superglue.no-decoder',
@@ -56,7 +52,7 @@ export class LeaderboardProtocol implements Protocol {
   }
 
   private constructor(
-    private readonly parts: EvaluatorParts,
+    private readonly parts: Parts,
     private readonly options: ResolvedSuperGlueOptions,
     private readonly model: Model,
     private readonly objective: Objective,
